@@ -1,0 +1,97 @@
+//! Time with its quality.
+//!
+//! A Raspberry Pi has no battery-backed clock: after a power cut it believes whatever its
+//! disk last said. So durations use the monotonic clock, and a wall time is only ever handed
+//! on together with how far it can be trusted. This is the one place that reads either clock.
+
+use crate::sys;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How far a wall time can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockQuality {
+    /// The kernel's clock was disciplined by a time source.
+    Synced,
+    /// Computed afterwards from the monotonic clock.
+    Estimated,
+    /// Nobody had set the clock since the boot.
+    Unsynced,
+}
+
+impl ClockQuality {
+    /// The word in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Estimated => "estimated",
+            Self::Unsynced => "unsynced",
+        }
+    }
+}
+
+/// One instant, read from both clocks at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// What time it is, as far as this machine knows.
+    pub wall: Timestamp,
+    /// How far to trust `wall`.
+    pub quality: ClockQuality,
+    /// Time since an arbitrary start; never goes backwards, never jumps. For durations.
+    pub monotonic: Duration,
+}
+
+/// A source of moments. Clones read the same clock.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+struct Source {
+    origin: Instant,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    System,
+    Simulated { begin: Timestamp, speed: u32 },
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Arc::new(Source { origin: Instant::now(), kind: Kind::System }))
+    }
+
+    /// A clock that starts at `begin` and runs `speed` times as fast as real time.
+    pub fn simulated(begin: Timestamp, speed: u32) -> Self {
+        Self(Arc::new(Source { origin: Instant::now(), kind: Kind::Simulated { begin, speed } }))
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Moment {
+        let elapsed = self.0.origin.elapsed();
+        match self.0.kind {
+            Kind::System => Moment {
+                wall: Timestamp::now(),
+                quality: if sys::clock_is_synchronized() {
+                    ClockQuality::Synced
+                } else {
+                    ClockQuality::Unsynced
+                },
+                monotonic: elapsed,
+            },
+            Kind::Simulated { begin, speed } => {
+                let simulated = elapsed.saturating_mul(speed);
+                Moment {
+                    wall: begin.checked_add(simulated).unwrap_or(Timestamp::MAX),
+                    quality: ClockQuality::Synced,
+                    monotonic: simulated,
+                }
+            }
+        }
+    }
+}

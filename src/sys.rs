@@ -1,0 +1,14 @@
+//! The one room where `unsafe` is allowed: calls into libc that no maintained crate wraps.
+#![allow(unsafe_code)]
+
+/// Whether the kernel's clock is disciplined by a time source (NTP, GNSS, a host).
+///
+/// This is the kernel's own word, `STA_UNSYNC` of adjtimex(2), and so holds for
+/// systemd-timesyncd, chrony and ntpd alike.
+pub fn clock_is_synchronized() -> bool {
+    // SAFETY: `timex` is a plain C struct for which all-zero bytes are a valid value.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `timex` is a valid, exclusive pointer for the call; `modes == 0` only reads.
+    let state = unsafe { libc::adjtimex(&mut timex) };
+    state >= 0 && state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0
+}

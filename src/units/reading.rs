@@ -1,0 +1,146 @@
+//! What a sensor said, in typed quantities: the one language of codecs, bins and care.
+
+use super::{Celsius, Degrees, Lux, Metres, Ratio, Seconds, Volts};
+use serde::Deserialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+macro_rules! measured {
+    ($($(#[$doc:meta])* $kind:ident($inner:ty) = $text:literal, $unit:expr;)*) => {
+        /// The kinds of quantity that a reading can be of.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+        pub enum Quantity {
+            $($(#[$doc])* #[serde(rename = $text)] $kind,)*
+        }
+
+        /// One measured value with its type. Zero and false are values like any other.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub enum Measured {
+            $($(#[$doc])* $kind($inner),)*
+        }
+
+        impl Quantity {
+            /// Every kind, in the order of declaration.
+            pub const ALL: &[Quantity] = &[$(Quantity::$kind,)*];
+
+            /// The name in profiles and messages.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Quantity::$kind => $text,)* }
+            }
+
+            /// The unit in messages, as SenML (RFC 8428) registers it; none for states and counts.
+            pub fn unit(self) -> Option<&'static str> {
+                match self { $(Quantity::$kind => $unit,)* }
+            }
+        }
+
+        impl Measured {
+            /// Which quantity this is.
+            pub fn quantity(self) -> Quantity {
+                match self { $(Measured::$kind(_) => Quantity::$kind,)* }
+            }
+        }
+    };
+}
+
+measured! {
+    /// From the sensor down to the surface.
+    Distance(Metres) = "distance", Some("m");
+    /// Of the air at the sensor.
+    Temperature(Celsius) = "temperature", Some("Cel");
+    /// Relative humidity of the air.
+    Humidity(Ratio) = "humidity", Some("/");
+    /// Of the battery under load.
+    BatteryVoltage(Volts) = "battery_voltage", Some("V");
+    /// What is left of the battery, as the sensor estimates it.
+    BatteryLevel(Ratio) = "battery_level", Some("/");
+    /// Light at the sensor.
+    Illuminance(Lux) = "illuminance", Some("lx");
+    /// Angle from upright.
+    Tilt(Degrees) = "tilt", Some("deg");
+    /// How full the container is, as the sensor itself computes it.
+    FillLevel(Ratio) = "fill_level", Some("/");
+    /// Time since the last event, as the sensor counts it.
+    Elapsed(Seconds) = "elapsed", Some("s");
+    /// Events since the sensor last reset its counter.
+    Count(u32) = "count", None;
+    /// Somebody moved.
+    Motion(bool) = "motion", None;
+    /// Somebody is there: on the bed, on the chair, in the room.
+    Occupied(bool) = "occupied", None;
+    /// The contact is open: a door, a window, a lid.
+    ContactOpen(bool) = "contact_open", None;
+    /// The sensor no longer hangs as it was installed.
+    Tilted(bool) = "tilted", None;
+    /// A button was pressed.
+    Button(bool) = "button", None;
+    /// Somebody tampers with the sensor or took it down.
+    Tamper(bool) = "tamper", None;
+    /// The sensor's own temperature alarm.
+    Fire(bool) = "fire", None;
+    /// The sensor's own warning of a weak battery.
+    BatteryLow(bool) = "battery_low", None;
+}
+
+/// How far a reading can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// Within what the sensor can measure.
+    Good,
+    /// Outside the plausible range that the profile states: a fault or a miracle.
+    Suspect,
+    /// The sensor answered that it has no value (no echo, probe missing).
+    Missing,
+}
+
+/// One reading of one quantity. Serialises to a record `{name, unit, value, quality}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The name that the profile gives it; unique within the profile.
+    pub name: String,
+    /// What it is a reading of.
+    pub quantity: Quantity,
+    /// The value; `None` if and only if the quality is [`Quality::Missing`].
+    pub measured: Option<Measured>,
+    /// How far to trust it.
+    pub quality: Quality,
+}
+
+impl Serialize for Measured {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        use Measured as M;
+        match *self {
+            M::Distance(Metres(v))
+            | M::Temperature(Celsius(v))
+            | M::Humidity(Ratio(v))
+            | M::BatteryVoltage(Volts(v))
+            | M::BatteryLevel(Ratio(v))
+            | M::Illuminance(Lux(v))
+            | M::Tilt(Degrees(v))
+            | M::FillLevel(Ratio(v))
+            | M::Elapsed(Seconds(v)) => s.serialize_f64(v),
+            M::Count(n) => s.serialize_u32(n),
+            M::Motion(b)
+            | M::Occupied(b)
+            | M::ContactOpen(b)
+            | M::Tilted(b)
+            | M::Button(b)
+            | M::Tamper(b)
+            | M::Fire(b)
+            | M::BatteryLow(b) => s.serialize_bool(b),
+        }
+    }
+}
+
+impl Serialize for Reading {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut record = s.serialize_struct("Reading", 4)?;
+        record.serialize_field("name", &self.name)?;
+        if let Some(unit) = self.quantity.unit() {
+            record.serialize_field("unit", unit)?;
+        }
+        record.serialize_field("value", &self.measured)?;
+        record.serialize_field("quality", &self.quality)?;
+        record.end()
+    }
+}
