@@ -4,5 +4,6 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod device;
+pub mod lorawan;
 mod sys;
 pub mod units;
