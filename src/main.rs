@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lykta` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lykta::cli::main()
+}

@@ -5,7 +5,7 @@
 ///
 /// This is the kernel's own word, `STA_UNSYNC` of adjtimex(2), and so holds for
 /// systemd-timesyncd, chrony and ntpd alike.
-pub fn clock_is_synchronized() -> bool {
+pub(crate) fn clock_is_synchronized() -> bool {
     // SAFETY: `timex` is a plain C struct for which all-zero bytes are a valid value.
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: `timex` is a valid, exclusive pointer for the call; `modes == 0` only reads.

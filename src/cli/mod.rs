@@ -1,0 +1,67 @@
+//! The command line: one file for each command.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod device;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Exit codes, after sysexits.h: scripts and the service manager tell causes apart by them.
+pub mod exit {
+    /// The command line is wrong.
+    pub const USAGE: u8 = 64;
+    /// A given file's content is wrong.
+    pub const DATA: u8 = 65;
+    /// Something that is needed is not there.
+    pub const UNAVAILABLE: u8 = 69;
+    /// A bug in lykta.
+    pub const SOFTWARE: u8 = 70;
+    /// Reading or writing failed.
+    pub const IO: u8 = 74;
+    /// The configuration is wrong: starting again does not help.
+    pub const CONFIG: u8 = 78;
+}
+
+/// A LoRaWAN edge gateway for waste bins and undisturbed nights.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    Check(check::Args),
+    Device(device::Args),
+}
+
+/// Reads the command line and runs what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            let code = if answer.use_stderr() { exit::USAGE } else { 0 };
+            // nobody is left to tell when even this cannot be printed
+            let _ = answer.print();
+            return code.into();
+        }
+    };
+    let outcome = match &cli.command {
+        Command::Run(args) => run::run(args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Device(args) => device::run(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        log::error!("{error:#}");
+        exit::SOFTWARE.into()
+    })
+}
