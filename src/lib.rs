@@ -1,8 +1,11 @@
 //! lykta: an edge gateway for LoRaWAN sensors in waste bins and in homes.
 
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod device;
 pub mod gateway;
 pub mod ingest;

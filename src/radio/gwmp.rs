@@ -236,10 +236,20 @@ pub fn push_data(gateway: GatewayEui, token: u16, packets: &[Packet]) -> Vec<u8>
             })
         })
         .collect();
-    let [high, low] = token.to_be_bytes();
-    let mut datagram = vec![2, high, low, PUSH_DATA];
-    datagram.extend(gateway.0.to_be_bytes());
+    let mut datagram = header(gateway, token, PUSH_DATA);
     datagram.extend(serde_json::json!({ "rxpk": rxpk }).to_string().as_bytes());
+    datagram
+}
+
+/// Lays out a PULL_DATA datagram as a forwarder would.
+pub fn pull_data(gateway: GatewayEui, token: u16) -> Vec<u8> {
+    header(gateway, token, PULL_DATA)
+}
+
+fn header(gateway: GatewayEui, token: u16, kind: u8) -> Vec<u8> {
+    let [high, low] = token.to_be_bytes();
+    let mut datagram = vec![2, high, low, kind];
+    datagram.extend(gateway.0.to_be_bytes());
     datagram
 }
 
