@@ -12,3 +12,13 @@ pub(crate) fn clock_is_synchronized() -> bool {
     let state = unsafe { libc::adjtimex(&mut timex) };
     state >= 0 && state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0
 }
+
+/// Whether this process may create files in a directory, without trying to.
+pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(path) = std::ffi::CString::new(directory.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: `path` is a NUL-terminated string that lives through the call.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
+}

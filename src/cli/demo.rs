@@ -31,7 +31,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options =
         Options { lasts: args.lasts, speed: args.speed, seed: args.seed, json: args.json };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let summary = runtime.block_on(demo::run(options, async {
         // without a way to hear Ctrl-C the default remains: the process ends
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,5 +1,7 @@
 //! Payload bytes → an object with the vendor's names → typed readings.
 
+pub mod builtin;
+
 use crate::device::Profile;
 use crate::units::Reading;
 use std::sync::Arc;

@@ -1,10 +1,34 @@
 //! Settings: read, checked, and explained.
+//!
+//! ```text
+//! defaults < lykta.toml < conf.d/*.toml < devices.d/*.toml < LYKTA_… in the environment
+//! ```
+//!
+//! A later source overrides an earlier one key by key; lists (of tenants, of devices) are
+//! joined. `conf.d`, `devices.d` (only `[[device]]`) and `profiles` (device profiles, added
+//! to the built-in ones) lie beside the main file and are read in the order of their names.
+//!
+//! [`load`] tells everything that is wrong at once, each with its line and what to do.
 
+mod check;
+mod devices;
+mod key;
+mod layer;
+mod load;
+mod mask;
+mod problem;
+mod profile;
+mod read;
+mod schema;
 mod secret;
 mod settings;
+mod template;
+mod tls;
 
-pub use secret::{read_secret, secret_path};
+pub use load::{DEFAULT_FILE, Effective, Loaded, Sources, load, load_with};
+pub use problem::{Excerpt, Place, Problem, Problems};
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Concentrator, DeviceSettings, Protocol, Settings,
     StoreSettings, Tenant, TenantKind, Upstream,
 };
+pub use template::template;

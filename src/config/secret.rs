@@ -1,22 +1,125 @@
-//! Secrets from files and systemd credentials.
+//! Keys and passwords in files and systemd credentials. Nothing here repeats what it read.
 
-use std::io;
+use crate::units::AesKey;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where a secret's file is: a bare name is a systemd credential.
-pub fn secret_path(file: &Path) -> PathBuf {
-    let bare = file.components().count() == 1 && !file.starts_with(".");
-    match std::env::var_os("CREDENTIALS_DIRECTORY") {
-        Some(directory) if bare => Path::new(&directory).join(file),
-        _ => file.to_owned(),
+/// What is wrong with a file, and what to do about it.
+pub(super) type Trouble = (String, String);
+
+/// Where relative names begin.
+pub(super) struct Places {
+    /// The directory of the main file.
+    pub(super) base: PathBuf,
+    /// What systemd calls `$CREDENTIALS_DIRECTORY`.
+    pub(super) credentials: Option<PathBuf>,
+}
+
+impl Places {
+    /// A file as a setting names it: absolute, or relative to the main file.
+    pub(super) fn file(&self, name: &Path) -> PathBuf {
+        self.base.join(name)
+    }
+
+    /// As [`Places::file`], but a bare name is a systemd credential.
+    pub(super) fn secret(&self, name: &Path) -> Result<PathBuf, Trouble> {
+        if name.components().count() > 1 || name.is_absolute() {
+            return Ok(self.file(name));
+        }
+        match &self.credentials {
+            Some(directory) => Ok(directory.join(name)),
+            None => Err((
+                format!("{} is a systemd credential, and there are none here", name.display()),
+                format!(
+                    "add LoadCredential={0}:/etc/lykta/{0} to the service, or write a path with '/'; \
+                     to check by hand, set CREDENTIALS_DIRECTORY",
+                    name.display()
+                ),
+            )),
+        }
     }
 }
 
-/// The first line of a secret's file.
-///
-/// # Errors
-/// When the file cannot be read as text.
-pub fn read_secret(file: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(secret_path(file))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+/// The text of a small file.
+pub(super) fn read(path: &Path) -> Result<String, Trouble> {
+    use std::io::ErrorKind;
+    std::fs::read_to_string(path).map_err(|e| {
+        let file = path.display();
+        match e.kind() {
+            ErrorKind::NotFound => {
+                (format!("there is no file {file}"), "create it, or mend the path".to_owned())
+            }
+            ErrorKind::PermissionDenied => (
+                format!("no permission to read {file}"),
+                format!("run as the service's user, or: chown lykta {file}; chmod 600 {file}"),
+            ),
+            ErrorKind::InvalidData => {
+                (format!("{file} is not text"), "check that it is the right file".to_owned())
+            }
+            _ => (format!("{file} cannot be read: {e}"), "check the path and the disk".to_owned()),
+        }
+    })
+}
+
+/// The AES key in a file.
+pub(super) fn read_key(path: &Path) -> Result<AesKey, Trouble> {
+    read(path)?.trim().parse().map_err(|e| {
+        (
+            format!("{} holds no AES key: {e}", path.display()),
+            "put the 32 hexadecimal digits of the key into it, and nothing else".to_owned(),
+        )
+    })
+}
+
+/// The password in a file: its first line.
+pub(super) fn read_password(path: &Path) -> Result<(), Trouble> {
+    match read(path)?.lines().next() {
+        Some(line) if !line.is_empty() => Ok(()),
+        _ => Err((
+            format!("the first line of {} is empty", path.display()),
+            "put the password into the first line".to_owned(),
+        )),
+    }
+}
+
+/// A warning when more than the owner and the group may read a file.
+pub(super) fn exposed(path: &Path) -> Option<Trouble> {
+    let mode = std::fs::metadata(path).ok()?.mode();
+    (mode & 0o004 != 0).then(|| {
+        let file = path.display();
+        (format!("every user of this machine can read {file}"), format!("chmod 600 {file}"))
+    })
+}
+
+/// Why a key is no secret: it is printed in data sheets or was never set.
+pub(super) fn well_known(key: &AesKey) -> Option<&'static str> {
+    /// FIPS-197 appendix A.1 and RFC 4493; the default of many LoRaWAN stacks.
+    const EXAMPLE: [u8; 16] = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
+    let key = &key.0;
+    let counts_up = key.windows(2).all(|w| w[1] == w[0].wrapping_add(1));
+    let counts_down = key.windows(2).all(|w| w[1] == w[0].wrapping_sub(1));
+    match key {
+        [0, rest @ ..] if rest.iter().all(|b| *b == 0) => Some("the key is all zeros"),
+        [first, rest @ ..] if rest.iter().all(|b| b == first) => {
+            Some("the key is one byte repeated")
+        }
+        _ if *key == EXAMPLE => Some("the key is the example of the AES standard"),
+        _ if counts_up || counts_down => Some("the key only counts up or down"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_everyone_knows() {
+        let of = |text: &str| well_known(&text.parse().expect("a key"));
+        assert_eq!(of("00000000000000000000000000000000"), Some("the key is all zeros"));
+        assert_eq!(of("abababababababababababababababab"), Some("the key is one byte repeated"));
+        assert!(of("2B7E151628AED2A6ABF7158809CF4F3C").is_some());
+        assert!(of("000102030405060708090a0b0c0d0e0f").is_some());
+        assert_eq!(of("8f1d4a90b7c3e25660a1f4d2798bce03"), None);
+    }
 }

@@ -1,95 +1,158 @@
-//! The settings as types. Each field carries its meaning and its default; the annotated
-//! `config/lykta.toml` is generated from these very comments.
+//! The settings as types. Each field carries its meaning, its default and an example; the
+//! annotated `config/lykta.toml` is generated from these very words.
 
-use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId, duration};
-use serde::Deserialize;
+use super::key::KeyPath;
+use super::read::Reader;
+use super::schema::{Key, Read, Shape, Table, settings};
+use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId};
+use figment::value::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that can be set.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// This gateway's name, 1 to 64 characters of a-z, 0-9 and '-': part of every topic. Required.
-    pub gateway: GatewayId,
-    /// Where the databases lie; must be writable. Default: /var/lib/lykta.
-    #[serde(default = "default_state_dir")]
-    pub state_dir: PathBuf,
+settings! {
+    /// Everything that can be set.
+    pub struct Settings {
+        /// This gateway's name, 1 to 64 characters of a-z, 0-9 and '-': part of every topic.
+        pub gateway: GatewayId => "gw-1",
+        /// Where the databases lie; must be writable.
+        pub state_dir: PathBuf = "/var/lib/lykta",
+        /// How data is kept.
+        pub store: StoreSettings = {},
+        /// A concentrator (or several) that speaks the Semtech UDP protocol. Left out: none
+        /// is listened for.
+        pub concentrator: Option<Concentrator>,
+        /// Who owns data: each tenant has its own database, broker connection and topics.
+        pub tenant: Vec<Tenant> = [],
+        /// The sensors, here and in devices.d/*.toml.
+        pub device: Vec<DeviceSettings> = [],
+    }
+
     /// How data is kept.
-    #[serde(default)]
-    pub store: StoreSettings,
-    /// A concentrator (or several) that speaks the Semtech UDP protocol. Left out: none is listened for.
-    pub concentrator: Option<Concentrator>,
-    /// Who owns data: each tenant has its own database, broker connection and topics.
-    #[serde(default)]
-    pub tenant: Vec<Tenant>,
-    /// The sensors, here and in devices.d/*.toml.
-    #[serde(default)]
-    pub device: Vec<DeviceSettings>,
-}
+    pub struct StoreSettings {
+        /// How long an uplink may wait so that several share one write to the card. What is
+        /// waiting is lost with the power. With "0s" each uplink is written at once.
+        pub commit_interval: Duration = "0s",
+    }
 
-fn default_state_dir() -> PathBuf {
-    "/var/lib/lykta".into()
-}
+    /// The Semtech UDP listener.
+    pub struct Concentrator {
+        /// Address and port. The protocol has no authentication: listen on loopback or on a
+        /// network of your own.
+        pub listen: SocketAddr = "127.0.0.1:1700",
+        /// The EUIs that may speak. Empty: every concentrator may.
+        pub allow: Vec<GatewayEui> = [],
+        /// How long to wait for copies of a frame by other concentrators. Waited only once a
+        /// second concentrator has been heard.
+        pub dedup_window: Duration = "200ms",
+    }
 
-/// How data is kept.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreSettings {
-    /// How long an uplink may wait so that several share one write to the card. What is
-    /// waiting is lost with the power. Default: 0s, each uplink is written at once.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub commit_interval: Duration,
-}
+    /// One owner of data.
+    pub struct Tenant {
+        /// Its name, 1 to 64 characters of a-z, 0-9 and '-': part of its topics.
+        pub id: TenantId => "waste",
+        /// What its data is: "waste", "care" (decisions only, no raw data leaves) or "generic".
+        pub kind: TenantKind = "generic",
+        /// Its broker.
+        pub upstream: Upstream,
+    }
 
-impl Default for StoreSettings {
-    fn default() -> Self {
-        Self { commit_interval: Duration::ZERO }
+    /// A tenant's MQTT broker.
+    pub struct Upstream {
+        /// Brokers, tried in this order: mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS.
+        pub urls: Vec<BrokerUrl> => ["mqtt://127.0.0.1:1883"],
+        /// The first level of every topic.
+        pub prefix: String = "lykta",
+        /// MQTT version: 5, or 4 for MQTT 3.1.1, which cannot tell a refusal from a delivery.
+        pub protocol: Protocol = 5,
+        /// The MQTT client id. Left out: lykta-GATEWAY-TENANT.
+        pub client_id: Option<String> => "lykta-gw-1-waste",
+        /// PEM file of the authorities that vouch for the broker. Left out: the system's.
+        pub ca: Option<PathBuf> => "/etc/lykta/broker-ca.pem",
+        /// PEM file with this client's certificate chain, together with `key`.
+        pub cert: Option<PathBuf> => "/etc/lykta/client.pem",
+        /// PEM file with this client's private key, together with `cert`.
+        pub key: Option<PathBuf> => "/etc/lykta/client.key",
+        /// MQTT user name.
+        pub username: Option<String> => "gw-1",
+        /// File whose first line is the MQTT password. A bare name is a systemd credential.
+        pub password_file: Option<PathBuf> => "mqtt-password",
+        /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
+        /// is noticed within twice this time.
+        pub keep_alive: Duration = "20s",
+        /// First wait after a failed connection; doubles, with jitter.
+        pub reconnect_min: Duration = "1s",
+        /// Longest wait between two attempts.
+        pub reconnect_max: Duration = "60s",
+    }
+
+    /// One sensor.
+    pub struct DeviceSettings {
+        /// The tenant that owns it.
+        pub tenant: TenantId => "waste",
+        /// Its DevEUI, as printed on it.
+        pub dev_eui: DevEui => "70b3d50700001739",
+        /// What people call it. Left out: its DevEUI.
+        pub name: Option<String> => "Storgatan 4",
+        /// The profile of its model.
+        pub profile: String => "sensoneo-single",
+        /// How it is activated.
+        pub activation: Activation,
+        /// The bin that it sits in.
+        pub bin: Option<String> => "1739",
+        /// The resident, by pseudonym, whose home it is in; together with `sensor`.
+        pub resident: Option<String> => "r1",
+        /// Its name in that home; together with `resident`.
+        pub sensor: Option<String> => "bed",
+    }
+
+    /// A fixed session. Each key is given either as text or as a file.
+    pub struct AbpSettings {
+        /// Its address on the air, 8 hexadecimal digits.
+        pub dev_addr: DevAddr => "260b1739",
+        /// The network session key, 32 hexadecimal digits.
+        pub nwk_s_key: Option<AesKey> => "32 hexadecimal digits",
+        /// File that holds the network session key. A bare name is a systemd credential.
+        pub nwk_s_key_file: Option<PathBuf> => "1739.nwk",
+        /// The application session key, 32 hexadecimal digits.
+        pub app_s_key: Option<AesKey> => "32 hexadecimal digits",
+        /// File that holds the application session key. A bare name is a systemd credential.
+        pub app_s_key_file: Option<PathBuf> => "1739.app",
     }
 }
 
-/// The Semtech UDP listener.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Concentrator {
-    /// Address and port. The protocol has no authentication: listen on loopback or on a
-    /// network of your own. Default: 127.0.0.1:1700.
-    #[serde(default = "default_listen")]
-    pub listen: SocketAddr,
-    /// The EUIs that may speak. Empty: every concentrator may. Default: empty.
-    #[serde(default)]
-    pub allow: Vec<GatewayEui>,
-    /// How long to wait for copies of a frame by other concentrators. Waited only once a
-    /// second concentrator has been heard. Default: 200ms.
-    #[serde(default = "default_dedup_window", deserialize_with = "duration::deserialize")]
-    pub dedup_window: Duration,
+/// How a device is activated. Exactly one of the two.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Activation {
+    /// Activation by personalisation: the session is fixed.
+    Abp(AbpSettings),
 }
 
-fn default_listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 1700))
-}
+impl Read for Activation {
+    const SHAPE: Shape = Shape::Table(&Table {
+        keys: &[Key {
+            name: "abp",
+            doc: &[" Activation by personalisation: the session is fixed."],
+            default: None,
+            example: None,
+            optional: false,
+            shape: AbpSettings::SHAPE,
+        }],
+    });
 
-fn default_dedup_window() -> Duration {
-    Duration::from_millis(200)
-}
-
-/// One owner of data.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tenant {
-    /// Its name, 1 to 64 characters of a-z, 0-9 and '-': part of its topics. Required.
-    pub id: TenantId,
-    /// What its data is: "waste", "care" (decisions only, no raw data leaves) or "generic". Default: generic.
-    #[serde(default)]
-    pub kind: TenantKind,
-    /// Its broker.
-    pub upstream: Upstream,
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let Shape::Table(table) = Self::SHAPE else { return None };
+        let found = reader.table(path, value, table)?;
+        // an unknown way of activation is already noted; that `abp` is missing adds nothing
+        if found.keys().any(|key| key != "abp") {
+            return None;
+        }
+        reader.key(path, found, table.keys.first()?).map(Self::Abp)
+    }
 }
 
 /// What a tenant's data is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TenantKind {
     /// Bins: readings and raw uplinks are published.
     Waste,
@@ -100,61 +163,8 @@ pub enum TenantKind {
     Generic,
 }
 
-/// A tenant's MQTT broker.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// Brokers, tried in this order: mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS. Required.
-    pub urls: Vec<BrokerUrl>,
-    /// The first level of every topic. Default: lykta.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-    /// MQTT version: 5, or 4 for MQTT 3.1.1, which cannot tell a refusal from a delivery. Default: 5.
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// The MQTT client id. Default: lykta-GATEWAY-TENANT.
-    pub client_id: Option<String>,
-    /// PEM file of the authorities that vouch for the broker. Default: the system's.
-    pub ca: Option<PathBuf>,
-    /// PEM file with this client's certificate chain, together with `key`.
-    pub cert: Option<PathBuf>,
-    /// PEM file with this client's private key, together with `cert`.
-    pub key: Option<PathBuf>,
-    /// MQTT user name.
-    pub username: Option<String>,
-    /// File whose first line is the MQTT password. A bare name is a systemd credential.
-    pub password_file: Option<PathBuf>,
-    /// How often to ask whether the broker is still there; a dead link is noticed within
-    /// twice this time. Default: 20s.
-    #[serde(default = "default_keep_alive", deserialize_with = "duration::deserialize")]
-    pub keep_alive: Duration,
-    /// First wait after a failed connection; doubles, with jitter. Default: 1s.
-    #[serde(default = "default_reconnect_min", deserialize_with = "duration::deserialize")]
-    pub reconnect_min: Duration,
-    /// Longest wait between two attempts. Default: 60s.
-    #[serde(default = "default_reconnect_max", deserialize_with = "duration::deserialize")]
-    pub reconnect_max: Duration,
-}
-
-fn default_prefix() -> String {
-    "lykta".into()
-}
-
-fn default_keep_alive() -> Duration {
-    Duration::from_secs(20)
-}
-
-fn default_reconnect_min() -> Duration {
-    Duration::from_secs(1)
-}
-
-fn default_reconnect_max() -> Duration {
-    Duration::from_secs(60)
-}
-
 /// The MQTT version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(try_from = "u8")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
     /// MQTT 3.1.1, whose protocol level is 4.
     V4,
@@ -175,8 +185,7 @@ impl TryFrom<u8> for Protocol {
 }
 
 /// Where a broker is, and whether over TLS.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     /// Host name or address.
     pub host: String,
@@ -230,50 +239,4 @@ impl std::fmt::Display for BrokerUrl {
             write!(f, "{scheme}://{}:{}", self.host, self.port)
         }
     }
-}
-
-/// One sensor.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceSettings {
-    /// The tenant that owns it. Required.
-    pub tenant: TenantId,
-    /// Its DevEUI, as printed on it. Required.
-    pub dev_eui: DevEui,
-    /// What people call it. Default: its DevEUI.
-    pub name: Option<String>,
-    /// The profile of its model. Required.
-    pub profile: String,
-    /// How it is activated. Required.
-    pub activation: Activation,
-    /// The bin that it sits in.
-    pub bin: Option<String>,
-    /// The resident, by pseudonym, whose home it is in; together with `sensor`.
-    pub resident: Option<String>,
-    /// Its name in that home; together with `resident`.
-    pub sensor: Option<String>,
-}
-
-/// How a device is activated. Exactly one of the two.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// Activation by personalisation: the session is fixed.
-    Abp(AbpSettings),
-}
-
-/// A fixed session. Each key is given either as text or as a file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AbpSettings {
-    /// Its address on the air, 8 hexadecimal digits. Required.
-    pub dev_addr: DevAddr,
-    /// The network session key, 32 hexadecimal digits.
-    pub nwk_s_key: Option<AesKey>,
-    /// File that holds the network session key. A bare name is a systemd credential.
-    pub nwk_s_key_file: Option<PathBuf>,
-    /// The application session key, 32 hexadecimal digits.
-    pub app_s_key: Option<AesKey>,
-    /// File that holds the application session key. A bare name is a systemd credential.
-    pub app_s_key_file: Option<PathBuf>,
 }

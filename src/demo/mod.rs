@@ -56,7 +56,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Re
     let clock = Clock::simulated(last_night(), options.speed);
     let mut gateway = start(directory.path(), &town, &broker, clock.clone()).await?;
     let concentrator = gateway.listening().context("no UDP port for the concentrator")?;
-    let (cloud, watching) = Cloud::watch(broker.inside, clock.clone(), town.names(), options.json).await?;
+    let (cloud, watching) =
+        Cloud::watch(broker.inside, clock.clone(), town.names(), options.json).await?;
 
     let start = Instant::now();
     let (leaves, away) = match options.lasts {

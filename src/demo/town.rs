@@ -218,7 +218,12 @@ impl Concentrator {
     }
 
     /// Sends a received frame on; whether the gateway acknowledged it.
-    async fn forward(&mut self, phy: Vec<u8>, at: Duration, random: &mut Rng) -> anyhow::Result<bool> {
+    async fn forward(
+        &mut self,
+        phy: Vec<u8>,
+        at: Duration,
+        random: &mut Rng,
+    ) -> anyhow::Result<bool> {
         if self.pulled.is_none_or(|at| at.elapsed() >= PULL_INTERVAL) {
             self.pulled = Some(Instant::now());
             self.token = self.token.wrapping_add(1);

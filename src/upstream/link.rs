@@ -252,7 +252,8 @@ async fn pump_v5(mut event_loop: v5::EventLoop, events: mpsc::Sender<Event>) {
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
     let password = match &settings.password_file {
         None => String::new(),
-        Some(file) => crate::config::read_secret(file)
+        Some(file) => std::fs::read_to_string(file)
+            .map(|text| text.lines().next().unwrap_or_default().to_owned())
             .map_err(|source| LinkError::Password { file: file.display().to_string(), source })?,
     };
     Ok(settings.username.clone().map(|username| (username, password)))

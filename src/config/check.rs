@@ -1,0 +1,268 @@
+//! What types alone cannot say: settings that contradict each other or the machine.
+
+use super::key::KeyPath;
+use super::layer::Part;
+use super::read::{Fault, Reader};
+use super::secret::{Places, Trouble, exposed, read_password};
+use super::settings::{BrokerUrl, Concentrator, Protocol, Settings, Tenant, TenantKind, Upstream};
+use super::tls;
+use crate::sys;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Notes errors and warnings.
+pub(super) struct Checks<'a> {
+    pub(super) reader: &'a mut Reader,
+    pub(super) warnings: Vec<Fault>,
+    pub(super) places: &'a Places,
+}
+
+impl Checks<'_> {
+    pub(super) fn error(
+        &mut self,
+        path: &KeyPath,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.reader.wrong(path, what, help);
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        path: &KeyPath,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (what, help) = (what.into(), help.into());
+        self.warnings.push(Fault { path: path.clone(), part: Part::Value, what, help, see: None });
+    }
+
+    pub(super) fn twice(&mut self, path: &KeyPath, earlier: &KeyPath, what: String, help: &str) {
+        self.reader.faults.push(Fault {
+            path: path.clone(),
+            part: Part::Value,
+            what,
+            help: help.to_owned(),
+            see: Some((earlier.clone(), "the first is here".to_owned())),
+        });
+    }
+
+    /// The result of a look at a file.
+    pub(super) fn noted<T>(&mut self, path: &KeyPath, result: Result<T, Trouble>) -> Option<T> {
+        result.map_err(|(what, help)| self.error(path, what, help)).ok()
+    }
+
+    /// Everything but the devices. File names in the settings become absolute.
+    pub(super) fn settings(&mut self, settings: &mut Settings) {
+        let root = KeyPath::default();
+        settings.state_dir = self.places.file(&settings.state_dir);
+        self.state_dir(&root.key("state_dir"), &settings.state_dir);
+        match &settings.concentrator {
+            Some(concentrator) => self.concentrator(&root.key("concentrator"), concentrator),
+            None => self.warning(
+                &root.key("concentrator"),
+                "no concentrator is configured, so no sensor can be heard",
+                "add [concentrator] with listen = \"127.0.0.1:1700\"",
+            ),
+        }
+        if settings.tenant.is_empty() && self.reader.is_whole(&root.key("tenant")) {
+            let help = "add [[tenant]] with an id and [tenant.upstream] with urls";
+            self.reader.wrong_key(
+                &root.key("tenant"),
+                "there is no tenant: data has no owner",
+                help,
+            );
+        }
+        let paths: Vec<KeyPath> =
+            self.reader.elements("tenant").take(settings.tenant.len()).collect();
+        let mut seen: HashMap<&str, &KeyPath> = HashMap::new();
+        for (tenant, path) in settings.tenant.iter().zip(&paths) {
+            let id = path.key("id");
+            if let Some(earlier) = seen.insert(tenant.id.as_str(), path) {
+                let what = format!("tenant \"{}\" is there twice", tenant.id);
+                self.twice(&id, &earlier.key("id"), what, "give each tenant an id of its own");
+            }
+        }
+        for (tenant, path) in settings.tenant.iter_mut().zip(&paths) {
+            self.tenant(path, tenant);
+        }
+    }
+
+    fn state_dir(&mut self, path: &KeyPath, directory: &Path) {
+        let shown = directory.display();
+        let own = format!(
+            "let the service's user own it (chown -R lykta {shown}), or run this as that user"
+        );
+        if directory.is_dir() {
+            if !sys::is_writable(directory) {
+                self.error(path, format!("{shown} is not writable"), own);
+            }
+            return;
+        }
+        if directory.exists() {
+            let help = "move the file away, or name another directory";
+            self.error(path, format!("{shown} is not a directory"), help);
+            return;
+        }
+        match directory.parent() {
+            Some(parent) if !parent.is_dir() => {
+                let what = format!("{shown} cannot be created: there is no {}", parent.display());
+                self.error(path, what, "create the directory above it, or mend the path");
+            }
+            Some(parent) if !sys::is_writable(parent) => {
+                let what =
+                    format!("{shown} does not exist and cannot be created in {}", parent.display());
+                self.error(path, what, format!("create it: install -d -o lykta {shown}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn concentrator(&mut self, path: &KeyPath, concentrator: &Concentrator) {
+        let ip = concentrator.listen.ip();
+        if !ip.is_loopback() && concentrator.allow.is_empty() {
+            let who = if ip.is_unspecified() { "on every network" } else { "on this network" };
+            self.warning(
+                &path.key("listen"),
+                format!(
+                    "everybody {who} can send frames: the Semtech UDP protocol has no authentication"
+                ),
+                "list your concentrators in `allow`, or listen on 127.0.0.1",
+            );
+        }
+    }
+
+    fn tenant(&mut self, path: &KeyPath, tenant: &mut Tenant) {
+        if tenant.kind == TenantKind::Care {
+            self.warning(
+                &path.key("kind"),
+                "night rules are not in this version: what these sensors send is authenticated, \
+                 counted and kept from leaving, but nothing is decided or published",
+                "do not rely on this tenant for anybody's safety",
+            );
+        }
+        self.upstream(&path.key("upstream"), &mut tenant.upstream);
+    }
+
+    fn upstream(&mut self, path: &KeyPath, upstream: &mut Upstream) {
+        let urls = path.key("urls");
+        if upstream.urls.is_empty() && self.reader.is_whole(&urls) {
+            self.error(&urls, "no broker is given", "add one: urls = [\"mqtt://HOST:1883\"]");
+        }
+        self.prefix(&path.key("prefix"), &upstream.prefix);
+        if upstream.protocol == Protocol::V4 {
+            self.warning(
+                &path.key("protocol"),
+                "MQTT 3.1.1 cannot tell a refusal from a delivery: a message that the broker \
+                 refuses counts as delivered",
+                "use protocol = 5 if the broker can",
+            );
+        }
+        let range = Duration::from_secs(5)..=Duration::from_secs(600);
+        if !range.contains(&upstream.keep_alive) {
+            let help =
+                "shorter costs traffic, longer leaves a dead link unnoticed; \"20s\" is good";
+            self.error(&path.key("keep_alive"), "keep_alive must be from 5s to 10min", help);
+        }
+        if upstream.reconnect_min.is_zero() {
+            let help = "write \"1s\": without a pause a broker that is down is asked without end";
+            self.error(&path.key("reconnect_min"), "reconnect_min must be longer than 0s", help);
+        }
+        if upstream.reconnect_min > upstream.reconnect_max {
+            let help = "raise reconnect_max or lower reconnect_min";
+            self.error(
+                &path.key("reconnect_min"),
+                "reconnect_min is longer than reconnect_max",
+                help,
+            );
+        }
+        self.tls(path, upstream);
+        self.password(path, upstream);
+    }
+
+    /// A topic level, or several.
+    fn prefix(&mut self, path: &KeyPath, prefix: &str) {
+        let what = match prefix {
+            "" => "the prefix is empty",
+            p if p.contains(['+', '#']) => "the prefix contains a wildcard, + or #",
+            p if p.contains(char::is_control) => "the prefix contains a control character",
+            p if p.starts_with('/') || p.ends_with('/') => "the prefix begins or ends with /",
+            p if p.contains("//") => "the prefix has an empty level",
+            p if p.starts_with('$') => "topics that begin with $ belong to the broker",
+            _ => return,
+        };
+        self.error(path, what, "write one level or several, such as \"lykta\" or \"city/waste\"");
+    }
+
+    fn tls(&mut self, path: &KeyPath, upstream: &mut Upstream) {
+        let names =
+            [("ca", &mut upstream.ca), ("cert", &mut upstream.cert), ("key", &mut upstream.key)];
+        let plain = upstream.urls.iter().all(|url| !url.tls) && !upstream.urls.is_empty();
+        for (name, file) in names {
+            let Some(file) = file else { continue };
+            *file = self.places.file(file);
+            if plain {
+                let what = format!("`{name}` is given, but no url begins with mqtts://");
+                self.warning(&path.key(name), what, "write mqtts:// to encrypt the connection");
+            }
+        }
+        if let Some(file) = &upstream.ca {
+            let result = tls::check_authorities(file);
+            self.noted(&path.key("ca"), result);
+        }
+        let chain = upstream.cert.as_ref().and_then(|file| {
+            let result = tls::certificates(file);
+            self.noted(&path.key("cert"), result)
+        });
+        if let Some(file) = &upstream.key {
+            let at = path.key("key");
+            let result = tls::check_key(file, chain);
+            self.noted(&at, result);
+            self.exposure(&at, file);
+        }
+        for (given, missing, absent) in [
+            ("cert", "key", upstream.cert.is_some() && upstream.key.is_none()),
+            ("key", "cert", upstream.key.is_some() && upstream.cert.is_none()),
+        ] {
+            if absent {
+                let what = format!("`{given}` is given without `{missing}`");
+                self.error(&path.key(given), what, format!("add `{missing}`, or remove `{given}`"));
+            }
+        }
+    }
+
+    fn password(&mut self, path: &KeyPath, upstream: &mut Upstream) {
+        let at = path.key("password_file");
+        if let Some(file) = &mut upstream.password_file {
+            if let Some(found) = self.noted(&at, self.places.secret(file)) {
+                let result = read_password(&found);
+                self.noted(&at, result);
+                self.exposure(&at, &found);
+                *file = found;
+            }
+            if upstream.username.is_none() {
+                self.error(&at, "a password without a user name", "add `username`");
+            }
+        }
+        let open = |url: &&BrokerUrl| !url.tls && !is_loopback(&url.host);
+        if let (Some(_), Some(url)) = (&upstream.username, upstream.urls.iter().find(open)) {
+            self.warning(
+                &path.key("username"),
+                format!("user name and password go over the network in clear, to {url}"),
+                "write mqtts:// if the broker can",
+            );
+        }
+    }
+
+    /// Warns of a secret that everybody on the machine can read.
+    pub(super) fn exposure(&mut self, path: &KeyPath, file: &Path) {
+        if let Some((what, help)) = exposed(file) {
+            self.warning(path, what, help);
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,194 @@
+//! From files and environment to a configuration that can be run, or to all that is wrong.
+
+use super::check::Checks;
+use super::key::KeyPath;
+use super::layer::{Environment, File, Layers, PREFIX, Part};
+use super::problem::{Place, Problem, Problems};
+use super::profile::Profiles;
+use super::read::{Fault, Leaf, Reader};
+use super::schema::Read;
+use super::secret::Places;
+use super::settings::Settings;
+use crate::codec::Codec;
+use crate::device::Registry;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The main file, unless told.
+pub const DEFAULT_FILE: &str = "/etc/lykta/lykta.toml";
+
+/// A configuration that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings. File names in them are resolved: none is a bare credential.
+    pub settings: Settings,
+    /// Where each setting came from.
+    pub sources: Sources,
+    /// All devices with their profiles and keys.
+    pub registry: Registry,
+    /// The codec of every known profile, by the profile's name.
+    pub codecs: HashMap<String, Codec>,
+    /// What is doubtful.
+    pub warnings: Vec<Problem>,
+}
+
+/// Every setting that holds, with its source. What has neither value nor default is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources(Vec<Effective>);
+
+/// One setting that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Its key, such as `tenant[0].upstream.urls`.
+    pub key: String,
+    /// Its value as TOML; `…` instead of a secret.
+    pub value: String,
+    /// Who said so.
+    pub place: Place,
+}
+
+impl Sources {
+    /// All settings, in the order in which `lykta.toml` explains them.
+    pub fn iter(&self) -> impl Iterator<Item = &Effective> {
+        self.0.iter()
+    }
+
+    /// Where a setting came from, by its key.
+    pub fn of(&self, key: &str) -> Option<&Place> {
+        self.0.iter().find(|setting| setting.key == key).map(|setting| &setting.place)
+    }
+}
+
+/// Reads the configuration: `path`, or [`DEFAULT_FILE`]; the directories beside it; the
+/// environment of this process.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: Option<&Path>) -> Result<Loaded, Problems> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    load_with(path, variables)
+}
+
+/// As [`load`], with the given environment variables instead of those of this process.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn load_with(
+    path: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, Problems> {
+    let variables: Vec<(String, String)> = variables.into_iter().collect();
+    let main = path.unwrap_or(Path::new(DEFAULT_FILE));
+    let places = Places {
+        base: match main.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        },
+        credentials: variables
+            .iter()
+            .find(|(name, _)| name == "CREDENTIALS_DIRECTORY")
+            .map(|(_, directory)| directory.into()),
+    };
+
+    let mut errors = Vec::new();
+    // a container may be configured by its environment alone
+    let needs_file = path.is_some() || !variables.iter().any(|(name, _)| name.starts_with(PREFIX));
+    let mut paths = Vec::new();
+    if needs_file || main.exists() {
+        paths.push(main.to_owned());
+    }
+    paths.extend(toml_files(&places.base.join("conf.d"), &mut errors));
+    let mut files = read_all(&paths, &mut errors);
+    let device_files =
+        read_all(&toml_files(&places.base.join("devices.d"), &mut errors), &mut errors);
+    for file in &device_files {
+        errors.extend(file.other_keys("device"));
+    }
+    files.extend(device_files);
+    let profile_files = toml_files(&places.base.join("profiles"), &mut errors);
+    let (profiles, problems) = Profiles::load(&profile_files);
+    errors.extend(problems);
+    if !errors.is_empty() {
+        // what an unread file would have said is not known: more errors would mislead
+        return Err(Problems { errors, warnings: Vec::new(), sources: Sources::default() });
+    }
+
+    let layers = Layers::new(files, Environment::new(variables));
+    let mut reader = Reader::default();
+    let settings = Settings::read(&mut reader, &KeyPath::default(), layers.merged());
+    let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
+    let checked = settings.map(|mut settings| {
+        checks.settings(&mut settings);
+        let devices = checks.devices(&settings, &profiles);
+        (settings, Registry::new(devices))
+    });
+    let warnings = located(&layers, checks.warnings);
+    let Reader { faults, leaves, .. } = reader;
+    let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
+    let errors = located(&layers, faults);
+    match checked {
+        Some((settings, registry)) if errors.is_empty() => {
+            Ok(Loaded { settings, sources, registry, codecs: profiles.codecs, warnings })
+        }
+        _ => Err(Problems { errors, warnings, sources }),
+    }
+}
+
+/// The `*.toml` files of a directory by name; none when there is no such directory.
+fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(e) => {
+            let help = "let the service's user read this directory";
+            errors.push(Problem::of_file(directory, format!("cannot be listed: {e}"), help));
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn read_all(paths: &[PathBuf], errors: &mut Vec<Problem>) -> Vec<File> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        match File::read(path) {
+            Ok(file) => files.push(file),
+            Err(problem) => errors.push(problem),
+        }
+    }
+    files
+}
+
+/// Faults as problems, in the order of the places.
+fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = faults
+        .into_iter()
+        .map(|fault| {
+            let (place, excerpt) = layers.locate(&fault.path, fault.part);
+            Problem {
+                place,
+                key: fault.path.to_string(),
+                what: fault.what,
+                help: fault.help,
+                see: fault.see.map(|(path, why)| (layers.locate(&path, Part::Value).0, why)),
+                excerpt,
+            }
+        })
+        .collect();
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    problems
+}
+
+fn effective(layers: &Layers, leaf: Leaf) -> Effective {
+    let place = match leaf.is_default {
+        true => Place::Default,
+        false => layers.locate(&leaf.path, Part::Key).0,
+    };
+    Effective { key: leaf.path.to_string(), value: leaf.value, place }
+}

@@ -1,0 +1,116 @@
+//! Settings as data: the `settings!` macro declares a struct and, from the same words, the
+//! table of its keys with their meaning, default and example. Reading, the list of known
+//! keys and the annotated `config/lykta.toml` all come from that one table.
+
+use super::key::KeyPath;
+use super::read::Reader;
+use figment::value::Value;
+
+/// The keys of one TOML table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Its meaning, line by line.
+    pub(super) doc: &'static [&'static str],
+    /// What holds when nobody sets it, as TOML.
+    pub(super) default: Option<&'static str>,
+    /// What it could look like, as TOML.
+    pub(super) example: Option<&'static str>,
+    /// Whether it may be left out though it has no default.
+    pub(super) optional: bool,
+    pub(super) shape: Shape,
+}
+
+/// What stands behind a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// A value, or a list of values.
+    Value,
+    /// A value that is never shown.
+    Secret,
+    /// A table.
+    Table(&'static Table),
+    /// A list of tables.
+    Tables(&'static Table),
+}
+
+/// A type that can be read from a setting.
+pub(super) trait Read: Sized {
+    /// What stands behind a key of this type.
+    const SHAPE: Shape = Shape::Value;
+    /// Whether the key may be left out.
+    const OPTIONAL: bool = false;
+
+    /// Reads a value. What is wrong with it is told to the reader; then there is no result.
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self>;
+
+    /// What is there without the key.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+/// Declares settings: `field: Type` (required unless the type is an `Option` or a `Vec`),
+/// `field: Type = default`, and for the annotated configuration `field: Type => example`.
+/// Defaults and examples are literals that read the same in Rust and in TOML.
+macro_rules! settings {
+    ($(
+        $(#[doc = $table_doc:literal])*
+        pub struct $name:ident {$(
+            $(#[doc = $doc:literal])*
+            pub $field:ident: $type:ty $(= $default:tt)? $(=> $example:tt)?,
+        )*}
+    )*) => {$(
+        $(#[doc = $table_doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {$(
+            $(#[doc = $doc])*
+            $(#[doc = concat!("\n\nDefault: `", stringify!($default), "`.")])?
+            pub $field: $type,
+        )*}
+
+        impl $crate::config::schema::Read for $name {
+            const SHAPE: $crate::config::schema::Shape =
+                $crate::config::schema::Shape::Table(&$crate::config::schema::Table {
+                    keys: &[$($crate::config::schema::Key {
+                        name: stringify!($field),
+                        doc: &[$($doc),*],
+                        default: $crate::config::schema::first(&[$(stringify!($default))?]),
+                        example: $crate::config::schema::first(&[$(stringify!($example))?]),
+                        optional: <$type as $crate::config::schema::Read>::OPTIONAL,
+                        shape: <$type as $crate::config::schema::Read>::SHAPE,
+                    }),*],
+                });
+
+            fn read(
+                reader: &mut $crate::config::read::Reader,
+                path: &$crate::config::key::KeyPath,
+                value: &figment::value::Value,
+            ) -> Option<Self> {
+                let $crate::config::schema::Shape::Table(table) = Self::SHAPE else {
+                    return None;
+                };
+                let found = reader.table(path, value, table)?;
+                let mut keys = table.keys.iter();
+                // all keys are read before any is missed, so that all that is wrong is told
+                $(let $field = reader.key::<$type>(path, found, keys.next()?);)*
+                Some(Self { $($field: $field?),* })
+            }
+        }
+    )*};
+}
+pub(super) use settings;
+
+/// The one text of a list of at most one.
+pub(super) const fn first(texts: &[&'static str]) -> Option<&'static str> {
+    match texts {
+        [text, ..] => Some(*text),
+        [] => None,
+    }
+}

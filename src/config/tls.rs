@@ -1,0 +1,88 @@
+//! Certificates and private keys of a broker connection: are they what they should be?
+
+use super::secret::{self, Trouble};
+use rustls::RootCertStore;
+use rustls::crypto::ring::default_provider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+
+/// Checks a file of authorities.
+pub(super) fn check_authorities(path: &Path) -> Result<(), Trouble> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|_| {
+            (
+                format!("a certificate in {} is damaged", path.display()),
+                "get the file again from whoever runs the broker".to_owned(),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Checks a client's certificate chain.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Trouble> {
+    let text = secret::read(path)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(chain),
+        Ok(_) => Err((
+            format!("{} holds no certificate{}", path.display(), holds_instead(&text)),
+            "it must have a section -----BEGIN CERTIFICATE-----".to_owned(),
+        )),
+        Err(_) => Err(damaged(path)),
+    }
+}
+
+/// Checks a private key, and that it belongs to the certificate.
+pub(super) fn check_key(
+    path: &Path,
+    chain: Option<Vec<CertificateDer<'static>>>,
+) -> Result<(), Trouble> {
+    let text = secret::read(path)?;
+    let key = match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
+        Ok(key) => key,
+        Err(rustls_pki_types::pem::Error::NoItemsFound) => {
+            let what = format!("{} holds no private key{}", path.display(), holds_instead(&text));
+            let help = "it must have a section -----BEGIN PRIVATE KEY-----, without a pass phrase";
+            return Err((what, help.to_owned()));
+        }
+        Err(_) => return Err(damaged(path)),
+    };
+    let Some(chain) = chain else { return Ok(()) };
+    match CertifiedKey::from_der(chain, key, &default_provider()) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err((
+            format!("the private key in {} belongs to another certificate", path.display()),
+            "install certificate and key that were issued together".to_owned(),
+        )),
+        Err(_) => Err((
+            format!("{} and its certificate cannot be used together", path.display()),
+            "use an ECDSA P-256/P-384, Ed25519 or RSA key (2048 bits or more) and its certificate"
+                .to_owned(),
+        )),
+    }
+}
+
+fn damaged(path: &Path) -> Trouble {
+    (
+        format!("{} is damaged: a PEM section does not end, or is not base64", path.display()),
+        "copy the file again, as a whole".to_owned(),
+    )
+}
+
+/// What a file holds that was taken for another.
+fn holds_instead(text: &str) -> &'static str {
+    match text {
+        _ if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
+            " but a private key with a pass phrase"
+        }
+        _ if text.contains("PRIVATE KEY-----") => " but a private key",
+        _ if text.contains("-----BEGIN CERTIFICATE-----") => " but a certificate",
+        _ if text.contains("-----BEGIN CERTIFICATE REQUEST-----") => " but a request for one",
+        _ if text.trim().is_empty() => ": it is empty",
+        _ => " in PEM format",
+    }
+}

@@ -1,0 +1,6 @@
+//! The promise: whatever is wrong with a configuration is told at once, with its line and
+//! what to do; what holds is told with its source; secrets are never told.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod site;
+mod wrong;
