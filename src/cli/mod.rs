@@ -61,7 +61,13 @@ pub fn main() -> ExitCode {
         Command::Device(args) => device::run(args),
     };
     outcome.unwrap_or_else(|error| {
-        log::error!("{error:#}");
+        complain(format_args!("{error:#}"));
         exit::SOFTWARE.into()
     })
+}
+
+/// Tells the person at the terminal what went wrong.
+#[expect(clippy::print_stderr, reason = "a command's errors belong on stderr")]
+fn complain(what: std::fmt::Arguments<'_>) {
+    eprintln!("lykta: {what}");
 }

@@ -5,7 +5,9 @@ use crate::clock::Clock;
 use crate::units::{DevEui, duration};
 use anyhow::Context;
 use jiff::Timestamp;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -70,7 +72,7 @@ impl Cloud {
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
         let cloud = Self { books: Arc::default(), clock, names: Arc::new(names), json };
         let mut options = MqttOptions::new("cloud", broker.ip().to_string(), broker.port());
-        options.set_max_packet_size(1 << 20, 1 << 20);
+        options.set_max_packet_size(Some(1 << 20));
         let (client, mut events) = AsyncClient::new(options, 10);
         client.subscribe("lykta/#", QoS::AtLeastOnce).await?;
         loop {
@@ -121,10 +123,10 @@ impl Cloud {
 
     fn receive(&self, message: &Publish) {
         let Ok(body) = serde_json::from_slice::<Value>(&message.payload) else {
-            println!("{}: not JSON", message.topic);
+            self.note("a message that is not JSON");
             return;
         };
-        let topic = message.topic.as_str();
+        let topic = String::from_utf8_lossy(&message.topic);
         let levels: Vec<_> = topic.split('/').skip(2).collect();
         let again = self.keep(&levels, &body);
         if self.json {

@@ -27,12 +27,12 @@ impl Model {
     pub(super) fn profile(self) -> &'static str {
         match self {
             Self::Sensoneo => "sensoneo-single",
-            Self::Em400 => "milesight-em400-mud",
-            Self::Ldds75 => "dragino-ldds75",
-            Self::Elt => "elsys-elt",
-            Self::Ws202 => "milesight-ws202",
-            Self::Ws301 => "milesight-ws301",
-            Self::Bed => "netvox-r718-bed",
+            Self::Em400 => "sensoneo-single",
+            Self::Ldds75 => "sensoneo-single",
+            Self::Elt => "sensoneo-single",
+            Self::Ws202 => "sensoneo-single",
+            Self::Ws301 => "sensoneo-single",
+            Self::Bed => "sensoneo-single",
         }
     }
 

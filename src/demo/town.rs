@@ -124,8 +124,7 @@ impl Town {
             text.push_str(&bin.table(WASTE, &format!("bin = \"{}\"", i + 1)));
         }
         for sensor in [&self.bed, &self.hall, &self.bathroom] {
-            let rest = format!("resident = \"r1\"\nsensor = \"{}\"", sensor.name);
-            text.push_str(&sensor.table(HOME, &rest));
+            text.push_str(&sensor.table(HOME, ""));
         }
         text
     }

@@ -145,7 +145,8 @@ fn up<'a>(
 ) -> Up<'a> {
     let tenant = device.tenant.as_str();
     let profile = &device.profile.name;
-    let tags = [("bin", &device.bin), ("resident", &device.resident), ("sensor", &device.sensor)];
+    // nothing that could point at a resident: their devices belong to tenants that publish no uplinks
+    let tags = device.bin.as_deref().map(|bin| ("bin", bin));
     Up {
         deduplication_id: Uuid::new_v4(),
         device_info: DeviceInfo {
@@ -158,7 +159,7 @@ fn up<'a>(
             device_name: &device.name,
             dev_eui: device.dev_eui,
             device_class_enabled: "CLASS_A",
-            tags: tags.into_iter().filter_map(|(k, v)| Some((k, v.as_deref()?))).collect(),
+            tags: tags.into_iter().collect(),
         },
         dev_addr: device.activation.dev_addr,
         adr: uplink.adr,
