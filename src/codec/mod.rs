@@ -6,6 +6,7 @@
 //! [`Reading`] of quality `Missing` at the end: it never looks like a number.
 
 mod browan;
+pub mod builtin;
 mod dragino_ldds75;
 mod elsys;
 mod frame;
