@@ -19,7 +19,7 @@ pub(super) enum Model {
     Ws202,
     /// Milesight door contact.
     Ws301,
-    /// Netvox bed sensor.
+    /// Netvox dry contact with a pressure mat.
     Bed,
 }
 
@@ -27,12 +27,12 @@ impl Model {
     pub(super) fn profile(self) -> &'static str {
         match self {
             Self::Sensoneo => "sensoneo-single",
-            Self::Em400 => "sensoneo-single",
-            Self::Ldds75 => "sensoneo-single",
-            Self::Elt => "sensoneo-single",
-            Self::Ws202 => "sensoneo-single",
-            Self::Ws301 => "sensoneo-single",
-            Self::Bed => "sensoneo-single",
+            Self::Em400 => "milesight-em400-mud",
+            Self::Ldds75 => "dragino-ldds75",
+            Self::Elt => "elsys-elt",
+            Self::Ws202 => "milesight-ws202",
+            Self::Ws301 => "milesight-ws301",
+            Self::Bed => "netvox-r718j",
         }
     }
 
@@ -147,7 +147,7 @@ impl Sensor {
                 vec![0x01, 0x75, 88, 0x03, 0x00, on.into(), 0x04, 0x00, 0x00]
             }
             (Model::Bed, Say::State(on)) => {
-                vec![0x01, 0x1a, 0x01, 36, on.into(), 0, 0, 0, 0, 0, 0]
+                vec![0x01, 0x21, 0x01, 36, on.into(), 0, 0, 0, 0, 0, 0]
             }
             (_, say) => unreachable!("a {:?} has nothing to say of {say:?}", self.model),
         }

@@ -33,9 +33,8 @@ fn nothing_accepted_is_lost(protocol: u8, seed: u64) {
 
     // at which frame whom to kill
     let total = DEVICES * FRAMES_EACH;
-    let mut deaths: Vec<_> = (0..LYKTA_KILLS + BROKER_KILLS)
-        .map(|n| (random.u32(1..total), n < LYKTA_KILLS))
-        .collect();
+    let mut deaths: Vec<_> =
+        (0..LYKTA_KILLS + BROKER_KILLS).map(|n| (random.u32(1..total), n < LYKTA_KILLS)).collect();
     deaths.sort_unstable();
     let mut next = vec![1; DEVICES as usize];
     let (mut sent, mut killed) = (0, 0);

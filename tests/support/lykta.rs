@@ -88,7 +88,11 @@ impl Lykta {
         let deadline = Instant::now() + PATIENCE;
         let mut buffer = [0; 4096];
         loop {
-            assert!(Instant::now() < deadline, "no {line}, but {seen:?}\n{}", self.log().join("\n"));
+            assert!(
+                Instant::now() < deadline,
+                "no {line}, but {seen:?}\n{}",
+                self.log().join("\n")
+            );
             if let Ok(len) = self.notify.recv(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
                 seen.extend(text.lines().map(str::to_owned));
