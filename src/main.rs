@@ -1,1 +1,7 @@
-fn main() {}
+//! The daemon and its commands.
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    lykta::cli::run()
+}
