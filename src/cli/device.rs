@@ -1,8 +1,240 @@
-//! x
+//! `lykta device import`: device lists of other network servers.
+
+use super::exit;
+use crate::config::import::{Import, read_back, read_csv, to_toml};
+use crate::config::{self, DEFAULT_FILE, Loaded, Place};
+use crate::units::{DevEui, TenantId};
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{Write, stderr, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// x
+
+/// Works with the list of devices.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
-pub(super) fn run(_: &Args) -> anyhow::Result<ExitCode> {
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Import(ImportArgs),
+}
+
+/// Turns a CSV file of The Things Stack or ChirpStack into [[device]] tables.
+///
+/// The first line names the columns; comma, semicolon and tab are recognised. Needed are
+/// dev_eui, dev_addr, nwk_s_key (also f_nwk_s_int_key, nwk_s_enc_key) and app_s_key; name,
+/// profile (also device_profile_name, model_id), bin, resident and sensor are used. With one
+/// bad row nothing is written.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  lykta device import sensors.csv --tenant waste --profile sensoneo-single --config /etc/lykta/lykta.toml"
+)]
+struct ImportArgs {
+    /// The CSV file
+    file: PathBuf,
+    /// The tenant that owns the devices
+    #[arg(long, value_name = "ID")]
+    tenant: TenantId,
+    /// The profile of rows that do not name one
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The configuration to add to [default: /etc/lykta/lykta.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to write, - for standard output [default: devices.d/<FILE>.toml beside the
+    /// configuration]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Leave bad rows out instead of stopping
+    #[arg(long)]
+    skip_bad: bool,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Import(args) => import(args),
+    }
+}
+
+fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let mut err = stderr().lock();
+    let default = Path::new(DEFAULT_FILE);
+    let config = args.config.as_deref().or_else(|| default.exists().then_some(default));
+    let Some(out) = args.out.clone().or_else(|| Some(beside(config?, &args.file))) else {
+        writeln!(err, "error: say where to write: --out FILE, --out - or --config FILE")?;
+        return Ok(exit::USAGE.into());
+    };
+    let to_stdout = out == Path::new("-");
+    if !to_stdout && out.exists() && !args.force {
+        writeln!(err, "error: {} is already there: --force overwrites it", out.display())?;
+        return Ok(exit::USAGE.into());
+    }
+    let loaded = match config.map(|config| config::load(Some(config))).transpose() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            writeln!(err, "{problems}\nMend the configuration first: lykta check")?;
+            return Ok(exit::CONFIG.into());
+        }
+    };
+    let builtin = config::builtin_profiles();
+    let mut profiles: Vec<&str> = match &loaded {
+        Some(loaded) => loaded.codecs.keys().map(String::as_str).collect(),
+        None => builtin.iter().map(String::as_str).collect(),
+    };
+    profiles.sort_unstable();
+    if let Some(why) = wrong_arguments(args, loaded.as_ref(), &profiles) {
+        writeln!(err, "error: {why}")?;
+        return Ok(exit::USAGE.into());
+    }
+
+    let shown = args.file.display();
+    let bytes = match std::fs::read(&args.file) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            writeln!(err, "error: {shown} cannot be read: {e}")?;
+            return Ok(exit::IO.into());
+        }
+    };
+    let import = match read_csv(&bytes, args.profile.as_deref(), &profiles) {
+        Ok(import) => import,
+        Err(error) => {
+            writeln!(err, "error: {shown}: {error}")?;
+            return Ok(exit::DATA.into());
+        }
+    };
+    let known = already_there(&import, loaded.as_ref(), &out);
+    tell(&mut err, &args.file, &import, &known)?;
+    let bad = import.bad.len() + known.len();
+    if bad > 0 && !args.skip_bad {
+        writeln!(
+            err,
+            "Nothing was written: {bad} bad rows. Mend them, or leave them out with --skip-bad."
+        )?;
+        return Ok(exit::DATA.into());
+    }
+    let fresh: Vec<_> = import
+        .devices
+        .iter()
+        .filter(|device| !known.iter().any(|(line, _)| *line == device.line))
+        .cloned()
+        .collect();
+    if fresh.is_empty() {
+        writeln!(
+            err,
+            "Nothing was written: {shown} holds no device that this version can import."
+        )?;
+        return Ok(exit::DATA.into());
+    }
+    let text = to_toml(&fresh, &args.tenant);
+    anyhow::ensure!(
+        read_back(&text).is_some_and(|devices| devices.len() == fresh.len()),
+        "the devices of {shown} cannot be read back as they were written; please report this"
+    );
+    if to_stdout {
+        stdout().lock().write_all(text.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Err(e) = write_secret(&out, &text) {
+        writeln!(err, "error: {} cannot be written: {e}", out.display())?;
+        return Ok(exit::IO.into());
+    }
+    writeln!(
+        err,
+        "{} devices written to {}. Look at the result: lykta check",
+        fresh.len(),
+        out.display()
+    )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `devices.d/<stem>.toml` beside the configuration.
+fn beside(config: &Path, file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default();
+    let directory = config.parent().unwrap_or(Path::new("")).join("devices.d");
+    directory.join(stem).with_added_extension("toml")
+}
+
+fn wrong_arguments(
+    args: &ImportArgs,
+    loaded: Option<&Loaded>,
+    profiles: &[&str],
+) -> Option<String> {
+    if let Some(profile) = args.profile.as_deref().filter(|profile| !profiles.contains(profile)) {
+        return Some(format!("there is no profile {profile:?}; profiles: {}", profiles.join(", ")));
+    }
+    let tenants: Vec<&str> = loaded?.settings.tenant.iter().map(|t| t.id.as_str()).collect();
+    (!tenants.contains(&args.tenant.as_str()))
+        .then(|| format!("there is no tenant \"{}\"; tenants: {}", args.tenant, tenants.join(", ")))
+}
+
+/// Rows whose device the configuration has already, outside the file that is overwritten.
+fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(u64, Place)> {
+    let settings = loaded.into_iter().flat_map(|loaded| loaded.sources.iter());
+    let places: HashMap<DevEui, &Place> = settings
+        .filter(|setting| setting.key.starts_with("device[") && setting.key.ends_with(".dev_eui"))
+        .filter(|setting| !matches!(&setting.place, Place::Line { file, .. } if file == out))
+        .filter_map(|setting| Some((setting.value.trim_matches('"').parse().ok()?, &setting.place)))
+        .collect();
+    let rows = import.devices.iter();
+    rows.filter_map(|row| Some((row.line, (*places.get(&row.dev_eui)?).clone()))).collect()
+}
+
+/// Names every row that is not imported, and what is doubtful about those that are.
+fn tell(
+    err: &mut impl Write,
+    file: &Path,
+    import: &Import,
+    known: &[(u64, Place)],
+) -> std::io::Result<()> {
+    let file = file.display();
+    for bad in &import.bad {
+        writeln!(err, "error: {file}: {bad}")?;
+    }
+    for (line, place) in known {
+        writeln!(err, "error: {file}: line {line}: the device is already configured at {place}")?;
+    }
+    for (line, dev_eui) in &import.joins {
+        writeln!(
+            err,
+            "left out: {file}: line {line}: device {dev_eui} joins over the air, which this version \
+             cannot: joins come later. With a fixed session (ABP) it could be imported"
+        )?;
+    }
+    for device in import.devices.iter().filter(|device| device.also_joins) {
+        writeln!(
+            err,
+            "warning: {file}: line {}: device {} can also join over the air: after its next join \
+             it is not heard any more. Set it to ABP",
+            device.line, device.dev_eui
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes a file that only its owner can read. It is there whole or not at all.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(directory) = path.parent().filter(|parent| *parent != Path::new("")) {
+        std::fs::create_dir_all(directory)?;
+    }
+    let part = path.with_added_extension("part");
+    // left by an import that was interrupted; its mode would be kept
+    match std::fs::remove_file(&part) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
 }

@@ -10,19 +10,19 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Exit codes, after sysexits.h: scripts and the service manager tell causes apart by them.
-pub mod exit {
+pub(crate) mod exit {
     /// The command line is wrong.
-    pub const USAGE: u8 = 64;
+    pub(crate) const USAGE: u8 = 64;
     /// A given file's content is wrong.
-    pub const DATA: u8 = 65;
+    pub(crate) const DATA: u8 = 65;
     /// Something that is needed is not there.
-    pub const UNAVAILABLE: u8 = 69;
+    pub(crate) const UNAVAILABLE: u8 = 69;
     /// A bug in lykta.
-    pub const SOFTWARE: u8 = 70;
+    pub(crate) const SOFTWARE: u8 = 70;
     /// Reading or writing failed.
-    pub const IO: u8 = 74;
+    pub(crate) const IO: u8 = 74;
     /// The configuration is wrong: starting again does not help.
-    pub const CONFIG: u8 = 78;
+    pub(crate) const CONFIG: u8 = 78;
 }
 
 /// A LoRaWAN edge gateway for waste bins and undisturbed nights.

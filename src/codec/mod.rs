@@ -17,8 +17,6 @@ mod sensoneo;
 
 pub use mapping::Unmapped;
 
-pub mod builtin;
-
 use crate::device::Profile;
 use crate::units::Reading;
 use std::sync::Arc;

@@ -23,28 +23,28 @@ pub(super) struct File {
 
 impl File {
     /// Reads and parses a file.
-    pub(super) fn read(path: &Path) -> Result<Self, Problem> {
-        let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+    pub(super) fn read(path: &Path) -> Result<Self, Box<Problem>> {
+        let bytes = std::fs::read(path).map_err(|e| Box::new(unreadable(path, &e)))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let good = e.utf8_error().valid_up_to();
             let before = &e.as_bytes()[..good];
             let line = before.iter().filter(|b| **b == b'\n').count() + 1;
             let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
             let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-            Problem {
+            Box::new(Problem {
                 place: Place::Line { file: path.to_owned(), line, column },
                 ..Problem::of_file(
                     path,
                     "the file is not UTF-8 text",
                     "save it as UTF-8: an editor may have written it as Latin-1",
                 )
-            }
+            })
         })?;
         Self::parse(path, text)
     }
 
     /// Parses the text of a file.
-    pub(super) fn parse(path: &Path, text: String) -> Result<Self, Problem> {
+    pub(super) fn parse(path: &Path, text: String) -> Result<Self, Box<Problem>> {
         let lines: Vec<usize> =
             std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
         match ImDocument::parse(text.clone()) {
@@ -52,7 +52,7 @@ impl File {
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let (place, excerpt) = show(path, &text, &lines, span.clone());
-                Err(Problem {
+                Err(Box::new(Problem {
                     place,
                     excerpt,
                     ..Problem::of_file(
@@ -60,7 +60,7 @@ impl File {
                         syntax_error(error.message()),
                         syntax_help(&text, &span),
                     )
-                })
+                }))
             }
         }
     }

@@ -159,7 +159,7 @@ fn read_all(paths: &[PathBuf], errors: &mut Vec<Problem>) -> Vec<File> {
     for path in paths {
         match File::read(path) {
             Ok(file) => files.push(file),
-            Err(problem) => errors.push(problem),
+            Err(problem) => errors.push(*problem),
         }
     }
     files

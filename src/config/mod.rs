@@ -12,6 +12,7 @@
 
 mod check;
 mod devices;
+pub mod import;
 mod key;
 mod layer;
 mod load;
@@ -32,3 +33,9 @@ pub use settings::{
     StoreSettings, Tenant, TenantKind, Upstream,
 };
 pub use template::template;
+
+/// The names of the profiles that come with lykta.
+pub fn builtin_profiles() -> Vec<String> {
+    let (profiles, _) = profile::Profiles::load(&[]);
+    profiles.names().into_iter().map(str::to_owned).collect()
+}

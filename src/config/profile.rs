@@ -24,27 +24,31 @@ impl Profiles {
         for (name, text) in PROFILES {
             let path = Path::new("built-in profile").join(name);
             problems.extend(
-                File::parse(&path, (*text).to_owned()).and_then(|f| profiles.add(&f)).err(),
+                File::parse(&path, (*text).to_owned())
+                    .and_then(|f| profiles.add(&f))
+                    .err()
+                    .map(|p| *p),
             );
         }
         for path in files {
-            problems.extend(File::read(path).and_then(|f| profiles.add(&f)).err());
+            problems.extend(File::read(path).and_then(|f| profiles.add(&f)).err().map(|p| *p));
         }
         (profiles, problems)
     }
 
-    fn add(&mut self, file: &File) -> Result<(), Problem> {
+    fn add(&mut self, file: &File) -> Result<(), Box<Problem>> {
         let profile: Profile = toml_edit::de::from_str(file.text()).map_err(|e| {
             let (place, excerpt) = file.show(e.span().unwrap_or(0..0));
             let what = e.message().lines().collect::<Vec<_>>().join("; ");
             let help = "compare with a built-in profile of a similar sensor";
-            Problem { place, excerpt, ..Problem::of_file(&file.path, what, help) }
+            Box::new(Problem { place, excerpt, ..Problem::of_file(&file.path, what, help) })
         })?;
         let name = profile.name.clone();
         let profile = Arc::new(profile);
         let codec = Codec::new(Arc::clone(&profile)).map_err(|e| {
             let help = "compare with a built-in profile of a similar sensor";
-            Problem::of_file(&file.path, format!("profile {name} cannot be used: {e}"), help)
+            let what = format!("profile {name} cannot be used: {e}");
+            Box::new(Problem::of_file(&file.path, what, help))
         })?;
         self.by_name.insert(name.clone(), profile);
         self.codecs.insert(name, codec);

@@ -37,6 +37,8 @@ pub(super) struct Reader {
     pub(super) leaves: Vec<Leaf>,
     /// Elements of lists that could not be read and are left out.
     unread: HashSet<KeyPath>,
+    /// Keys of which a mistyped form was found: that they are missing adds nothing.
+    mistyped: HashSet<KeyPath>,
 }
 
 /// Keys that later versions know, with what to do in this one.
@@ -125,6 +127,7 @@ impl Reader {
                 Some((_, what, help)) => self.wrong_key(&at, *what, *help),
                 None => {
                     let names: Vec<&str> = schema.keys.iter().map(|key| key.name).collect();
+                    self.mistyped.extend(nearest(name, &names).map(|meant| path.key(meant)));
                     let help = known(name, &names, "known keys here");
                     self.wrong_key(&at, format!("unknown key `{name}`"), help);
                 }
@@ -144,10 +147,7 @@ impl Reader {
                 (&default, true)
             }
             (None, None) if key.optional => return T::absent(),
-            // a mistyped key has been told of already
-            (None, None) if table.keys().any(|k| nearest(k, [key.name].into_iter()).is_some()) => {
-                return None;
-            }
+            (None, None) if self.mistyped.contains(&at) => return None,
             (None, None) => {
                 let example =
                     key.example.map_or(String::new(), |e| format!(", such as {} = {e}", key.name));
@@ -193,7 +193,7 @@ impl Reader {
 
 /// What to do about a name that is not among the known ones.
 pub(super) fn known(name: &str, names: &[&str], all: &str) -> String {
-    match nearest(name, names.iter().copied()) {
+    match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
         None if names.is_empty() => format!("{all}: none"),
         None => format!("{all}: {}", names.join(", ")),
@@ -201,10 +201,11 @@ pub(super) fn known(name: &str, names: &[&str], all: &str) -> String {
 }
 
 /// The name that a mistyped one was probably meant to be.
-pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
     let lower = name.to_ascii_lowercase().replace('-', "_");
     names
-        .map(|known| {
+        .iter()
+        .map(|&known| {
             (strsim::jaro_winkler(&lower, &known.to_ascii_lowercase().replace('-', "_")), known)
         })
         // below this, suggestions amuse more than they help

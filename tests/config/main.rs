@@ -2,5 +2,12 @@
 //! what to do; what holds is told with its source; secrets are never told.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod anything;
+mod check;
+mod import;
+mod layers;
+mod secrets;
 mod site;
+mod template;
+mod tls;
 mod wrong;

@@ -1,7 +1,7 @@
 //! A gateway's configuration directory for one test.
 
 use lykta::config::{Loaded, Problems, load_with};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The least configuration that works, with nothing doubtful in it.
 pub(crate) const LEAST: &str = r#"gateway = "gw-1"
@@ -80,9 +80,4 @@ impl Site {
         };
         self.neutral(&text)
     }
-}
-
-/// A private and a public thing to point at.
-pub(crate) fn exists(path: &Path) -> bool {
-    path.exists()
 }

@@ -1,0 +1,139 @@
+//! Who wins, and whether the winner is named.
+
+use crate::site::{LEAST, Site};
+use lykta::config::Place;
+use std::time::Duration;
+
+fn source(site: &Site, loaded: &lykta::config::Loaded, key: &str) -> String {
+    site.neutral(&loaded.sources.of(key).unwrap_or_else(|| panic!("no {key}")).to_string())
+}
+
+#[test]
+fn defaults_file_conf_d_environment() {
+    const KEY: &str = "concentrator.dedup_window";
+    let site = Site::new(LEAST);
+    let window = |loaded: &lykta::config::Loaded| {
+        loaded.settings.concentrator.as_ref().unwrap().dedup_window.as_millis()
+    };
+    let loaded = site.load().unwrap();
+    assert_eq!((window(&loaded), loaded.sources.of(KEY)), (200, Some(&Place::Default)));
+
+    site.write(
+        "lykta.toml",
+        LEAST.replace("[concentrator]", "[concentrator]\ndedup_window = \"1ms\""),
+    );
+    let loaded = site.load().unwrap();
+    assert_eq!((window(&loaded), &*source(&site, &loaded, KEY)), (1, "/etc/lykta/lykta.toml:5:1"));
+
+    site.write("conf.d/10.toml", "concentrator.dedup_window = \"2ms\"\n");
+    let loaded = site.load().unwrap();
+    assert_eq!(
+        (window(&loaded), &*source(&site, &loaded, KEY)),
+        (2, "/etc/lykta/conf.d/10.toml:1:14")
+    );
+
+    site.write("conf.d/20.toml", "\n[concentrator]\n  dedup_window = \"3ms\"\n");
+    let loaded = site.load().unwrap();
+    assert_eq!(
+        (window(&loaded), &*source(&site, &loaded, KEY)),
+        (3, "/etc/lykta/conf.d/20.toml:3:3")
+    );
+
+    let loaded = site.load_with(&[("LYKTA_CONCENTRATOR__DEDUP_WINDOW", "4ms")]).unwrap();
+    assert_eq!(
+        (window(&loaded), &*source(&site, &loaded, KEY)),
+        (4, "environment LYKTA_CONCENTRATOR__DEDUP_WINDOW")
+    );
+    assert_eq!(source(&site, &loaded, "gateway"), "/etc/lykta/lykta.toml:1:1");
+}
+
+#[test]
+fn device_lists_are_joined_and_each_device_keeps_its_place() {
+    let site = Site::new(LEAST);
+    let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
+    let numbered = |n: u32| {
+        device
+            .replace("70b3d50700001739", &format!("70b3d5070000{n:04x}"))
+            .replace("260b1739", &format!("260b{n:04x}"))
+    };
+    site.write("devices.d/a.toml", format!("{}\n{}", numbered(1), numbered(2)));
+    site.write("devices.d/b.toml", numbered(3));
+    site.write("devices.d/ignored.txt", "not TOML");
+    let loaded = site.load().unwrap();
+    assert_eq!(loaded.registry.len(), 4);
+    assert_eq!(loaded.settings.device.len(), 4);
+    let places: Vec<String> =
+        (0..4).map(|i| source(&site, &loaded, &format!("device[{i}].dev_eui"))).collect();
+    assert_eq!(
+        places,
+        [
+            "/etc/lykta/lykta.toml:14:1",
+            "/etc/lykta/devices.d/a.toml:3:1",
+            "/etc/lykta/devices.d/a.toml:11:1",
+            "/etc/lykta/devices.d/b.toml:3:1",
+        ]
+    );
+}
+
+#[test]
+fn lists_by_environment() {
+    let loaded = Site::new(LEAST)
+        .load_with(&[("LYKTA_CONCENTRATOR__ALLOW", r#"["0016c001f1000001", "0016c001f1000002"]"#)])
+        .unwrap();
+    assert_eq!(loaded.settings.concentrator.unwrap().allow.len(), 2);
+}
+
+#[test]
+fn text_that_looks_like_a_number_stays_text() {
+    let loaded = Site::new(LEAST).load_with(&[("LYKTA_GATEWAY", "007")]).unwrap();
+    assert_eq!(loaded.settings.gateway.as_str(), "007");
+}
+
+#[test]
+fn the_log_filter_is_no_setting() {
+    let loaded = Site::new(LEAST).load_with(&[("LYKTA_LOG", "debug"), ("PATH", "/bin")]).unwrap();
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn keys_come_from_files_and_credentials() {
+    let site = Site::new(
+        &LEAST
+            .replace(
+                "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\"",
+                "nwk_s_key_file = \"keys/n\"",
+            )
+            .replace(
+                "app_s_key = \"c9e07a5134bd286ff15e90a24c8d3b76\"",
+                "app_s_key_file = \"app\"",
+            ),
+    );
+    site.write("keys/n", "8f1d4a90b7c3e25660a1f4d2798bce03\n");
+    site.write("credentials/app", "c9e07a5134bd286ff15e90a24c8d3b76");
+    let credentials = site.path("credentials");
+    let loaded =
+        site.load_with(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]).unwrap();
+    let least = Site::new(LEAST).load().unwrap();
+    let dev_eui = "70b3d50700001739".parse().unwrap();
+    assert_eq!(
+        loaded.registry.get(dev_eui).unwrap().activation,
+        least.registry.get(dev_eui).unwrap().activation
+    );
+}
+
+#[test]
+fn a_profile_beside_the_file_is_used() {
+    let site = Site::new(&LEAST.replace("\"sensoneo-single\"", "\"own\""));
+    site.write("profiles/own.toml", "name = \"own\"\nvendor = \"v\"\nmodel = \"m\"\ndecoder = \"sensoneo-single\"\nheartbeat = \"1h\"\n");
+    let loaded = site.load().unwrap();
+    assert!(loaded.codecs.contains_key("own") && loaded.codecs.contains_key("sensoneo-single"));
+    let device = loaded.registry.iter().next().unwrap().clone();
+    assert_eq!(device.profile.heartbeat, Duration::from_secs(3600));
+}
+
+#[test]
+fn checking_creates_nothing() {
+    let site = Site::new(&LEAST.replace("\"state\"", "\"new\""));
+    site.load().unwrap();
+    assert!(!site.path("new").exists());
+}
