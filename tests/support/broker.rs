@@ -104,7 +104,9 @@ pub struct Received {
 /// mosquitto_sub with a persistent session: a consumer that we did not write.
 pub struct Subscriber {
     process: Child,
-    received: Arc<Mutex<Vec<Received>>>,
+    /// `retained topic body`, parsed only when asked for: a subscriber that lags behind would
+    /// leave messages with the broker, which forgets them when it is killed.
+    lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Subscriber {
@@ -118,25 +120,23 @@ impl Subscriber {
             .stderr(Stdio::null())
             .spawn()
             .expect("mosquitto_sub is installed; tests/run installs it");
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let (output, list) = (process.stdout.take().unwrap(), Arc::clone(&received));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (output, list) = (process.stdout.take().unwrap(), Arc::clone(&lines));
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let mut parts = line.splitn(3, ' ');
-                let retained = parts.next() == Some("1");
-                let topic = parts.next().unwrap_or_default().to_owned();
-                let body = serde_json::from_str(parts.next().unwrap_or_default())
-                    .unwrap_or_else(|e| panic!("no JSON on {topic}: {e}: {line}"));
-                list.lock().unwrap().push(Received { topic, retained, body });
+                list.lock().unwrap().push(line);
             }
         });
-        let subscriber = Self { process, received };
+        let subscriber = Self { process, lines };
         subscriber.wait_for_subscription(broker, arguments);
         subscriber
     }
 
-    /// A message of the test's own comes back once the subscription is there.
-    fn wait_for_subscription(&self, broker: &Broker, arguments: &[&str]) {
+    /// Waits until a message of the test's own comes back: the subscription is there.
+    pub fn wait_for_subscription(&self, broker: &Broker, arguments: &[&str]) {
+        let echoes =
+            || self.lines.lock().unwrap().iter().filter(|l| l.contains(" test/ready ")).count();
+        let before = echoes();
         wait_until("the subscriber has subscribed", || {
             let published = Command::new("mosquitto_pub")
                 .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
@@ -145,13 +145,13 @@ impl Subscriber {
                 .stderr(Stdio::null())
                 .status()
                 .unwrap();
-            published.success() && self.received().iter().any(|m| m.topic == "test/ready")
+            published.success() && echoes() > before
         });
     }
 
     /// Everything so far, without the test's own messages.
     pub fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        self.lines.lock().unwrap().iter().map(|line| parse(line)).collect()
     }
 
     /// What came on topics that end so.
@@ -161,8 +161,17 @@ impl Subscriber {
 
     /// How many messages came, without copying them.
     pub fn count(&self) -> usize {
-        self.received.lock().unwrap().len()
+        self.lines.lock().unwrap().len()
     }
+}
+
+fn parse(line: &str) -> Received {
+    let mut parts = line.splitn(3, ' ');
+    let retained = parts.next() == Some("1");
+    let topic = parts.next().unwrap_or_default().to_owned();
+    let body = serde_json::from_str(parts.next().unwrap_or_default())
+        .unwrap_or_else(|e| panic!("no JSON on {topic}: {e}: {line}"));
+    Received { topic, retained, body }
 }
 
 impl Drop for Subscriber {

@@ -16,9 +16,13 @@ use std::time::{Duration, Instant};
 /// Nothing here takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A TCP port that nobody listens on now.
+/// A TCP port that nobody listens on now. Below the range from which the kernel takes the
+/// ports of outgoing connections: a client that knocks at the port of a broker that is down
+/// would else sooner or later be given that very port, and be connected to itself.
 pub fn free_tcp_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    std::iter::repeat_with(|| fastrand::u16(10_000..32_000))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .unwrap()
 }
 
 /// A UDP address that nobody listens on now.
