@@ -160,9 +160,10 @@ pub fn read_csv(
     }
     let mut import = Import::default();
     let mut seen: HashMap<DevEui, u64> = HashMap::new();
+    let mut lines = Lines { text, line: 1, at: 0 };
     for row in csv.records() {
         let row = row.map_err(|e| broken(&e))?;
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = lines.of(&row);
         if row.iter().all(str::is_empty) {
             continue;
         }
@@ -216,6 +217,27 @@ fn plain(name: &str) -> String {
 fn broken(error: &csv::Error) -> ImportError {
     let line = error.position().map_or(1, csv::Position::line);
     ImportError::Csv { line, why: "this row is not CSV".to_owned() }
+}
+
+/// Counts lines. The reader's own count is one short for rows that end in CR LF.
+struct Lines<'t> {
+    text: &'t str,
+    line: u64,
+    at: usize,
+}
+
+impl Lines<'_> {
+    /// The line of a row, from 1; rows must come in order.
+    fn of(&mut self, row: &csv::StringRecord) -> u64 {
+        let byte = row.position().and_then(|p| usize::try_from(p.byte()).ok());
+        let rest = byte.and_then(|byte| self.text.get(byte..)).unwrap_or_default();
+        // a row begins, for the reader, where the one before it ended
+        let start = self.text.len() - rest.trim_start_matches(['\r', '\n']).len();
+        let passed = self.text.get(self.at..start).unwrap_or_default();
+        self.line += passed.bytes().filter(|b| *b == b'\n').count() as u64;
+        self.at = self.at.max(start);
+        self.line
+    }
 }
 
 enum Row {
@@ -348,7 +370,7 @@ impl Sheet<'_> {
                 line,
                 column: self.head.get(index).map(str::to_owned),
                 why: format!(
-                    "no profile is called {text:?}: {} Or give --profile NAME",
+                    "no profile is called {text:?} ({}); give --profile NAME for such rows",
                     known(text, self.profiles, "profiles")
                 ),
             }),

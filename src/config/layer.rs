@@ -58,7 +58,7 @@ impl File {
                     ..Problem::of_file(
                         path,
                         syntax_error(error.message()),
-                        syntax_help(&text, &span),
+                        syntax_help(error.message(), &text, &span),
                     )
                 }))
             }
@@ -189,11 +189,14 @@ fn syntax_error(message: &str) -> String {
 }
 
 /// The mistakes that people make in TOML, by the line in which the parser gave up.
-fn syntax_help(text: &str, span: &Range<usize>) -> String {
+fn syntax_help(message: &str, text: &str, span: &Range<usize>) -> String {
     let start = text[..floor(text, span.start)].rfind('\n').map_or(0, |i| i + 1);
     let line = text[start..].lines().next().unwrap_or_default().trim();
     let value = line.split_once('=').map(|(_, value)| value.trim());
     let help = match value {
+        _ if message.contains("duplicate key") => {
+            "it stands further up already: keep one of the two"
+        }
         _ if line.starts_with('[') && !line.contains(']') => "close the table's name with ] or ]]",
         None if line.contains(':') => "TOML writes key = \"value\", with = and not :",
         None if !line.is_empty() && !line.starts_with('[') => {
@@ -210,7 +213,7 @@ fn syntax_help(text: &str, span: &Range<usize>) -> String {
         Some(v) if v.contains('{') && v.matches('{').count() != v.matches('}').count() => {
             "an inline table { … } must close on the same line"
         }
-        _ => "look at the marked place and just before it: a quote, a bracket or a key given twice",
+        _ => "look at the marked place and just before it for a missing quote or bracket",
     };
     help.to_owned()
 }

@@ -81,10 +81,7 @@ pub fn load_with(
     let variables: Vec<(String, String)> = variables.into_iter().collect();
     let main = path.unwrap_or(Path::new(DEFAULT_FILE));
     let places = Places {
-        base: match main.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        },
+        base: main.parent().unwrap_or(Path::new("")).to_owned(),
         credentials: variables
             .iter()
             .find(|(name, _)| name == "CREDENTIALS_DIRECTORY")

@@ -149,9 +149,7 @@ impl Reader {
             (None, None) if key.optional => return T::absent(),
             (None, None) if self.mistyped.contains(&at) => return None,
             (None, None) => {
-                let example =
-                    key.example.map_or(String::new(), |e| format!(", such as {} = {e}", key.name));
-                self.wrong(&at, format!("`{}` is missing", key.name), format!("add it{example}"));
+                self.wrong(&at, format!("`{}` is missing", key.name), addition(key));
                 return None;
             }
         };
@@ -188,6 +186,20 @@ impl Reader {
                 self.wrong(path, what, help);
             })
             .ok()
+    }
+}
+
+/// How to add a missing key.
+fn addition(key: &Key) -> String {
+    let name = key.name;
+    match (key.shape, key.example) {
+        (Shape::Table(table) | Shape::Tables(table), _) => {
+            let needed = table.keys.iter().filter(|k| k.default.is_none() && !k.optional);
+            let names: Vec<&str> = needed.map(|key| key.name).collect();
+            format!("add the table `{name}` with {}", names.join(", "))
+        }
+        (_, Some(example)) => format!("add it, such as {name} = {example}"),
+        (_, None) => "add it".to_owned(),
     }
 }
 
