@@ -1,11 +1,13 @@
 //! Device lists of other network servers: CSV files to `[[device]]` tables.
 //!
 //! The columns are those of The Things Stack's CSV import (`dev_eui;join_eui;name;…`, with a
-//! semicolon) and of the CSV scripts around ChirpStack (`dev_eui,name,…,dev_addr,
+//! semicolon; `dev_addr`, `f_nwk_s_int_key` and `app_s_key` for a session) and of the CSV
+//! scripts around ChirpStack (`dev_eui,name,…,dev_addr,
 //! nwk_s_enc_key,app_s_key`). Names are compared without case and separators.
 
+use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, File, Layers};
+use super::layer::{Environment, Layers};
 use super::read::{Reader, known};
 use super::schema::Read;
 use super::settings::DeviceSettings;
@@ -128,6 +130,7 @@ mod columns {
         "rootkeysappkeykey",
         "rootkeysnwkkeykey",
     ];
+    pub(super) const SUPPORTS_JOIN: &[&str] = &["supportsjoin"];
     pub(super) const NAME: &[&str] = &["name", "devicename", "id", "deviceid", "idsdeviceid"];
     pub(super) const PROFILE: &[&str] =
         &["profile", "deviceprofilename", "deviceprofile", "modelid", "versionidsmodelid", "model"];
@@ -284,7 +287,10 @@ impl Sheet<'_> {
         }
         let dev_eui: DevEui = self.parsed(line, row, columns::DEV_EUI)?;
         let session = [columns::DEV_ADDR, columns::NWK_S_KEY, columns::APP_S_KEY];
-        let joins = self.cell(row, columns::JOIN).is_some();
+        let is_abp = self
+            .cell(row, columns::SUPPORTS_JOIN)
+            .is_some_and(|(_, text)| text.eq_ignore_ascii_case("false") || text == "0");
+        let joins = !is_abp && self.cell(row, columns::JOIN).is_some();
         if session.iter().all(|names| self.cell(row, names).is_none()) {
             return match joins {
                 true => Ok(Row::Join(dev_eui)),

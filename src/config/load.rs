@@ -1,17 +1,18 @@
 //! From files and environment to a configuration that can be run, or to all that is wrong.
 
 use super::check::Checks;
+use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, File, Layers, PREFIX, Part};
+use super::layer::{Environment, Layers, PREFIX, Part};
 use super::problem::{Place, Problem, Problems};
 use super::profile::Profiles;
 use super::read::{Fault, Leaf, Reader};
 use super::schema::Read;
-use super::secret::Places;
+use super::secret::{self, Places};
 use super::settings::Settings;
 use crate::codec::Codec;
 use crate::device::Registry;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The main file, unless told.
@@ -65,8 +66,10 @@ impl Sources {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Problems> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // a value that is no text becomes one that is refused with its name, not overlooked
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into()))
+    });
     load_with(path, variables)
 }
 
@@ -120,8 +123,9 @@ pub fn load_with(
         let devices = checks.devices(&settings, &profiles);
         (settings, Registry::new(devices))
     });
-    let warnings = located(&layers, checks.warnings);
+    let mut warnings = located(&layers, checks.warnings);
     let Reader { faults, leaves, .. } = reader;
+    warnings.extend(exposed_files(&layers, &leaves));
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
     let errors = located(&layers, faults);
     match checked {
@@ -160,6 +164,18 @@ fn read_all(paths: &[PathBuf], errors: &mut Vec<Problem>) -> Vec<File> {
         }
     }
     files
+}
+
+/// A warning for each file with keys in it that every user can read.
+fn exposed_files(layers: &Layers, leaves: &[Leaf]) -> Vec<Problem> {
+    let secrets = leaves.iter().filter(|leaf| leaf.is_secret);
+    let files: BTreeSet<&Path> = secrets.filter_map(|leaf| layers.file(&leaf.path)).collect();
+    let exposed = files.into_iter().filter_map(|file| Some((file, secret::exposed(file)?)));
+    exposed
+        .map(|(file, (_, help))| {
+            Problem::of_file(file, "this file has keys in it, and every user can read it", help)
+        })
+        .collect()
 }
 
 /// Faults as problems, in the order of the places.

@@ -1,6 +1,6 @@
 //! Device profiles: those that come with lykta, then `profiles/*.toml`.
 
-use super::layer::File;
+use super::file::File;
 use super::problem::Problem;
 use crate::codec::Codec;
 use crate::codec::builtin::PROFILES;

@@ -1,7 +1,8 @@
 //! From merged layers to typed settings, noting everything that is wrong on the way.
 
+use super::file::plain;
 use super::key::KeyPath;
-use super::layer::{Part, plain};
+use super::layer::Part;
 use super::schema::{Key, Read, Shape, Table};
 use super::settings::{BrokerUrl, Protocol, TenantKind};
 use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId, duration};
@@ -28,6 +29,7 @@ pub(super) struct Leaf {
     /// As TOML; a secret is masked.
     pub(super) value: String,
     pub(super) is_default: bool,
+    pub(super) is_secret: bool,
 }
 
 /// Collects what is wrong and what holds.
@@ -154,12 +156,12 @@ impl Reader {
             }
         };
         let read = T::read(self, &at, value)?;
-        let shown = match T::SHAPE {
-            Shape::Value => toml(value),
-            Shape::Secret => "…".to_owned(),
+        let (shown, is_secret) = match T::SHAPE {
+            Shape::Value => (toml(value), false),
+            Shape::Secret => ("…".to_owned(), true),
             Shape::Table(_) | Shape::Tables(_) => return Some(read),
         };
-        self.leaves.push(Leaf { path: at, value: shown, is_default });
+        self.leaves.push(Leaf { path: at, value: shown, is_default, is_secret });
         Some(read)
     }
 

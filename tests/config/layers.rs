@@ -137,3 +137,15 @@ fn checking_creates_nothing() {
     site.load().unwrap();
     assert!(!site.path("new").exists());
 }
+
+#[test]
+fn a_tenant_by_environment() {
+    let tenant = r#"[{id = "park", upstream = {urls = ["mqtt://10.0.0.1"], protocol = 4}}]"#;
+    let loaded = Site::new(LEAST).load_with(&[("LYKTA_TENANT", tenant)]).unwrap();
+    let park = &loaded.settings.tenant[1];
+    assert_eq!((park.id.as_str(), park.upstream.protocol), ("park", lykta::config::Protocol::V4));
+    assert_eq!(
+        loaded.sources.of("tenant[1].id"),
+        Some(&Place::Environment("LYKTA_TENANT".to_owned()))
+    );
+}
