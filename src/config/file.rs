@@ -47,7 +47,8 @@ impl File {
             Ok(document) => Ok(Self { path: path.to_owned(), text, lines, document }),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                let (place, excerpt) = show(path, &text, &lines, span.clone());
+                let excerpt = Some(excerpt(&text, &lines, &span));
+                let place = place(path, &text, &lines, &span);
                 Err(Box::new(Problem {
                     place,
                     excerpt,
@@ -65,9 +66,14 @@ impl File {
         &self.text
     }
 
-    /// The place and the source line of a range of bytes.
-    pub(super) fn show(&self, span: Range<usize>) -> (Place, Option<Excerpt>) {
-        show(&self.path, &self.text, &self.lines, span)
+    /// The place of a range of bytes.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        place(&self.path, &self.text, &self.lines, span)
+    }
+
+    /// The source line of a range of bytes.
+    pub(super) fn excerpt(&self, span: &Range<usize>) -> Excerpt {
+        excerpt(&self.text, &self.lines, span)
     }
 
     /// A problem for each key of the root table but `only`.
@@ -77,7 +83,8 @@ impl File {
         others
             .map(|(name, item)| {
                 let key = root.key(name).and_then(|key| key.span());
-                let (place, excerpt) = self.show(key.or_else(|| item.span()).unwrap_or(0..0));
+                let span = key.or_else(|| item.span()).unwrap_or(0..0);
+                let (place, excerpt) = (self.place(&span), Some(self.excerpt(&span)));
                 let what = format!("only [[{only}]] belongs here, not `{name}`");
                 let help = "move it to lykta.toml or to conf.d";
                 Problem {
@@ -215,19 +222,29 @@ fn syntax_help(message: &str, text: &str, span: &Range<usize>) -> String {
     help.to_owned()
 }
 
-fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
+/// The line of a byte, from 0, and where it begins.
+fn line_of(lines: &[usize], at: usize) -> (usize, usize) {
+    let line = lines.partition_point(|start| *start <= at).saturating_sub(1);
+    (line, lines.get(line).copied().unwrap_or(0))
 }
 
-fn show(path: &Path, text: &str, lines: &[usize], span: Range<usize>) -> (Place, Option<Excerpt>) {
+fn place(path: &Path, text: &str, lines: &[usize], span: &Range<usize>) -> Place {
     let at = floor(text, span.start);
-    let index = lines.partition_point(|start| *start <= at).saturating_sub(1);
-    let start = lines.get(index).copied().unwrap_or(0);
+    let (line, start) = line_of(lines, at);
+    let column = text[start..at].chars().count() + 1;
+    Place::Line { file: path.to_owned(), line: line + 1, column }
+}
+
+fn excerpt(text: &str, lines: &[usize], span: &Range<usize>) -> Excerpt {
+    let at = floor(text, span.start);
+    let (_, start) = line_of(lines, at);
     let line = text[start..].lines().next().unwrap_or_default();
-    let from = text[start..at].chars().count();
-    let width = text[at..floor(text, span.end.max(at))].lines().next().unwrap_or_default();
-    let place = Place::Line { file: path.to_owned(), line: index + 1, column: from + 1 };
-    (place, Some(Excerpt::new(line, from, width.chars().count())))
+    let meant = text[at..floor(text, span.end.max(at))].lines().next().unwrap_or_default();
+    Excerpt::new(line, text[start..at].chars().count(), meant.chars().count())
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at)
 }
 
 /// A file as a layer.

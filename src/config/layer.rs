@@ -9,10 +9,11 @@ use super::key::{KeyPath, Step};
 use super::problem::{Excerpt, Place};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use std::ops::Range;
 use std::path::Path;
 
 /// The start of the names of environment variables that are settings.
-pub(super) const PREFIX: &str = "LYKTA_";
+const PREFIX: &str = "LYKTA_";
 /// The log filter, read before any setting.
 const RESERVED: &str = "LYKTA_LOG";
 
@@ -30,6 +31,11 @@ impl Environment {
             insert(&mut root, &steps, parse_variable(&text));
         }
         Self(root)
+    }
+
+    /// Whether it sets nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -105,24 +111,33 @@ impl Layers {
 
     /// The place of a setting, and its source line.
     pub(super) fn locate(&self, path: &KeyPath, part: Part) -> (Place, Option<Excerpt>) {
-        let (tag, steps, depth) = self.trace(path);
-        match self.file_of(tag) {
-            Some(file) => match file.find_deepest(&steps) {
-                Some(found) => {
-                    let missing = depth < path.steps().len();
-                    let span = match part {
-                        Part::Value if !missing => found.value,
-                        _ => found.key,
-                    };
-                    file.show(span)
-                }
-                None => (Place::File(file.path.clone()), None),
-            },
-            None if tag == Tag::Default => {
-                (self.files.first().map_or(Place::Default, |f| Place::File(f.path.clone())), None)
-            }
-            None => (Place::Environment(variable(path)), None),
+        match self.find(path, part) {
+            Ok((file, span)) => (file.place(&span), Some(file.excerpt(&span))),
+            Err(place) => (place, None),
         }
+    }
+
+    /// The place of a setting.
+    pub(super) fn place(&self, path: &KeyPath, part: Part) -> Place {
+        self.find(path, part).map_or_else(|place| place, |(file, span)| file.place(&span))
+    }
+
+    /// The bytes of a setting, or its place where there are none.
+    fn find(&self, path: &KeyPath, part: Part) -> Result<(&File, Range<usize>), Place> {
+        let (tag, steps, depth) = self.trace(path);
+        let Some(file) = self.file_of(tag) else {
+            // a missing key is missed in the main file, if there is one
+            let main = self.files.first().filter(|_| tag == Tag::Default);
+            return Err(match main {
+                Some(file) => Place::File(file.path.clone()),
+                None => Place::Environment(variable(path)),
+            });
+        };
+        let Some(found) = file.find_deepest(&steps) else {
+            return Err(Place::File(file.path.clone()));
+        };
+        let missing = depth < path.steps().len();
+        Ok((file, if part == Part::Value && !missing { found.value } else { found.key }))
     }
 
     /// The file that a setting comes from.
@@ -147,9 +162,9 @@ impl Layers {
                     table.get(key).map(|value| (step.clone(), value))
                 }
                 (Step::Element(index), Value::Array(_, list)) => list.get(*index).map(|value| {
-                    let earlier = list[..*index].iter();
-                    let own = earlier.filter(|other| other.tag() == value.tag()).count();
-                    (Step::Element(own), value)
+                    // each layer's elements stand together, in the order of the layers
+                    let first = list[..*index].partition_point(|e| e.tag() != value.tag());
+                    (Step::Element(index - first), value)
                 }),
                 _ => None,
             };

@@ -3,7 +3,7 @@
 use super::check::Checks;
 use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, Layers, PREFIX, Part};
+use super::layer::{Environment, Layers, Part};
 use super::problem::{Place, Problem, Problems};
 use super::profile::Profiles;
 use super::read::{Fault, Leaf, Reader};
@@ -93,9 +93,9 @@ pub fn load_with(
 
     let mut errors = Vec::new();
     // a container may be configured by its environment alone
-    let needs_file = path.is_some() || !variables.iter().any(|(name, _)| name.starts_with(PREFIX));
+    let environment = Environment::new(variables);
     let mut paths = Vec::new();
-    if needs_file || main.exists() {
+    if path.is_some() || environment.is_empty() || main.exists() {
         paths.push(main.to_owned());
     }
     paths.extend(toml_files(&places.base.join("conf.d"), &mut errors));
@@ -114,7 +114,7 @@ pub fn load_with(
         return Err(Problems { errors, warnings: Vec::new(), sources: Sources::default() });
     }
 
-    let layers = Layers::new(files, Environment::new(variables));
+    let layers = Layers::new(files, environment);
     let mut reader = Reader::default();
     let settings = Settings::read(&mut reader, &KeyPath::default(), layers.merged());
     let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
@@ -189,7 +189,7 @@ fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
                 key: fault.path.to_string(),
                 what: fault.what,
                 help: fault.help,
-                see: fault.see.map(|(path, why)| (layers.locate(&path, Part::Value).0, why)),
+                see: fault.see.map(|(path, why)| (layers.place(&path, Part::Value), why)),
                 excerpt,
             }
         })
@@ -201,7 +201,7 @@ fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
 fn effective(layers: &Layers, leaf: Leaf) -> Effective {
     let place = match leaf.is_default {
         true => Place::Default,
-        false => layers.locate(&leaf.path, Part::Key).0,
+        false => layers.place(&leaf.path, Part::Key),
     };
     Effective { key: leaf.path.to_string(), value: leaf.value, place }
 }

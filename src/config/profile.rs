@@ -38,7 +38,8 @@ impl Profiles {
 
     fn add(&mut self, file: &File) -> Result<(), Box<Problem>> {
         let profile: Profile = toml_edit::de::from_str(file.text()).map_err(|e| {
-            let (place, excerpt) = file.show(e.span().unwrap_or(0..0));
+            let span = e.span().unwrap_or(0..0);
+            let (place, excerpt) = (file.place(&span), Some(file.excerpt(&span)));
             let what = e.message().lines().collect::<Vec<_>>().join("; ");
             let help = "compare with a built-in profile of a similar sensor";
             Box::new(Problem { place, excerpt, ..Problem::of_file(&file.path, what, help) })

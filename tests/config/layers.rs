@@ -149,3 +149,15 @@ fn a_tenant_by_environment() {
         Some(&Place::Environment("LYKTA_TENANT".to_owned()))
     );
 }
+
+#[test]
+fn no_file_at_all() {
+    let variables = [("LYKTA_STATE_DIR".to_owned(), "/tmp".to_owned())];
+    // only where no gateway is installed
+    if !std::path::Path::new(lykta::config::DEFAULT_FILE).exists() {
+        let problems = lykta::config::load_with(None, variables).unwrap_err();
+        assert!(problems.to_string().contains("environment LYKTA_GATEWAY"), "{problems}");
+        let problems = lykta::config::load_with(None, []).unwrap_err();
+        assert!(problems.to_string().contains("there is no such file"), "{problems}");
+    }
+}
