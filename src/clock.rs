@@ -71,6 +71,14 @@ impl Clock {
         Self(Arc::new(Source { origin: Instant::now(), kind: Kind::Simulated { begin, speed } }))
     }
 
+    /// How many times as fast as real time it runs.
+    pub fn speed(&self) -> u32 {
+        match self.0.kind {
+            Kind::System => 1,
+            Kind::Simulated { speed, .. } => speed,
+        }
+    }
+
     /// What time it is.
     pub fn now(&self) -> Moment {
         let elapsed = self.0.origin.elapsed();

@@ -62,12 +62,14 @@ pub struct Mapping {
     pub quantity: Quantity,
     /// The unit in which the decoder says it; the quantity's own unit unless told.
     pub unit: Option<InputUnit>,
-    /// Outputs that mean "no value" (no echo, probe missing), before any conversion.
+    /// Outputs that mean "no value" (no echo, probe missing), before any conversion, beside
+    /// null.
     #[serde(default)]
     pub missing: Vec<serde_json::Value>,
     /// Least and greatest plausible value, in the quantity's own unit.
     pub range: Option<[f64; 2]>,
-    /// For states: the outputs that mean yes, beside `true`.
+    /// For states: the outputs that mean yes, beside `true`. With neither this nor `off`, a
+    /// number is a count of events and means yes unless it is zero.
     #[serde(default)]
     pub on: Vec<serde_json::Value>,
     /// For states: the outputs that mean no, beside `false`.

@@ -4,6 +4,16 @@ pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod device;
+pub mod gateway;
+pub mod ingest;
+pub mod lorawan;
+pub mod message;
+pub mod ops;
+pub mod radio;
+pub mod store;
 mod sys;
 pub mod units;
+pub mod upstream;

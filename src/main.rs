@@ -1,7 +1,7 @@
-//! The daemon and its commands.
+//! The `lykta` program.
 
 use std::process::ExitCode;
 
-fn main() -> anyhow::Result<ExitCode> {
-    lykta::cli::run()
+fn main() -> ExitCode {
+    lykta::cli::main()
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 /// Checks the configuration and shows each setting with its source. Starts and changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lykta check --config /etc/lykta/lykta.toml")]
-pub struct Args {
+pub(super) struct Args {
     /// The main configuration file; conf.d, devices.d and profiles lie beside it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When the result cannot be printed.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let result = config::load(args.config.as_deref());
     let code = if result.is_ok() { ExitCode::SUCCESS } else { exit::CONFIG.into() };
     if args.json {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Works with the list of devices.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -61,7 +61,7 @@ struct ImportArgs {
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Import(args) => import(args),
     }

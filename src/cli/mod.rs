@@ -1,44 +1,73 @@
-//! The command line: one file per command.
+//! The command line: one file for each command.
 
-pub mod check;
-pub mod device;
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod device;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Exit codes, after sysexits.h.
+/// Exit codes, after sysexits.h: scripts and the service manager tell causes apart by them.
 pub(crate) mod exit {
-    /// The command was used in a wrong way (EX_USAGE).
+    /// The command line is wrong.
     pub(crate) const USAGE: u8 = 64;
-    /// The input is wrong (EX_DATAERR).
+    /// A given file's content is wrong.
     pub(crate) const DATA: u8 = 65;
-    /// A file cannot be read or written (EX_IOERR).
+    /// Something that is needed is not there.
+    pub(crate) const UNAVAILABLE: u8 = 69;
+    /// A bug in lykta.
+    pub(crate) const SOFTWARE: u8 = 70;
+    /// Reading or writing failed.
     pub(crate) const IO: u8 = 74;
-    /// The configuration is wrong (EX_CONFIG).
+    /// The configuration is wrong: starting again does not help.
     pub(crate) const CONFIG: u8 = 78;
 }
 
-/// An edge gateway for LoRaWAN sensors in waste bins and in homes.
+/// A LoRaWAN edge gateway for waste bins and undisturbed nights.
 #[derive(Debug, Parser)]
-#[command(version)]
-pub struct Cli {
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
     Check(check::Args),
     Device(device::Args),
 }
 
-/// Runs the command line of this process.
-///
-/// # Errors
-/// What the command could not do.
-pub fn run() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Check(args) => check::run(&args),
-        Command::Device(args) => device::run(&args),
-    }
+/// Reads the command line and runs what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            let code = if answer.use_stderr() { exit::USAGE } else { 0 };
+            // nobody is left to tell when even this cannot be printed
+            let _ = answer.print();
+            return code.into();
+        }
+    };
+    let outcome = match &cli.command {
+        Command::Run(args) => run::run(args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Device(args) => device::run(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(format_args!("{error:#}"));
+        exit::SOFTWARE.into()
+    })
+}
+
+/// Tells the person at the terminal what went wrong.
+#[expect(clippy::print_stderr, reason = "a command's errors belong on stderr")]
+fn complain(what: std::fmt::Arguments<'_>) {
+    eprintln!("lykta: {what}");
 }

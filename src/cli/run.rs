@@ -1,0 +1,109 @@
+//! `lykta run`: the daemon.
+
+use super::exit;
+use crate::clock::Clock;
+use crate::config;
+use crate::gateway::{Gateway, GatewayError, Parts};
+use crate::message;
+use crate::ops::{journal, service};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::interval;
+
+/// Runs the gateway until it is told to stop (SIGTERM or Ctrl-C).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: lykta run --config /etc/lykta/lykta.toml")]
+pub(super) struct Args {
+    /// The configuration; conf.d/, devices.d/ and profiles/ beside it are read too
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How often the status line is looked at; it is sent only when it has changed.
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    journal::init();
+    let loaded = match config::load(args.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{problems}");
+            return Ok(exit::CONFIG.into());
+        }
+    };
+    for warning in &loaded.warnings {
+        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
+    }
+    let parts = Parts {
+        settings: loaded.settings,
+        registry: loaded.registry,
+        codecs: loaded.codecs,
+        clock: Clock::system(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(serve(parts)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            log::error!(MESSAGE_ID = message::FAILED; "{error}");
+            Ok(exit_code(&error).into())
+        }
+    }
+}
+
+async fn serve(parts: Parts) -> Result<(), GatewayError> {
+    let devices = parts.registry.len();
+    let mut gateway = Gateway::start(parts).await?;
+    let view = std::sync::Arc::clone(gateway.view());
+    service::ready(&view.status());
+    log::info!(
+        MESSAGE_ID = message::STARTED;
+        "lykta {} runs: {devices} devices, {} tenants, concentrators at {}",
+        env!("CARGO_PKG_VERSION"), view.tenants().len(),
+        gateway.listening().map_or_else(|| "no port".into(), |at| format!("udp {at}"))
+    );
+    let mut last = String::new();
+    let mut look = interval(STATUS_INTERVAL);
+    let told = told_to_stop();
+    tokio::pin!(told);
+    loop {
+        tokio::select! {
+            () = &mut told => break,
+            error = gateway.ended() => return Err(error),
+            _ = look.tick() => {
+                let status = view.status();
+                if status != last {
+                    service::status(&status);
+                    last = status;
+                }
+            }
+        }
+    }
+    service::stopping();
+    log::info!(MESSAGE_ID = message::STOPPING; "lykta stops");
+    gateway.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT. A system that gives no signal handlers ends the process the hard way,
+/// which loses nothing that was accepted.
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn exit_code(error: &GatewayError) -> u8 {
+    match error {
+        GatewayError::StateDir { .. } | GatewayError::Store(_) => exit::IO,
+        GatewayError::Locked { .. } | GatewayError::Thread { .. } => exit::UNAVAILABLE,
+        GatewayError::Ended(_) => exit::SOFTWARE,
+    }
+}

@@ -1,0 +1,316 @@
+//! Builds all parts from the settings, joins them, and stops them in order.
+//!
+//! ```text
+//! thread "main"        concentrator (UDP) ──┐ bounded channel
+//! thread "ingest"                           └─► dedup ► lorawan ► codec ► store ─┐ notify
+//! thread "up-TENANT"   one for each tenant        outbox ► MQTT ◄────────────────┘
+//! ```
+//!
+//! A part that fails and says so stops no other: a taken port is tried again, a dead broker
+//! leaves everything in the outbox. A thread that ends unasked is a bug, and ends the gateway,
+//! so that the service manager starts it anew.
+
+use crate::clock::Clock;
+use crate::codec::Codec;
+use crate::config::Settings;
+use crate::device::Registry;
+use crate::ingest::{self, Ingest, TenantSink};
+use crate::lorawan::EdgeServer;
+use crate::ops::health::{TenantView, View};
+use crate::radio::concentrator::{self, Listener};
+use crate::radio::dedup::Dedup;
+use crate::store::{Outbox, Store, StoreError};
+use crate::upstream::{Forwarder, Shared};
+use std::collections::HashMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use std::{io, thread};
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How many frames may wait for the disk: about ten seconds of the busiest concentrator.
+const FRAME_QUEUE: usize = 1024;
+
+/// How long the last uplinks may take to reach the disk at a stop.
+const INGEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the upstreams may take to say goodbye.
+const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3800);
+
+/// Why the gateway cannot start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The state directory cannot be made or written.
+    #[error("state_dir {}: {source}; must be writable for the user that runs lykta", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another lykta works there.
+    #[error("state_dir {}: another lykta is running there", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A tenant's database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gives no thread.
+    #[error("cannot start thread {name}: {source}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A thread ended though nobody asked it to: a bug.
+    #[error("internal error: thread {0} ended")]
+    Ended(String),
+}
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// All settings, checked.
+    pub settings: Settings,
+    /// The devices of the settings, with their keys.
+    pub registry: Registry,
+    /// A codec for each profile in use, by name.
+    pub codecs: HashMap<String, Codec>,
+    /// The clock that all go by.
+    pub clock: Clock,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    view: Arc<View>,
+    listening: Option<SocketAddr>,
+    listener: JoinHandle<()>,
+    stop_listener: watch::Sender<bool>,
+    ingest: Worker,
+    upstreams: Vec<Worker>,
+    stop_upstreams: watch::Sender<bool>,
+    /// Held for as long as the gateway runs.
+    _lock: File,
+}
+
+/// A thread, and a way to wait for its end without blocking.
+#[derive(Debug)]
+struct Worker {
+    name: String,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Worker {
+    fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<Self, GatewayError> {
+        let (guard, ended) = oneshot::channel::<()>();
+        let spawned = thread::Builder::new().name(name.clone()).spawn(move || {
+            // dropped at the end, also when the work panics
+            let _guard = guard;
+            work();
+        });
+        match spawned {
+            Ok(_) => Ok(Self { name, ended }),
+            Err(source) => Err(GatewayError::Thread { name, source }),
+        }
+    }
+
+    async fn ended(&mut self) {
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Gateway {
+    /// Starts all parts. Returns when each has started or has said why it has not.
+    ///
+    /// # Errors
+    /// When there is no place to keep data: nothing could be accepted then.
+    pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
+        let Parts { settings, registry, codecs, clock } = parts;
+        let lock = lock(&settings)?;
+        let air = Arc::new(ingest::Counters::default());
+        let udp = Arc::new(concentrator::Counters::default());
+
+        let mut sessions = HashMap::new();
+        let mut sinks = HashMap::new();
+        let mut views = Vec::new();
+        let mut outboxes = Vec::new();
+        for tenant in &settings.tenant {
+            let file = settings.state_dir.join(format!("{}.db", tenant.id));
+            let store = Store::open(&file)?;
+            for (dev_eui, session) in store.sessions()? {
+                // a device that changed its owner left its old session behind
+                let here = registry.get(dev_eui).is_some_and(|d| d.tenant == tenant.id);
+                if here || !sessions.contains_key(&dev_eui) {
+                    sessions.insert(dev_eui, session);
+                }
+            }
+            let news = Arc::new(Notify::new());
+            let (counters, upstream) = (Arc::default(), Arc::default());
+            views.push(TenantView {
+                id: tenant.id.clone(),
+                counters: Arc::clone(&counters),
+                upstream: Arc::clone(&upstream),
+            });
+            outboxes.push((
+                tenant.clone(),
+                Outbox::open(&file)?,
+                Arc::clone(&news),
+                Arc::clone(&upstream),
+            ));
+            sinks.insert(
+                tenant.id.clone(),
+                TenantSink { kind: tenant.kind, store, news, upstream, counters },
+            );
+        }
+        let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
+
+        let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
+        let ingest = Ingest::new(
+            EdgeServer::new(registry, sessions),
+            codecs,
+            sinks,
+            Dedup::new(window),
+            air,
+            settings.store.commit_interval,
+        );
+        let (frames, received) = sync_channel(FRAME_QUEUE);
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&received))?;
+
+        let (stop_upstreams, stop) = watch::channel(false);
+        let mut upstreams = Vec::new();
+        for (tenant, outbox, news, counters) in outboxes {
+            let (view, id) = (Arc::clone(&view), tenant.id.clone());
+            let shared = Shared { news, counters, health: Arc::new(move || view.health(&id)) };
+            let forwarder = Forwarder::new(
+                &settings.gateway,
+                &tenant.id,
+                tenant.upstream,
+                outbox,
+                clock.clone(),
+                shared,
+            )?;
+            upstreams.push(spawn_upstream(format!("up-{}", tenant.id), forwarder, stop.clone())?);
+        }
+
+        let (stop_listener, stop) = watch::channel(false);
+        let (listener, listening) = match settings.concentrator {
+            Some(settings) => {
+                let (tell, started) = oneshot::channel();
+                let part = Listener::new(settings.listen, settings.allow, clock, frames, udp);
+                let listener = tokio::spawn(part.run(stop, move |outcome| {
+                    // nobody asks any more when the gateway is gone already
+                    let _ = tell.send(outcome.ok());
+                }));
+                (listener, started.await.ok().flatten())
+            }
+            // nothing is heard, but what is in the outbox is delivered and health is told
+            None => (tokio::spawn(idle(frames, stop)), None),
+        };
+        Ok(Self {
+            view,
+            listening,
+            listener,
+            stop_listener,
+            ingest,
+            upstreams,
+            stop_upstreams,
+            _lock: lock,
+        })
+    }
+
+    /// What can be seen from outside.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Where concentrators are listened for, if the port is open.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.listening
+    }
+
+    /// Waits until a thread ends unasked, which only a bug can make it do.
+    pub async fn ended(&mut self) -> GatewayError {
+        let mut all: Vec<_> = self
+            .upstreams
+            .iter_mut()
+            .chain([&mut self.ingest])
+            .map(|w| {
+                Box::pin(async {
+                    w.ended().await;
+                    w.name.clone()
+                })
+            })
+            .collect();
+        let name = std::future::poll_fn(|context| {
+            all.iter_mut()
+                .map(|worker| worker.as_mut().poll(context))
+                .find(std::task::Poll::is_ready)
+                .unwrap_or(std::task::Poll::Pending)
+        })
+        .await;
+        GatewayError::Ended(name)
+    }
+
+    /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
+    /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
+    pub async fn stop(mut self) {
+        self.stop_listener.send_replace(true);
+        // it only waits for datagrams, and ends at once
+        let _ = self.listener.await;
+        if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
+            log::warn!("the disk is slow: the last uplinks may not be on it");
+        }
+        self.stop_upstreams.send_replace(true);
+        let goodbyes = async {
+            for upstream in &mut self.upstreams {
+                upstream.ended().await;
+            }
+        };
+        if timeout(UPSTREAM_PATIENCE, goodbyes).await.is_err() {
+            log::warn!("a broker does not answer the goodbye; what it has not taken is kept");
+        }
+    }
+}
+
+/// Holds the way to the ingest loop open until the stop.
+async fn idle(
+    frames: std::sync::mpsc::SyncSender<crate::radio::Heard>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    drop(frames);
+}
+
+fn spawn_upstream(
+    name: String,
+    forwarder: Forwarder,
+    stop: watch::Receiver<bool>,
+) -> Result<Worker, GatewayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
+    Worker::spawn(name, move || runtime.block_on(forwarder.run(stop)))
+}
+
+/// Makes the state directory and takes it for this process.
+fn lock(settings: &Settings) -> Result<File, GatewayError> {
+    let path = &settings.state_dir;
+    let failed = |source| GatewayError::StateDir { path: path.clone(), source };
+    std::fs::create_dir_all(path).map_err(failed)?;
+    let file = File::create(path.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(GatewayError::Locked { path: path.clone() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

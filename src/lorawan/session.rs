@@ -1,0 +1,196 @@
+//! The uplink frame counter of one device: 32 bits of which the air carries 16.
+
+use crate::device::CounterPolicy;
+use jiff::Timestamp;
+
+/// What is remembered of a device between frames. On disk before the frame counts as accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// The counter of the last accepted uplink.
+    pub f_cnt_up: u32,
+    /// The greatest counter ever accepted. After a counter reset, frames up to here may be
+    /// recordings from before the reset.
+    pub high_water: u32,
+    /// When the counter was last allowed to start again.
+    pub reset_at: Option<Timestamp>,
+    /// The MIC of the last accepted uplink: tells its retransmission from another frame.
+    pub mic: [u8; 4],
+}
+
+/// What a counter means, given the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advance {
+    /// A new frame: the session as it will be.
+    Next(Session),
+    /// The last accepted frame, sent once more.
+    Repeat,
+    /// A frame of the past.
+    Replay,
+    /// The device starts again from zero and its profile forbids it, or it did so too recently.
+    ResetRefused,
+    /// No counter that the device could be at makes the MIC match.
+    Forged,
+}
+
+/// How many times the low 16 bits may have rolled over unheard, for a device that has never
+/// been heard (it may have run for years before it was registered here) and for a known one
+/// (the gateway may have been without power for months). Each step costs one MIC.
+const ROLLOVERS_AT_FIRST_CONTACT: u32 = 16;
+const ROLLOVERS_UNHEARD: u32 = 4;
+
+impl Session {
+    /// Finds the full counter of a frame and what it means.
+    ///
+    /// `authentic` answers whether the frame's MIC matches with a given full counter. There
+    /// is no greatest gap: a gateway may have been without power for weeks, and the MIC
+    /// already proves the counter (MAX_FCNT_GAP is gone from LoRaWAN 1.0.4 as well).
+    pub(super) fn advance(
+        session: Option<&Self>,
+        f_cnt: u16,
+        mic: [u8; 4],
+        policy: &CounterPolicy,
+        now: Timestamp,
+        authentic: impl Fn(u32) -> bool,
+    ) -> Advance {
+        let low = u32::from(f_cnt);
+        let Some(last) = session else {
+            let mut possible = (0..ROLLOVERS_AT_FIRST_CONTACT).map(|n| n << 16 | low);
+            let first = possible.find(|c| authentic(*c));
+            return first.map_or(Advance::Forged, |f_cnt_up| {
+                Advance::Next(Self { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic })
+            });
+        };
+        let same_rollover = last.f_cnt_up & 0xffff_0000 | low;
+        let behind = u32::from(same_rollover <= last.f_cnt_up);
+        let ahead = (behind..=ROLLOVERS_UNHEARD)
+            .filter_map(|n| same_rollover.checked_add(n << 16))
+            .find(|c| authentic(*c));
+        if let Some(f_cnt_up) = ahead {
+            let high_water = last.high_water.max(f_cnt_up);
+            return Advance::Next(Self { f_cnt_up, high_water, mic, ..*last });
+        }
+        if same_rollover == last.f_cnt_up && mic == last.mic && authentic(same_rollover) {
+            return Advance::Repeat;
+        }
+        // From here on the frame is not new. If the device may have started again, its upper
+        // half is zero; while the old counter was below 65,536 a recording looks just the same.
+        if authentic(low) {
+            let due = last
+                .reset_at
+                .is_none_or(|at| now.duration_since(at).unsigned_abs() >= policy.reset_interval);
+            return match (policy.reset, due) {
+                (true, true) => {
+                    Advance::Next(Self { f_cnt_up: low, reset_at: Some(now), mic, ..*last })
+                }
+                (true, false) => Advance::ResetRefused,
+                (false, _) if same_rollover == low => Advance::Replay,
+                (false, _) => Advance::ResetRefused,
+            };
+        }
+        let of_the_past = same_rollover != low && authentic(same_rollover);
+        if of_the_past { Advance::Replay } else { Advance::Forged }
+    }
+
+    /// Whether the last accepted frame could be a recording from before a counter reset.
+    pub fn replayable(&self) -> bool {
+        self.reset_at.is_some() && self.f_cnt_up < self.high_water
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn at(f_cnt_up: u32) -> Session {
+        Session { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic: [0; 4] }
+    }
+
+    /// A frame of a device whose true counter is `truth`, as the session sees it.
+    fn hear(
+        session: Option<&Session>,
+        truth: u32,
+        policy: &CounterPolicy,
+        now: Timestamp,
+    ) -> Advance {
+        let mic = truth.to_le_bytes();
+        Session::advance(session, truth as u16, mic, policy, now, |c| c == truth)
+    }
+
+    fn next(advance: Advance) -> Session {
+        match advance {
+            Advance::Next(session) => session,
+            other => panic!("not accepted: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_counter_rolls_over_at_16_bits() {
+        let strict = CounterPolicy::default();
+        assert_eq!(next(hear(Some(&at(65_535)), 65_536, &strict, NOW)).f_cnt_up, 65_536);
+        assert_eq!(next(hear(Some(&at(65_000)), 70_000, &strict, NOW)).f_cnt_up, 70_000);
+        assert_eq!(hear(Some(&at(u32::MAX)), 3, &strict, NOW), Advance::ResetRefused);
+    }
+
+    #[test]
+    fn a_device_that_ran_for_years_is_found_at_first_contact() {
+        let strict = CounterPolicy::default();
+        assert_eq!(next(hear(None, 700_000, &strict, NOW)).f_cnt_up, 700_000);
+        assert_eq!(hear(None, 17 << 16, &strict, NOW), Advance::Forged);
+    }
+
+    #[test]
+    fn the_past_is_refused_and_a_retransmission_is_told_from_it() {
+        let strict = CounterPolicy::default();
+        let session = next(hear(Some(&at(99)), 100, &strict, NOW));
+        assert_eq!(hear(Some(&session), 100, &strict, NOW), Advance::Repeat);
+        assert_eq!(hear(Some(&session), 99, &strict, NOW), Advance::Replay);
+        let far = next(hear(Some(&session), 70_000, &strict, NOW));
+        assert_eq!(hear(Some(&far), 69_000, &strict, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&far), 0, &strict, NOW), Advance::ResetRefused);
+    }
+
+    #[test]
+    fn a_reset_is_opt_in_bounded_in_frequency_and_flagged() {
+        let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
+        let session = at(5_000);
+        let reset = next(hear(Some(&session), 0, &policy, NOW));
+        assert!(reset.replayable());
+        let one = next(hear(Some(&reset), 1, &policy, NOW));
+        assert!(one.replayable(), "an old recording could follow the old reset");
+        assert_eq!(hear(Some(&one), 0, &policy, NOW), Advance::ResetRefused);
+        let a_day_later = NOW + Duration::from_secs(24 * 3600);
+        assert_eq!(next(hear(Some(&one), 0, &policy, a_day_later)).f_cnt_up, 0);
+        let beyond = next(hear(Some(&one), 5_001, &policy, NOW));
+        assert!(!beyond.replayable(), "nobody can have recorded a counter that was never sent");
+    }
+
+    proptest! {
+        /// Whatever gaps there are, a device that counts up is always heard, and each frame once.
+        #[test]
+        fn a_counting_device_is_never_lost(start in 0u32..1_000_000, gaps in prop::collection::vec(1u32..200_000, 1..50)) {
+            let strict = CounterPolicy::default();
+            let mut truth = start;
+            let mut session = next(hear(None, truth, &strict, NOW));
+            for gap in gaps {
+                truth += gap;
+                session = next(hear(Some(&session), truth, &strict, NOW));
+                prop_assert_eq!(session.f_cnt_up, truth);
+                prop_assert!(!session.replayable());
+                prop_assert_eq!(hear(Some(&session), truth, &strict, NOW), Advance::Repeat);
+            }
+        }
+
+        /// Without the opt-in no recorded frame is ever accepted.
+        #[test]
+        fn nothing_of_the_past_is_accepted(last: u32, truth: u32) {
+            prop_assume!(truth <= last);
+            let strict = CounterPolicy::default();
+            let heard = hear(Some(&at(last)), truth, &strict, NOW);
+            prop_assert!(!matches!(heard, Advance::Next(_)), "{:?}", heard);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The stable ids of what lykta tells operations.
+//!
+//! Each goes into the journal as `MESSAGE_ID`, so that an alarm or a dashboard can match it
+//! whatever the wording, and has an entry in `systemd/lykta.catalog` that says what it means
+//! and what to do (`journalctl -x`). An id is never reused for something else.
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $id;)*
+
+        /// Every id, with its name.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $id)),*];
+    };
+}
+
+messages! {
+    /// lykta runs: every part has started or has said why not.
+    STARTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e201";
+    /// lykta stops, in order.
+    STOPPING = "8c9f6a2e4d0b4f57a1e35d7c90b1e202";
+    /// lykta cannot go on.
+    FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e203";
+    /// Something in the configuration deserves a look.
+    CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204";
+    /// The UDP port for concentrators cannot be opened; lykta keeps trying.
+    CONCENTRATOR_PORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e210";
+    /// A concentrator was heard for the first time, or again.
+    CONCENTRATOR_HEARD = "8c9f6a2e4d0b4f57a1e35d7c90b1e211";
+    /// A concentrator that was heard before is silent.
+    CONCENTRATOR_SILENT = "8c9f6a2e4d0b4f57a1e35d7c90b1e212";
+    /// A concentrator that is not on the allow-list tries to speak.
+    CONCENTRATOR_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e213";
+    /// Frames came faster than they could be kept, and some were dropped.
+    FRAMES_DROPPED = "8c9f6a2e4d0b4f57a1e35d7c90b1e214";
+    /// A device's payloads can no longer be decoded; they are delivered raw.
+    DECODE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e220";
+    /// A device's payloads can be decoded again.
+    DECODE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e221";
+    /// A device counts from zero again and is refused.
+    COUNTER_RESET_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e222";
+    /// A device was allowed to count from zero again.
+    COUNTER_RESET = "8c9f6a2e4d0b4f57a1e35d7c90b1e223";
+    /// What is heard cannot be written to the disk.
+    STORE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e230";
+    /// The disk takes writes again.
+    STORE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e231";
+    /// A tenant's broker is connected.
+    UPSTREAM_CONNECTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e240";
+    /// A tenant's broker is not reached; everything is kept.
+    UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
+    /// The broker refuses messages; they are kept.
+    UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_128_bits_and_unique() {
+        let mut ids: Vec<_> = ALL.iter().map(|(_, id)| *id).collect();
+        assert!(ids.iter().all(|id| id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit())));
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), ALL.len());
+    }
+}

@@ -1,0 +1,110 @@
+//! How the gateway is, in numbers.
+
+use crate::clock::{Clock, Moment};
+use crate::radio::concentrator;
+use crate::units::TenantId;
+use crate::{ingest, upstream};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// One tenant's numbers.
+#[derive(Debug)]
+pub struct TenantView {
+    /// Which tenant.
+    pub id: TenantId,
+    /// What became of its uplinks.
+    pub counters: Arc<ingest::TenantCounters>,
+    /// What went to its broker.
+    pub upstream: Arc<upstream::Counters>,
+}
+
+/// Everything that can be seen of a running gateway.
+#[derive(Debug)]
+pub struct View {
+    clock: Clock,
+    started: Moment,
+    air: Arc<ingest::Counters>,
+    udp: Arc<concentrator::Counters>,
+    tenants: Vec<TenantView>,
+}
+
+impl View {
+    /// A view of these parts, started now.
+    pub fn new(
+        clock: Clock,
+        air: Arc<ingest::Counters>,
+        udp: Arc<concentrator::Counters>,
+        tenants: Vec<TenantView>,
+    ) -> Self {
+        let started = clock.now();
+        Self { clock, started, air, udp, tenants }
+    }
+
+    /// What was heard on the air.
+    pub fn air(&self) -> &ingest::Counters {
+        &self.air
+    }
+
+    /// Each tenant's numbers.
+    pub fn tenants(&self) -> &[TenantView] {
+        &self.tenants
+    }
+
+    /// The body of a tenant's health message: the gateway's numbers, and this tenant's own.
+    pub fn health(&self, tenant: &TenantId) -> Value {
+        let n = |counter: &AtomicU64| counter.load(Relaxed);
+        let (air, udp) = (&self.air, &self.udp);
+        let uptime = self.clock.now().monotonic.saturating_sub(self.started.monotonic);
+        let mut body = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptimeS": uptime.as_secs(),
+            "air": {
+                "heard": n(&air.heard),
+                "copies": n(&air.copies),
+                "notUplink": n(&air.not_uplink),
+                "unknownDevice": n(&air.unknown_device),
+                "badMic": n(&air.bad_mic),
+                "repeats": n(&air.repeats),
+                "replays": n(&air.replays),
+                "resetsRefused": n(&air.resets_refused),
+            },
+            "concentrator": {
+                "datagrams": n(&udp.datagrams),
+                "malformedDatagrams": n(&udp.malformed_datagrams),
+                "notAllowed": n(&udp.not_allowed),
+                "packets": n(&udp.packets),
+                "badCrc": n(&udp.bad_crc),
+                "fsk": n(&udp.fsk),
+                "malformedPackets": n(&udp.malformed_packets),
+                "dropped": n(&udp.dropped),
+            },
+        });
+        if let Some(view) = self.tenants.iter().find(|view| view.id == *tenant) {
+            body["tenant"] = json!({
+                "accepted": n(&view.counters.accepted),
+                "notStored": n(&view.counters.not_stored),
+                "notDecoded": n(&view.counters.not_decoded),
+                "delivered": n(&view.upstream.delivered),
+                "refused": n(&view.upstream.refused),
+                "waiting": n(&view.upstream.waiting),
+                "connections": n(&view.upstream.connections),
+            });
+        }
+        body
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(&self) -> String {
+        let mut line = format!("{} frames heard", self.air.heard.load(Relaxed));
+        for TenantView { id, counters, upstream } in &self.tenants {
+            let link = if upstream.connected.load(Relaxed) { "connected" } else { "no broker" };
+            line.push_str(&format!(
+                "; {id}: {} accepted, {} waiting, {link}",
+                counters.accepted.load(Relaxed),
+                upstream.waiting.load(Relaxed)
+            ));
+        }
+        line
+    }
+}

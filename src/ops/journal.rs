@@ -1,0 +1,56 @@
+//! Where log lines go: the journal with fields, or plain text on stderr.
+
+use log::{LevelFilter, Log, Metadata, Record};
+use systemd_journal_logger::{JournalLog, connected_to_journal};
+
+/// Passes on what lykta says and nothing of what its libraries say: what matters to
+/// operations is said in lykta's own words, once for each change, and a library's warning for
+/// each refused message would be a storm.
+struct Own<L>(L);
+
+impl<L: Log> Log for Own<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with(env!("CARGO_PKG_NAME")) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// The environment variable that sets how much is said: `error`, `warn`, `info` (the
+/// default), `debug` or `trace`.
+pub const LEVEL_VARIABLE: &str = "LYKTA_LOG";
+
+/// Starts logging. To the journal when stderr is connected to it, as under systemd; else as
+/// text to stderr. To be called once, by the program's entry.
+pub fn init() {
+    let level = std::env::var(LEVEL_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let level = level.unwrap_or(LevelFilter::Info);
+    let logger: Box<dyn Log> = match connected_to_journal().then(JournalLog::new) {
+        Some(Ok(journal)) => Box::new(Own(journal)),
+        _ => Box::new(Own(text(level))),
+    };
+    if log::set_boxed_logger(logger).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// One line each: time, level, text, and the fields but those for the journal's machinery.
+fn text(level: LevelFilter) -> env_logger::Logger {
+    use std::io::Write;
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format(|out, record| {
+            let style = out.default_level_style(record.level());
+            let time = out.timestamp_seconds();
+            writeln!(out, "{time} {style}{:5}{style:#} {}", record.level(), record.args())
+        })
+        .build()
+}

@@ -1,0 +1,173 @@
+//! A real mosquitto, and mosquitto_sub as the cloud.
+
+use super::{free_tcp_port, wait_until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A mosquitto of the test's own. Killed hard with its owner.
+pub struct Broker {
+    pub port: u16,
+    directory: tempfile::TempDir,
+    process: Option<Child>,
+}
+
+impl Broker {
+    /// Starts one that lets everybody in.
+    pub fn start() -> Self {
+        Self::with("allow_anonymous true\n")
+    }
+
+    /// Starts one with these further lines of configuration.
+    pub fn with(lines: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_tcp_port();
+        let state = directory.path().display();
+        // no limit on what is in flight to the subscriber: what mosquitto has acknowledged is
+        // then already in the subscriber's socket when mosquitto is killed
+        let configuration = format!(
+            "listener {port} 127.0.0.1\npersistence true\npersistence_location {state}/\n\
+             autosave_interval 3600\nmax_inflight_messages 0\nmax_queued_messages 0\n\
+             log_type none\n{lines}"
+        );
+        std::fs::write(directory.path().join("mosquitto.conf"), configuration).unwrap();
+        // started as root it gives up its rights, and then must still be able to save
+        if let Ok(path) = std::fs::metadata(directory.path()) {
+            use std::os::unix::fs::PermissionsExt;
+            let mut permissions = path.permissions();
+            permissions.set_mode(0o777);
+            std::fs::set_permissions(directory.path(), permissions).unwrap();
+        }
+        let mut broker = Self { port, directory, process: None };
+        broker.restart();
+        broker
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts it again on the same port, with what it had saved.
+    pub fn restart(&mut self) {
+        self.kill();
+        let process = Command::new("mosquitto")
+            .arg("-c")
+            .arg(self.directory.path().join("mosquitto.conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto is installed; tests/run installs it");
+        self.process = Some(process);
+        let port = self.port;
+        wait_until("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    /// Makes mosquitto save its sessions, so that a subscription survives its kill -9.
+    pub fn save(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill").args(["-USR1", &process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let file = self.directory.path().join("mosquitto.db");
+        wait_until("mosquitto has saved its sessions", || file.exists());
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One message as the cloud received it.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub topic: String,
+    pub retained: bool,
+    pub body: Value,
+}
+
+/// mosquitto_sub with a persistent session: a consumer that we did not write.
+pub struct Subscriber {
+    process: Child,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Subscriber {
+    /// Subscribes to everything; returns once the broker has confirmed it.
+    pub fn start(broker: &Broker, arguments: &[&str]) -> Self {
+        let mut process = Command::new("mosquitto_sub")
+            .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
+            .args(["-c", "-i", "cloud", "-q", "1", "-t", "#", "-F", "%r %t %p"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto_sub is installed; tests/run installs it");
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (output, list) = (process.stdout.take().unwrap(), Arc::clone(&received));
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut parts = line.splitn(3, ' ');
+                let retained = parts.next() == Some("1");
+                let topic = parts.next().unwrap_or_default().to_owned();
+                let body = serde_json::from_str(parts.next().unwrap_or_default())
+                    .unwrap_or_else(|e| panic!("no JSON on {topic}: {e}: {line}"));
+                list.lock().unwrap().push(Received { topic, retained, body });
+            }
+        });
+        let subscriber = Self { process, received };
+        subscriber.wait_for_subscription(broker, arguments);
+        subscriber
+    }
+
+    /// A message of the test's own comes back once the subscription is there.
+    fn wait_for_subscription(&self, broker: &Broker, arguments: &[&str]) {
+        wait_until("the subscriber has subscribed", || {
+            let published = Command::new("mosquitto_pub")
+                .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
+                .args(["-q", "1", "-t", "test/ready", "-m", "{}"])
+                .args(arguments)
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            published.success() && self.received().iter().any(|m| m.topic == "test/ready")
+        });
+    }
+
+    /// Everything so far, without the test's own messages.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// What came on topics that end so.
+    pub fn on(&self, leaf: &str) -> Vec<Received> {
+        self.received().into_iter().filter(|m| m.topic.ends_with(leaf)).collect()
+    }
+
+    /// How many messages came, without copying them.
+    pub fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

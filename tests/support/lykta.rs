@@ -1,0 +1,153 @@
+//! The shipped program, started as a service manager would.
+
+use super::{Broker, PATIENCE, Sensor, free_udp_address, wait_until};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// A lykta with a configuration of the test's own. Killed hard with its owner.
+pub struct Lykta {
+    pub udp: SocketAddr,
+    directory: tempfile::TempDir,
+    process: Option<Child>,
+    notify: UnixDatagram,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lykta {
+    /// Starts with one tenant, `waste`, and returns when it says that it is ready.
+    /// `upstream` are further lines of `[tenant.upstream]`.
+    pub fn start(broker: &Broker, upstream: &str, sensors: &[Sensor]) -> Self {
+        let tenant = format!(
+            "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"{}\"]\n\
+             reconnect_min = \"100ms\"\nreconnect_max = \"500ms\"\n{upstream}\n",
+            broker.url()
+        );
+        let devices: String = sensors.iter().map(|sensor| sensor.table("waste")).collect();
+        let mut lykta = Self::configured(&format!("{tenant}\n{devices}"));
+        lykta.restart();
+        lykta
+    }
+
+    /// Not started yet; `rest` follows after gateway, state_dir and concentrator.
+    pub fn configured(rest: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let udp = free_udp_address();
+        let configuration = format!(
+            "gateway = \"gw-1\"\nstate_dir = \"{}/state\"\n[concentrator]\nlisten = \"{udp}\"\n{rest}",
+            directory.path().display()
+        );
+        std::fs::write(directory.path().join("lykta.toml"), configuration).unwrap();
+        let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { udp, directory, process: None, notify, log: Arc::default() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
+    /// Starts it, again if need be, and waits for READY=1.
+    pub fn restart(&mut self) {
+        self.spawn();
+        self.wait_for_notification("READY=1");
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(&mut self) {
+        self.kill();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_lykta"))
+            .arg("run")
+            .arg("--config")
+            .arg(self.directory.path().join("lykta.toml"))
+            .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stderr, log) = (process.stderr.take().unwrap(), Arc::clone(&self.log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                log.lock().unwrap().push(line);
+            }
+        });
+        self.process = Some(process);
+    }
+
+    /// Waits for a datagram to the service manager that has this line; returns all lines up to it.
+    pub fn wait_for_notification(&self, line: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        let mut buffer = [0; 4096];
+        loop {
+            assert!(
+                Instant::now() < deadline,
+                "no {line}, but {seen:?}\n{}",
+                self.log().join("\n")
+            );
+            if let Ok(len) = self.notify.recv(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+                seen.extend(text.lines().map(str::to_owned));
+                if text.lines().any(|l| l == line) {
+                    return seen;
+                }
+            }
+        }
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        self.wait()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.take().expect("it runs").wait().unwrap()
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of its log.
+    pub fn wait_for_log(&self, part: &str) {
+        wait_until(&format!("the log says {part:?}"), || {
+            self.log().iter().any(|line| line.contains(part))
+        });
+    }
+
+    pub fn database(&self, tenant: &str) -> PathBuf {
+        self.directory.path().join("state").join(format!("{tenant}.db"))
+    }
+
+    /// The frame counters on disk: what lykta has accepted. Keyed by DevEUI.
+    pub fn accepted(&self) -> HashMap<u64, u32> {
+        let store = lykta::store::Store::open(&self.database("waste")).unwrap();
+        store.sessions().unwrap().into_iter().map(|(eui, s)| (eui.0, s.f_cnt_up)).collect()
+    }
+}
+
+impl Drop for Lykta {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,36 @@
+//! What the tests need around a real lykta: a real broker, a consumer that we did not write,
+//! a concentrator, and sensors.
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
+mod broker;
+mod field;
+mod lykta;
+
+pub use broker::{Broker, Subscriber};
+pub use field::{Concentrator, Sensor};
+pub use lykta::Lykta;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// Nothing here takes this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A TCP port that nobody listens on now.
+pub fn free_tcp_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A UDP address that nobody listens on now.
+pub fn free_udp_address() -> SocketAddr {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// Waits until a condition holds; panics with what was waited for when it does not.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
