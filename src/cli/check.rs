@@ -60,7 +60,7 @@ fn print(loaded: &Loaded, devices: bool) -> std::io::Result<()> {
     // a longer text pushes its own line only
     let (keys, values) = (width(|s| &s.key, 48), width(|s| &s.value, 40));
     for Effective { key, value, place } in &shown {
-        writeln!(out, "{key:keys$}  {value:values$}  {place}")?;
+        writeln!(out, "{key:keys$}  {value:values$}  {}", source(place))?;
     }
     if !devices {
         for (place, count) in device_files(loaded) {
@@ -73,6 +73,14 @@ fn print(loaded: &Loaded, devices: bool) -> std::io::Result<()> {
         writeln!(out, "\nwarning: {warning}")?;
     }
     writeln!(out, "\n{}", verdict(loaded))
+}
+
+/// A place to the line: the column says nothing where the key is named.
+fn source(place: &Place) -> String {
+    match place {
+        Place::Line { file, line, .. } => format!("{}:{line}", file.display()),
+        other => other.to_string(),
+    }
 }
 
 /// How many devices each file holds.
@@ -154,7 +162,7 @@ fn setting(Effective { key, value, place }: &Effective) -> Value {
         .ok()
         .and_then(|toml| serde::Deserialize::deserialize(toml).ok())
         .unwrap_or_else(|| Value::from(value.as_str()));
-    json!({ "key": key, "value": value, "source": place.to_string() })
+    json!({ "key": key, "value": value, "source": source(place) })
 }
 
 fn problem(problem: &Problem) -> Value {

@@ -119,7 +119,8 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     if bad > 0 && !args.skip_bad {
         writeln!(
             err,
-            "Nothing was written: {bad} bad rows. Mend them, or leave them out with --skip-bad."
+            "Nothing was written, because of {}. Mend it, or leave it out with --skip-bad.",
+            count(bad, "bad row")
         )?;
         return Ok(exit::DATA.into());
     }
@@ -151,8 +152,8 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         err,
-        "{} devices written to {}. Look at the result: lykta check",
-        fresh.len(),
+        "{} written to {}. Look at the result: lykta check",
+        count(fresh.len(), "device"),
         out.display()
     )?;
     Ok(ExitCode::SUCCESS)
@@ -183,11 +184,19 @@ fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(u
     let settings = loaded.into_iter().flat_map(|loaded| loaded.sources.iter());
     let places: HashMap<DevEui, &Place> = settings
         .filter(|setting| setting.key.starts_with("device[") && setting.key.ends_with(".dev_eui"))
-        .filter(|setting| !matches!(&setting.place, Place::Line { file, .. } if file == out))
+        .filter(|setting| !matches!(&setting.place, Place::Line { file, .. } if is_same(file, out)))
         .filter_map(|setting| Some((setting.value.trim_matches('"').parse().ok()?, &setting.place)))
         .collect();
     let rows = import.devices.iter();
     rows.filter_map(|row| Some((row.line, (*places.get(&row.dev_eui)?).clone()))).collect()
+}
+
+fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Names every row that is not imported, and what is doubtful about those that are.

@@ -105,7 +105,8 @@ impl Checks<'_> {
             self.error(path, format!("{shown} is not a directory"), help);
             return;
         }
-        match directory.parent() {
+        let parent = directory.parent();
+        match parent.map(|parent| if parent == Path::new("") { Path::new(".") } else { parent }) {
             Some(parent) if !parent.is_dir() => {
                 let what = format!("{shown} cannot be created: there is no {}", parent.display());
                 self.error(path, what, "create the directory above it, or mend the path");
@@ -122,12 +123,10 @@ impl Checks<'_> {
     fn concentrator(&mut self, path: &KeyPath, concentrator: &Concentrator) {
         let ip = concentrator.listen.ip();
         if !ip.is_loopback() && concentrator.allow.is_empty() {
-            let who = if ip.is_unspecified() { "on every network" } else { "on this network" };
             self.warning(
                 &path.key("listen"),
-                format!(
-                    "everybody {who} can send frames: the Semtech UDP protocol has no authentication"
-                ),
+                "anybody who reaches this port can send frames: the Semtech UDP protocol has no \
+                 authentication",
                 "list your concentrators in `allow`, or listen on 127.0.0.1",
             );
         }

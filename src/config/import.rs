@@ -1,11 +1,13 @@
 //! Device lists of other network servers: CSV files to `[[device]]` tables.
 //!
 //! The columns are those of The Things Stack's CSV import (`dev_eui;join_eui;name;…`, with a
-//! semicolon) and of the CSV scripts around ChirpStack (`dev_eui,name,…,dev_addr,
+//! semicolon; `dev_addr`, `f_nwk_s_int_key` and `app_s_key` for a session) and of the CSV
+//! scripts around ChirpStack (`dev_eui,name,…,dev_addr,
 //! nwk_s_enc_key,app_s_key`). Names are compared without case and separators.
 
+use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, File, Layers};
+use super::layer::{Environment, Layers};
 use super::read::{Reader, known};
 use super::schema::Read;
 use super::settings::DeviceSettings;
@@ -128,6 +130,7 @@ mod columns {
         "rootkeysappkeykey",
         "rootkeysnwkkeykey",
     ];
+    pub(super) const SUPPORTS_JOIN: &[&str] = &["supportsjoin"];
     pub(super) const NAME: &[&str] = &["name", "devicename", "id", "deviceid", "idsdeviceid"];
     pub(super) const PROFILE: &[&str] =
         &["profile", "deviceprofilename", "deviceprofile", "modelid", "versionidsmodelid", "model"];
@@ -160,9 +163,10 @@ pub fn read_csv(
     }
     let mut import = Import::default();
     let mut seen: HashMap<DevEui, u64> = HashMap::new();
+    let mut lines = Lines { text, line: 1, at: 0 };
     for row in csv.records() {
         let row = row.map_err(|e| broken(&e))?;
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = lines.of(&row);
         if row.iter().all(str::is_empty) {
             continue;
         }
@@ -218,6 +222,27 @@ fn broken(error: &csv::Error) -> ImportError {
     ImportError::Csv { line, why: "this row is not CSV".to_owned() }
 }
 
+/// Counts lines. The reader's own count is one short for rows that end in CR LF.
+struct Lines<'t> {
+    text: &'t str,
+    line: u64,
+    at: usize,
+}
+
+impl Lines<'_> {
+    /// The line of a row, from 1; rows must come in order.
+    fn of(&mut self, row: &csv::StringRecord) -> u64 {
+        let byte = row.position().and_then(|p| usize::try_from(p.byte()).ok());
+        let rest = byte.and_then(|byte| self.text.get(byte..)).unwrap_or_default();
+        // a row begins, for the reader, where the one before it ended
+        let start = self.text.len() - rest.trim_start_matches(['\r', '\n']).len();
+        let passed = self.text.get(self.at..start).unwrap_or_default();
+        self.line += passed.bytes().filter(|b| *b == b'\n').count() as u64;
+        self.at = self.at.max(start);
+        self.line
+    }
+}
+
 enum Row {
     Session(Box<Imported>),
     Join(DevEui),
@@ -262,7 +287,10 @@ impl Sheet<'_> {
         }
         let dev_eui: DevEui = self.parsed(line, row, columns::DEV_EUI)?;
         let session = [columns::DEV_ADDR, columns::NWK_S_KEY, columns::APP_S_KEY];
-        let joins = self.cell(row, columns::JOIN).is_some();
+        let is_abp = self
+            .cell(row, columns::SUPPORTS_JOIN)
+            .is_some_and(|(_, text)| text.eq_ignore_ascii_case("false") || text == "0");
+        let joins = !is_abp && self.cell(row, columns::JOIN).is_some();
         if session.iter().all(|names| self.cell(row, names).is_none()) {
             return match joins {
                 true => Ok(Row::Join(dev_eui)),
@@ -348,7 +376,7 @@ impl Sheet<'_> {
                 line,
                 column: self.head.get(index).map(str::to_owned),
                 why: format!(
-                    "no profile is called {text:?}: {} Or give --profile NAME",
+                    "no profile is called {text:?} ({}); give --profile NAME for such rows",
                     known(text, self.profiles, "profiles")
                 ),
             }),

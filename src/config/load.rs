@@ -1,17 +1,18 @@
 //! From files and environment to a configuration that can be run, or to all that is wrong.
 
 use super::check::Checks;
+use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, File, Layers, PREFIX, Part};
+use super::layer::{Environment, Layers, Part};
 use super::problem::{Place, Problem, Problems};
 use super::profile::Profiles;
 use super::read::{Fault, Leaf, Reader};
 use super::schema::Read;
-use super::secret::Places;
+use super::secret::{self, Places};
 use super::settings::Settings;
 use crate::codec::Codec;
 use crate::device::Registry;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The main file, unless told.
@@ -65,8 +66,10 @@ impl Sources {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Problems> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    // a value that is no text becomes one that is refused with its name, not overlooked
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into()))
+    });
     load_with(path, variables)
 }
 
@@ -81,10 +84,7 @@ pub fn load_with(
     let variables: Vec<(String, String)> = variables.into_iter().collect();
     let main = path.unwrap_or(Path::new(DEFAULT_FILE));
     let places = Places {
-        base: match main.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        },
+        base: main.parent().unwrap_or(Path::new("")).to_owned(),
         credentials: variables
             .iter()
             .find(|(name, _)| name == "CREDENTIALS_DIRECTORY")
@@ -93,9 +93,9 @@ pub fn load_with(
 
     let mut errors = Vec::new();
     // a container may be configured by its environment alone
-    let needs_file = path.is_some() || !variables.iter().any(|(name, _)| name.starts_with(PREFIX));
+    let environment = Environment::new(variables);
     let mut paths = Vec::new();
-    if needs_file || main.exists() {
+    if path.is_some() || environment.is_empty() || main.exists() {
         paths.push(main.to_owned());
     }
     paths.extend(toml_files(&places.base.join("conf.d"), &mut errors));
@@ -114,7 +114,7 @@ pub fn load_with(
         return Err(Problems { errors, warnings: Vec::new(), sources: Sources::default() });
     }
 
-    let layers = Layers::new(files, Environment::new(variables));
+    let layers = Layers::new(files, environment);
     let mut reader = Reader::default();
     let settings = Settings::read(&mut reader, &KeyPath::default(), layers.merged());
     let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
@@ -123,8 +123,9 @@ pub fn load_with(
         let devices = checks.devices(&settings, &profiles);
         (settings, Registry::new(devices))
     });
-    let warnings = located(&layers, checks.warnings);
+    let mut warnings = located(&layers, checks.warnings);
     let Reader { faults, leaves, .. } = reader;
+    warnings.extend(exposed_files(&layers, &leaves));
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
     let errors = located(&layers, faults);
     match checked {
@@ -165,6 +166,18 @@ fn read_all(paths: &[PathBuf], errors: &mut Vec<Problem>) -> Vec<File> {
     files
 }
 
+/// A warning for each file with keys in it that every user can read.
+fn exposed_files(layers: &Layers, leaves: &[Leaf]) -> Vec<Problem> {
+    let secrets = leaves.iter().filter(|leaf| leaf.is_secret);
+    let files: BTreeSet<&Path> = secrets.filter_map(|leaf| layers.file(&leaf.path)).collect();
+    let exposed = files.into_iter().filter_map(|file| Some((file, secret::exposed(file)?)));
+    exposed
+        .map(|(file, (_, help))| {
+            Problem::of_file(file, "this file has keys in it, and every user can read it", help)
+        })
+        .collect()
+}
+
 /// Faults as problems, in the order of the places.
 fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = faults
@@ -176,7 +189,7 @@ fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
                 key: fault.path.to_string(),
                 what: fault.what,
                 help: fault.help,
-                see: fault.see.map(|(path, why)| (layers.locate(&path, Part::Value).0, why)),
+                see: fault.see.map(|(path, why)| (layers.place(&path, Part::Value), why)),
                 excerpt,
             }
         })
@@ -188,7 +201,7 @@ fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
 fn effective(layers: &Layers, leaf: Leaf) -> Effective {
     let place = match leaf.is_default {
         true => Place::Default,
-        false => layers.locate(&leaf.path, Part::Key).0,
+        false => layers.place(&leaf.path, Part::Key),
     };
     Effective { key: leaf.path.to_string(), value: leaf.value, place }
 }

@@ -93,17 +93,14 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_in_place() {
-        for (shown, text) in [
-            (r#"app_s_key = "………""#, r#"app_s_key = "abc""#),
-            (
-                r#"{ nwk_s_key = '……', dev_addr = "260b1739" }"#,
-                r#"{ nwk_s_key = 'ab', dev_addr = "260b1739" }"#,
-            ),
-            ("password = …………", "password = open"),
-            (r#""app-key"= "…… "#, r#""app-key"= "ab "#),
-            (r#"urls = ["mqtt://…………@host:1883"]"#, r#"urls = ["mqtt://me:x@host:1883"]"#),
+        for (text, shown) in [
+            (r#"app_s_key = "abc""#, r#"app_s_key = "………""#),
+            (r#"{ nwk_s_key = 'ab', name = "x" }"#, r#"{ nwk_s_key = '……', name = "x" }"#),
+            ("password = open", "password = …………"),
+            (r#""app-key"= "ab"#, r#""app-key"= "……"#),
+            (r#"["mqtt://me:x@host:1883"]"#, r#"["mqtt://…………@host:1883"]"#),
         ] {
-            assert_eq!(line(text).trim_end_matches('…'), shown.trim_end_matches('…').trim_end());
+            assert_eq!(line(text), shown);
         }
         let lost = line(r#"name = "2B7E1516 28AED2A6 ABF71588 09CF4F3C""#);
         assert!(!lost.contains("2B7E"), "{lost}");

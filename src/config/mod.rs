@@ -12,6 +12,7 @@
 
 mod check;
 mod devices;
+mod file;
 pub mod import;
 mod key;
 mod layer;

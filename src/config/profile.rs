@@ -1,6 +1,6 @@
 //! Device profiles: those that come with lykta, then `profiles/*.toml`.
 
-use super::layer::File;
+use super::file::File;
 use super::problem::Problem;
 use crate::codec::Codec;
 use crate::codec::builtin::PROFILES;
@@ -38,7 +38,8 @@ impl Profiles {
 
     fn add(&mut self, file: &File) -> Result<(), Box<Problem>> {
         let profile: Profile = toml_edit::de::from_str(file.text()).map_err(|e| {
-            let (place, excerpt) = file.show(e.span().unwrap_or(0..0));
+            let span = e.span().unwrap_or(0..0);
+            let (place, excerpt) = (file.place(&span), Some(file.excerpt(&span)));
             let what = e.message().lines().collect::<Vec<_>>().join("; ");
             let help = "compare with a built-in profile of a similar sensor";
             Box::new(Problem { place, excerpt, ..Problem::of_file(&file.path, what, help) })

@@ -1,7 +1,8 @@
 //! From merged layers to typed settings, noting everything that is wrong on the way.
 
+use super::file::plain;
 use super::key::KeyPath;
-use super::layer::{Part, plain};
+use super::layer::Part;
 use super::schema::{Key, Read, Shape, Table};
 use super::settings::{BrokerUrl, Protocol, TenantKind};
 use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId, duration};
@@ -28,6 +29,7 @@ pub(super) struct Leaf {
     /// As TOML; a secret is masked.
     pub(super) value: String,
     pub(super) is_default: bool,
+    pub(super) is_secret: bool,
 }
 
 /// Collects what is wrong and what holds.
@@ -149,19 +151,17 @@ impl Reader {
             (None, None) if key.optional => return T::absent(),
             (None, None) if self.mistyped.contains(&at) => return None,
             (None, None) => {
-                let example =
-                    key.example.map_or(String::new(), |e| format!(", such as {} = {e}", key.name));
-                self.wrong(&at, format!("`{}` is missing", key.name), format!("add it{example}"));
+                self.wrong(&at, format!("`{}` is missing", key.name), addition(key));
                 return None;
             }
         };
         let read = T::read(self, &at, value)?;
-        let shown = match T::SHAPE {
-            Shape::Value => toml(value),
-            Shape::Secret => "…".to_owned(),
+        let (shown, is_secret) = match T::SHAPE {
+            Shape::Value => (toml(value), false),
+            Shape::Secret => ("…".to_owned(), true),
             Shape::Table(_) | Shape::Tables(_) => return Some(read),
         };
-        self.leaves.push(Leaf { path: at, value: shown, is_default });
+        self.leaves.push(Leaf { path: at, value: shown, is_default, is_secret });
         Some(read)
     }
 
@@ -188,6 +188,20 @@ impl Reader {
                 self.wrong(path, what, help);
             })
             .ok()
+    }
+}
+
+/// How to add a missing key.
+fn addition(key: &Key) -> String {
+    let name = key.name;
+    match (key.shape, key.example) {
+        (Shape::Table(table) | Shape::Tables(table), _) => {
+            let needed = table.keys.iter().filter(|k| k.default.is_none() && !k.optional);
+            let names: Vec<&str> = needed.map(|key| key.name).collect();
+            format!("add the table `{name}` with {}", names.join(", "))
+        }
+        (_, Some(example)) => format!("add it, such as {name} = {example}"),
+        (_, None) => "add it".to_owned(),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) trait Read: Sized {
     }
 }
 
-/// Declares settings: `field: Type` (required unless the type is an `Option` or a `Vec`),
+/// Declares settings: `field: Type` (required unless the type is an `Option`),
 /// `field: Type = default`, and for the annotated configuration `field: Type => example`.
 /// Defaults and examples are literals that read the same in Rust and in TOML.
 macro_rules! settings {

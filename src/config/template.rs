@@ -60,7 +60,7 @@ fn value(text: &mut String, key: &Key, off: &str) {
     let _ = match (key.default, key.example) {
         (Some(default), _) => writeln!(text, "#{name} = {default}"),
         (None, Some(example)) if !key.optional => writeln!(text, "{off}{name} = {example}"),
-        (None, Some(example)) => writeln!(text, "# Not set. For example: {name} = {example}"),
+        (None, Some(example)) => writeln!(text, "# For example: {name} = {example}"),
         (None, None) => writeln!(text, "# Not set."),
     };
 }

@@ -44,9 +44,18 @@ pub(super) fn check_key(
     let text = secret::read(path)?;
     let key = match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(key) => key,
+        Err(_) if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
+            let file = path.display();
+            return Err((
+                format!(
+                    "the private key in {file} has a pass phrase, and nobody is there to type it"
+                ),
+                format!("remove it: openssl pkey -in {file} -out NEW; chmod 600 NEW"),
+            ));
+        }
         Err(rustls_pki_types::pem::Error::NoItemsFound) => {
             let what = format!("{} holds no private key{}", path.display(), holds_instead(&text));
-            let help = "it must have a section -----BEGIN PRIVATE KEY-----, without a pass phrase";
+            let help = "it must have a section -----BEGIN PRIVATE KEY-----";
             return Err((what, help.to_owned()));
         }
         Err(_) => return Err(damaged(path)),
@@ -76,9 +85,6 @@ fn damaged(path: &Path) -> Trouble {
 /// What a file holds that was taken for another.
 fn holds_instead(text: &str) -> &'static str {
     match text {
-        _ if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
-            " but a private key with a pass phrase"
-        }
         _ if text.contains("PRIVATE KEY-----") => " but a private key",
         _ if text.contains("-----BEGIN CERTIFICATE-----") => " but a certificate",
         _ if text.contains("-----BEGIN CERTIFICATE REQUEST-----") => " but a request for one",

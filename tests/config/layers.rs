@@ -137,3 +137,27 @@ fn checking_creates_nothing() {
     site.load().unwrap();
     assert!(!site.path("new").exists());
 }
+
+#[test]
+fn a_tenant_by_environment() {
+    let tenant = r#"[{id = "park", upstream = {urls = ["mqtt://10.0.0.1"], protocol = 4}}]"#;
+    let loaded = Site::new(LEAST).load_with(&[("LYKTA_TENANT", tenant)]).unwrap();
+    let park = &loaded.settings.tenant[1];
+    assert_eq!((park.id.as_str(), park.upstream.protocol), ("park", lykta::config::Protocol::V4));
+    assert_eq!(
+        loaded.sources.of("tenant[1].id"),
+        Some(&Place::Environment("LYKTA_TENANT".to_owned()))
+    );
+}
+
+#[test]
+fn no_file_at_all() {
+    let variables = [("LYKTA_STATE_DIR".to_owned(), "/tmp".to_owned())];
+    // only where no gateway is installed
+    if !std::path::Path::new(lykta::config::DEFAULT_FILE).exists() {
+        let problems = lykta::config::load_with(None, variables).unwrap_err();
+        assert!(problems.to_string().contains("environment LYKTA_GATEWAY"), "{problems}");
+        let problems = lykta::config::load_with(None, []).unwrap_err();
+        assert!(problems.to_string().contains("there is no such file"), "{problems}");
+    }
+}

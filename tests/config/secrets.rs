@@ -67,3 +67,12 @@ proptest! {
         prop_assert!(!told.contains(NWK) && !told.contains(APP), "{}", told);
     }
 }
+
+#[test]
+fn files_that_everybody_can_read_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(LEAST);
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(site.main(), open).unwrap();
+    insta::assert_snapshot!(site.told());
+}
