@@ -2,10 +2,12 @@
 
 use super::{free_tcp_port, wait_until};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// A mosquitto of the test's own. Killed hard with its owner.
@@ -107,6 +109,8 @@ pub struct Subscriber {
     /// `retained topic body`, parsed only when asked for: a subscriber that lags behind would
     /// leave messages with the broker, which forgets them when it is killed.
     lines: Arc<Mutex<Vec<String>>>,
+    /// How many different messages of devices there are among them.
+    different: Arc<AtomicUsize>,
 }
 
 impl Subscriber {
@@ -121,13 +125,21 @@ impl Subscriber {
             .spawn()
             .expect("mosquitto_sub is installed; tests/run installs it");
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (output, list) = (process.stdout.take().unwrap(), Arc::clone(&lines));
+        let different = Arc::new(AtomicUsize::new(0));
+        let output = process.stdout.take().unwrap();
+        let (list, count) = (Arc::clone(&lines), Arc::clone(&different));
         std::thread::spawn(move || {
+            let mut ids = HashSet::new();
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let id = line.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"'));
+                if let Some((id, _)) = id.filter(|_| line.contains("/device/")) {
+                    ids.insert(id.to_owned());
+                }
                 list.lock().unwrap().push(line);
+                count.store(ids.len(), Relaxed);
             }
         });
-        let subscriber = Self { process, lines };
+        let subscriber = Self { process, lines, different };
         subscriber.wait_for_subscription(broker, arguments);
         subscriber
     }
@@ -159,9 +171,9 @@ impl Subscriber {
         self.received().into_iter().filter(|m| m.topic.ends_with(leaf)).collect()
     }
 
-    /// How many messages came, without copying them.
-    pub fn count(&self) -> usize {
-        self.lines.lock().unwrap().len()
+    /// How many different messages of devices came.
+    pub fn different(&self) -> usize {
+        self.different.load(Relaxed)
     }
 }
 
