@@ -10,8 +10,8 @@ const FRAMES_EACH: u32 = 200;
 const LYKTA_KILLS: usize = 10;
 const BROKER_KILLS: usize = 5;
 
-/// How many messages may be on their way to the cloud when mosquitto is killed. They fit into
-/// the subscriber's socket; more would wait in mosquitto, which forgets what it has
+/// How many messages may be on their way from mosquitto to the cloud when it is killed. They
+/// fit into the subscriber's socket; more would wait in mosquitto, which forgets what it has
 /// acknowledged and not yet passed on. That is its loss, and not what is tested here.
 const ON_THE_WAY: usize = 40;
 
