@@ -26,7 +26,10 @@ pub(crate) fn read(name: &str) -> BTreeMap<String, Entry> {
             assert!(entries.insert(id.to_owned(), Entry::default()).is_none(), "{id} twice");
             (current, in_text) = (Some(id.to_owned()), false);
         } else if line.starts_with(['#', ';']) {
-            assert!(current.is_none(), "journald takes this line of an entry for a comment: {line}");
+            assert!(
+                current.is_none(),
+                "journald takes this line of an entry for a comment: {line}"
+            );
         } else if let Some(entry) = current.as_ref().and_then(|id| entries.get_mut(id)) {
             match line.split_once(": ") {
                 Some((key, value)) if !in_text => {
