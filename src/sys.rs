@@ -13,6 +13,17 @@ pub(crate) fn clock_is_synchronized() -> bool {
     state >= 0 && state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0
 }
 
+/// Gives memory that is free again back to the system, which the C library else keeps for
+/// later. For the moment after the configuration has been read: the text and trees of 5,000
+/// devices take 65 MB, what remains of them 3 MB, and a Zero 2 W has 512 MB for everything.
+pub(crate) fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time, by any thread; it takes no pointers.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Whether this process may create files in a directory, without trying to.
 pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
     use std::os::unix::ffi::OsStrExt;

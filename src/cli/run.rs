@@ -6,6 +6,7 @@ use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts};
 use crate::message;
 use crate::ops::{journal, service};
+use crate::sys;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,12 +37,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
     }
-    let parts = Parts {
-        settings: loaded.settings,
-        registry: loaded.registry,
-        codecs: loaded.codecs,
-        clock: Clock::system(),
-    };
+    let config::Loaded { settings, registry, codecs, sources, .. } = loaded;
+    // where each setting came from is of no use to the daemon, and is most of what was read
+    drop(sources);
+    sys::return_free_memory();
+    let parts = Parts { settings, registry, codecs, clock: Clock::system() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(serve(parts)) {
         Ok(()) => Ok(ExitCode::SUCCESS),

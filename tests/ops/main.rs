@@ -1,0 +1,6 @@
+//! The promise to those who look after the gateway: the service manager knows how the daemon
+//! is, the journal says what happened and what to do, and neither hostile input nor a dead
+//! neighbour takes it down.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod catalog;
