@@ -1,0 +1,264 @@
+//! The one way of an uplink, from the radio to the disk, driven without network and broker.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use lykta::clock::{ClockQuality, Moment};
+use lykta::codec::{Codec, builtin};
+use lykta::config::TenantKind;
+use lykta::device::{Abp, Device, Registry};
+use lykta::ingest::{Counters, Ingest, TenantCounters, TenantSink};
+use lykta::lorawan::EdgeServer;
+use lykta::radio::dedup::Dedup;
+use lykta::radio::{Heard, Reception};
+use lykta::store::{Cursor, Outbox, Store};
+use lykta::units::{AesKey, Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use support::{Sensor, wait_until};
+
+struct Running {
+    frames: SyncSender<Heard>,
+    thread: JoinHandle<()>,
+    air: Arc<Counters>,
+    tenant: Arc<TenantCounters>,
+    file: PathBuf,
+}
+
+/// Three bins of one tenant; the third counts from zero again when it likes.
+fn start(directory: &Path, kind: TenantKind) -> Running {
+    let file = directory.join("waste.db");
+    let store = Store::open(&file).unwrap();
+    let sessions = store.sessions().unwrap();
+    let profile = |reset| {
+        let all = builtin::profiles().unwrap();
+        let mut profile = all.into_iter().find(|p| p.name == "sensoneo-single").unwrap();
+        profile.counter.reset = reset;
+        if reset {
+            profile.name = "forgetful".into();
+        }
+        Arc::new(profile)
+    };
+    let profiles = [profile(false), profile(true)];
+    let tenant: TenantId = "waste".parse().unwrap();
+    let devices = (1..=3).map(|n| {
+        let sensor = Sensor::new(n);
+        Device {
+            dev_eui: sensor.dev_eui,
+            name: format!("bin {n}"),
+            tenant: tenant.clone(),
+            profile: Arc::clone(&profiles[usize::from(n == 3)]),
+            activation: Abp {
+                dev_addr: sensor.dev_addr,
+                nwk_s_key: AesKey(sensor.nwk_s_key),
+                app_s_key: AesKey(sensor.app_s_key),
+            },
+            bin: None,
+            resident: None,
+            sensor: None,
+        }
+    });
+    let codecs: HashMap<_, _> =
+        profiles.iter().map(|p| (p.name.clone(), Codec::new(Arc::clone(p)).unwrap())).collect();
+    let (air, counters) = (Arc::new(Counters::default()), Arc::new(TenantCounters::default()));
+    let sink = TenantSink {
+        kind,
+        store,
+        news: Arc::default(),
+        upstream: Arc::default(),
+        counters: Arc::clone(&counters),
+    };
+    let ingest = Ingest::new(
+        EdgeServer::new(Registry::new(devices), sessions),
+        codecs,
+        HashMap::from([(tenant, sink)]),
+        Dedup::new(Duration::ZERO),
+        Arc::clone(&air),
+        Duration::ZERO,
+    );
+    let (frames, received) = sync_channel(64);
+    let thread = std::thread::spawn(move || ingest.run(&received));
+    Running { frames, thread, air, tenant: counters, file }
+}
+
+impl Running {
+    fn hear(&self, phy: Vec<u8>) {
+        self.frames.send(heard(phy)).unwrap();
+    }
+
+    /// Ends the loop as the gateway does, and returns what waits for the cloud.
+    fn stop(self) -> (Arc<Counters>, Arc<TenantCounters>, Vec<String>) {
+        drop(self.frames);
+        self.thread.join().unwrap();
+        let outbox = Outbox::open(&self.file).unwrap();
+        let rows = outbox.next(&mut Cursor::default(), usize::MAX >> 1).unwrap();
+        (self.air, self.tenant, rows.into_iter().map(|row| row.topic).collect())
+    }
+}
+
+fn heard(phy: Vec<u8>) -> Heard {
+    Heard {
+        phy,
+        at: Moment {
+            wall: "2026-01-15T21:00:00Z".parse().unwrap(),
+            quality: ClockQuality::Synced,
+            monotonic: Duration::ZERO,
+        },
+        frequency: Hertz(868_100_000),
+        modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
+        code_rate: "4/5".into(),
+        receptions: vec![Reception {
+            gateway: GatewayEui(1),
+            gateway_time: None,
+            tmst: 0,
+            rssi: Dbm(-90.0),
+            snr: Db(5.0),
+            channel: 0,
+            rf_chain: 0,
+        }],
+    }
+}
+
+fn n(counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed)
+}
+
+/// A frame that comes again joins the first while that still waits, and is a repetition after.
+fn said_again(air: &Counters) -> u64 {
+    n(&air.repeats) + n(&air.copies)
+}
+
+#[test]
+fn a_frame_that_the_disk_refuses_is_welcome_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = start(directory.path(), TenantKind::Waste);
+    let sensor = Sensor::new(1);
+    running.hear(sensor.level(7, 50, 4));
+    wait_until("the first is accepted", || n(&running.tenant.accepted) == 1);
+
+    // another process holds the file, as a full or dead disk would, for longer than lykta waits
+    let blocker = rusqlite::Connection::open(&running.file).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    running.hear(sensor.level(8, 50, 4));
+    running.hear(sensor.level(9, 50, 4));
+    wait_until("both are refused", || n(&running.tenant.not_stored) == 2);
+    blocker.execute_batch("ROLLBACK").unwrap();
+
+    // their retransmissions are no repetitions: nobody has them yet
+    running.hear(sensor.level(8, 50, 4));
+    running.hear(sensor.level(9, 50, 4));
+    running.hear(sensor.level(9, 50, 4));
+    let (air, tenant, topics) = running.stop();
+    assert_eq!(n(&tenant.accepted), 3);
+    assert_eq!(said_again(&air), 1);
+    assert_eq!(topics.len(), 6, "an uplink and its readings for each accepted frame");
+}
+
+#[test]
+fn counters_survive_and_the_past_is_refused_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let (steady, forgetful) = (Sensor::new(1), Sensor::new(3));
+    let running = start(directory.path(), TenantKind::Waste);
+    running.hear(steady.level(70_000, 50, 4));
+    running.hear(forgetful.level(500, 50, 4));
+    running.stop();
+
+    let running = start(directory.path(), TenantKind::Waste);
+    running.hear(steady.level(70_000, 50, 4));
+    running.hear(steady.level(69_999, 50, 4));
+    running.hear(steady.level(0, 50, 4));
+    running.hear(forgetful.level(0, 50, 4));
+    running.hear(forgetful.level(499, 50, 4));
+    let (air, tenant, _) = running.stop();
+    assert_eq!((said_again(&air), n(&air.replays), n(&air.resets_refused)), (1, 1, 1));
+    assert_eq!(n(&tenant.accepted), 2, "the reset that its profile allows, and what follows it");
+}
+
+#[test]
+fn nothing_of_a_care_tenants_devices_leaves() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = start(directory.path(), TenantKind::Care);
+    running.hear(Sensor::new(1).level(1, 50, 4));
+    running.hear(Sensor::new(2).uplink(1, 99, b"what is this"));
+    let (_, tenant, topics) = running.stop();
+    assert_eq!(n(&tenant.accepted), 2, "but they are authenticated and counted");
+    assert_eq!(n(&tenant.not_decoded), 1);
+    assert_eq!(topics, [""; 0]);
+}
+
+#[derive(Debug, Clone)]
+enum Air {
+    Good { device: u32, ahead: u32 },
+    Again,
+    Stranger(u32),
+    Forged { device: u32, byte: usize },
+    Noise(Vec<u8>),
+}
+
+fn air() -> impl Strategy<Value = Air> {
+    prop_oneof![
+        4 => (1u32..=2, 1u32..90_000).prop_map(|(device, ahead)| Air::Good { device, ahead }),
+        1 => Just(Air::Again),
+        1 => (10u32..1000).prop_map(Air::Stranger),
+        1 => (1u32..=2, any::<prop::sample::Index>())
+            .prop_map(|(device, at)| Air::Forged { device, byte: at.index(20) }),
+        1 => prop::collection::vec(any::<u8>(), 0..260).prop_map(Air::Noise),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever is on the air, every frame is accounted for once, and every good one is accepted.
+    #[test]
+    fn the_books_balance(script in prop::collection::vec(air(), 1..60)) {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start(directory.path(), TenantKind::Waste);
+        let mut f_cnt = [0u32; 3];
+        let (mut last, mut good, mut sent) = (None, 0, 0);
+        for event in &script {
+            match event {
+                Air::Good { device, ahead } => {
+                    f_cnt[*device as usize] += ahead;
+                    let phy = Sensor::new(*device).level(f_cnt[*device as usize], 60, -3);
+                    last = Some(phy.clone());
+                    running.hear(phy);
+                    good += 1;
+                    sent += 1;
+                }
+                Air::Again => if let Some(phy) = &last {
+                    running.hear(phy.clone());
+                    sent += 1;
+                },
+                Air::Stranger(number) => {
+                    running.hear(Sensor::new(*number).level(1, 60, 0));
+                    sent += 1;
+                }
+                Air::Forged { device, byte } => {
+                    let mut phy = Sensor::new(*device).level(f_cnt[*device as usize] + 1, 60, 0);
+                    // not the header nor the address: those make it another kind of stranger
+                    phy[8 + byte] ^= 0x10;
+                    running.hear(phy);
+                    sent += 1;
+                }
+                Air::Noise(bytes) => {
+                    running.hear(bytes.clone());
+                    sent += 1;
+                }
+            }
+        }
+        let (air, tenant, topics) = running.stop();
+        prop_assert_eq!(n(&tenant.accepted), good);
+        prop_assert_eq!(topics.len() as u64, 2 * good);
+        prop_assert_eq!(n(&air.heard) + n(&air.copies), sent);
+        let refused = n(&air.not_uplink) + n(&air.unknown_device) + n(&air.bad_mic)
+            + n(&air.repeats) + n(&air.replays) + n(&air.resets_refused);
+        prop_assert_eq!(n(&air.heard), n(&tenant.accepted) + n(&tenant.not_stored) + refused);
+    }
+}
