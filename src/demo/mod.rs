@@ -59,6 +59,11 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Re
     let (cloud, watching) =
         Cloud::watch(broker.inside, clock.clone(), town.names(), options.json).await?;
 
+    cloud.note(&format!(
+        "a street with a dozen bins and a home at night, {} times faster than life; \
+         this is what the cloud receives:",
+        options.speed
+    ));
     let start = Instant::now();
     let (leaves, away) = match options.lasts {
         Some(lasts) => (lasts / 2 - lasts / (2 * OUTAGE_SHARE), lasts / OUTAGE_SHARE),
