@@ -3,4 +3,8 @@
 //! neighbour takes it down.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod catalog;
+mod service;
