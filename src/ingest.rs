@@ -59,6 +59,8 @@ pub struct TenantCounters {
     pub not_stored: AtomicU64,
     /// Payloads that could not be decoded; delivered raw.
     pub not_decoded: AtomicU64,
+    /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
+    pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
     pub commits: AtomicU64,
 }
@@ -97,7 +99,7 @@ pub struct Ingest {
     commit_interval: Duration,
     /// When the oldest uplink of the batches must be on disk.
     commit_at: Option<Instant>,
-    /// Devices whose last payload could not be decoded.
+    /// Devices whose last payload could not be decoded, or not mapped as a whole.
     undecodable: HashSet<DevEui>,
     /// Devices whose counter reset was refused since their last accepted frame.
     reset: HashSet<DevEui>,
@@ -208,17 +210,22 @@ impl Ingest {
         let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
         self.reset.remove(&device.dev_eui);
         if let Some(result) = &decoded {
-            let failed = result.is_err();
-            if failed {
-                sink.counters.not_decoded.fetch_add(1, Relaxed);
-            }
-            let changed = if failed {
-                self.undecodable.insert(device.dev_eui)
-            } else {
-                self.undecodable.remove(&device.dev_eui)
+            let trouble = match result {
+                Err(error) => {
+                    sink.counters.not_decoded.fetch_add(1, Relaxed);
+                    Some(error.to_string())
+                }
+                Ok(decoded) => {
+                    sink.counters.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed);
+                    decoded.unmapped.first().map(ToString::to_string)
+                }
+            };
+            let changed = match trouble {
+                Some(_) => self.undecodable.insert(device.dev_eui),
+                None => self.undecodable.remove(&device.dev_eui),
             };
             if changed {
-                tell_decoding(device.dev_eui, &device.tenant, result.as_ref().err());
+                tell_decoding(device.dev_eui, &device.tenant, trouble.as_deref());
             }
         }
         if session.reset_at != previous.and_then(|p| p.reset_at) {
@@ -286,14 +293,14 @@ impl Ingest {
     }
 }
 
-fn tell_decoding(device: DevEui, tenant: &TenantId, error: Option<&crate::codec::DecodeError>) {
-    match error {
-        Some(error) => log::warn!(
+fn tell_decoding(device: DevEui, tenant: &TenantId, trouble: Option<&str>) {
+    match trouble {
+        Some(trouble) => log::warn!(
             MESSAGE_ID = message::DECODE_FAILED,
             LYKTA_DEVICE = device.to_string(),
             LYKTA_TENANT = tenant.as_str(),
-            LYKTA_REASON = error.to_string();
-            "payloads of device {device} cannot be decoded: {error}; is its profile right?"
+            LYKTA_REASON = trouble;
+            "payloads of device {device} cannot be decoded: {trouble}; is its profile right?"
         ),
         None => log::info!(
             MESSAGE_ID = message::DECODE_WORKS,

@@ -1,4 +1,50 @@
 //! lykta: an edge gateway for LoRaWAN sensors in waste bins and in homes.
+//!
+//! # One way through
+//!
+//! ```text
+//!  air ──► radio ──► lorawan ──► codec ──► store ──► upstream ──► cloud (MQTT)
+//!                                            ▲           │
+//!                                            └── PUBACK ─┘
+//! ```
+//!
+//! An uplink enters on the left and leaves on the right; nothing on the right is imported by
+//! anything on its left. Only an acknowledgement comes back.
+//!
+//! | room | what happens there | pure |
+//! | --- | --- | --- |
+//! | [`units`], [`device`], [`message`] | typed quantities and ids, the device registry, the ids of journal messages | yes |
+//! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
+//! | [`radio`] | frames in: concentrators over the Semtech UDP protocol, copies joined | parsing and joining, yes |
+//! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay | yes |
+//! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
+//! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
+//! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
+//! | [`ingest`] | the thread on which an uplink goes from the radio to the disk | no |
+//! | [`gateway`] | builds all parts from the settings, stops them in order | no |
+//! | [`config`] | settings: read, checked, explained with their sources | no |
+//! | [`ops`] | journal, service manager, health | no |
+//! | [`cli`] | the commands, one file each | no |
+//! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
+//!
+//! *Pure* means: no tokio, no clock, no I/O, no logging, no global. A pure room is a struct
+//! with methods that take an input and the time, and return what should happen.
+//!
+//! # Rules that hold everywhere
+//!
+//! 1. **Durable before visible.** One SQLite transaction holds an uplink's frame counter and
+//!    its messages; nothing is published before it is on disk. If it cannot be, the counter is
+//!    taken back, and a repetition of the frame is welcome.
+//! 2. **Gone only when acknowledged.** A row of the outbox is deleted when *its* PUBACK has
+//!    come, and with MQTT 5 only if that is not a refusal.
+//! 3. **Every queue is bounded, every loss is counted** and visible in health.
+//! 4. **A dead part stops no other.** A taken port is tried again, a dead broker leaves
+//!    everything in the outbox, one tenant's trouble is not another's.
+//! 5. **A tenant's data stays with the tenant**: its own file, its own connection, its own
+//!    topics. Of a care tenant's devices nothing leaves the gateway.
+//! 6. **The clock may be wrong**: durations are monotonic, a wall time carries its quality.
+//! 7. **Untrusted input never panics**: datagrams, frames, payloads, settings.
+//! 8. **Keys, payloads and residents never reach a log.**
 
 pub mod cli;
 pub mod clock;

@@ -38,7 +38,10 @@ impl Embedded {
             ..Config::default()
         };
         let mut broker = Broker::new(config);
-        std::thread::Builder::new().name("broker".into()).spawn(move || broker.start())?;
+        std::thread::Builder::new().name("broker".into()).spawn(move || {
+            // it ends with the process; when it cannot begin, nothing is reachable below
+            let _ = broker.start();
+        })?;
         reachable(inside).await.context("the embedded broker does not start")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let gate = listener.local_addr()?;

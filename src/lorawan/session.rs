@@ -38,6 +38,10 @@ pub(super) enum Advance {
 const ROLLOVERS_AT_FIRST_CONTACT: u32 = 16;
 const ROLLOVERS_UNHEARD: u32 = 4;
 
+/// A frame at most this far behind the last one is a late copy of it (another concentrator's,
+/// a retransmission overtaken by its successor), not the beginning of a new count.
+const LATE_COPY: u32 = 16;
+
 impl Session {
     /// Finds the full counter of a frame and what it means.
     ///
@@ -78,7 +82,9 @@ impl Session {
             let due = last
                 .reset_at
                 .is_none_or(|at| now.duration_since(at).unsigned_abs() >= policy.reset_interval);
+            let recent = last.f_cnt_up.checked_sub(low).is_some_and(|gap| gap <= LATE_COPY);
             return match (policy.reset, due) {
+                _ if recent => Advance::Replay,
                 (true, true) => {
                     Advance::Next(Self { f_cnt_up: low, reset_at: Some(now), mic, ..*last })
                 }
@@ -154,17 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn a_late_copy_is_no_reset() {
+        let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
+        let session = next(hear(Some(&at(99)), 101, &policy, NOW));
+        assert_eq!(hear(Some(&session), 100, &policy, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&session), 85, &policy, NOW), Advance::Replay);
+        assert!(matches!(hear(Some(&session), 84, &policy, NOW), Advance::Next(_)));
+    }
+
+    #[test]
     fn a_reset_is_opt_in_bounded_in_frequency_and_flagged() {
         let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
         let session = at(5_000);
         let reset = next(hear(Some(&session), 0, &policy, NOW));
         assert!(reset.replayable());
-        let one = next(hear(Some(&reset), 1, &policy, NOW));
-        assert!(one.replayable(), "an old recording could follow the old reset");
-        assert_eq!(hear(Some(&one), 0, &policy, NOW), Advance::ResetRefused);
+        let later = next(hear(Some(&reset), 40, &policy, NOW));
+        assert!(later.replayable(), "an old recording could follow the old reset");
+        assert_eq!(hear(Some(&later), 0, &policy, NOW), Advance::ResetRefused);
         let a_day_later = NOW + Duration::from_secs(24 * 3600);
-        assert_eq!(next(hear(Some(&one), 0, &policy, a_day_later)).f_cnt_up, 0);
-        let beyond = next(hear(Some(&one), 5_001, &policy, NOW));
+        assert_eq!(next(hear(Some(&later), 0, &policy, a_day_later)).f_cnt_up, 0);
+        let beyond = next(hear(Some(&later), 5_001, &policy, NOW));
         assert!(!beyond.replayable(), "nobody can have recorded a counter that was never sent");
     }
 

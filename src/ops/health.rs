@@ -85,6 +85,7 @@ impl View {
                 "accepted": n(&view.counters.accepted),
                 "notStored": n(&view.counters.not_stored),
                 "notDecoded": n(&view.counters.not_decoded),
+                "notMapped": n(&view.counters.not_mapped),
                 "delivered": n(&view.upstream.delivered),
                 "refused": n(&view.upstream.refused),
                 "waiting": n(&view.upstream.waiting),

@@ -11,7 +11,7 @@
 //!
 //! Each connection begins anew with the first message in the outbox, so whatever was on its
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
-//! by the MQTT library: at most [`link::WINDOW`] messages are with it, and each is still in
+//! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
 
 mod backoff;

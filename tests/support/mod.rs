@@ -1,6 +1,6 @@
 //! What the tests need around a real lykta: a real broker, a consumer that we did not write,
 //! a concentrator, and sensors.
-#![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 mod broker;
 mod field;
