@@ -31,7 +31,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(problems) => {
             log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{problems}");
-            return Ok(exit::CONFIG.into());
+            // the service manager does not start it again after CONFIG, but a disk may come late
+            let code = if problems.are_of_machine() { exit::IO } else { exit::CONFIG };
+            return Ok(code.into());
         }
     };
     for warning in &loaded.warnings {

@@ -7,4 +7,5 @@
 mod support;
 
 mod catalog;
+mod exit_codes;
 mod service;
