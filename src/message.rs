@@ -32,6 +32,8 @@ messages! {
     CONCENTRATOR_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e213";
     /// Frames came faster than they could be kept, and some were dropped.
     FRAMES_DROPPED = "8c9f6a2e4d0b4f57a1e35d7c90b1e214";
+    /// The UDP port for concentrators could be opened at last.
+    CONCENTRATOR_PORT_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e215";
     /// A device's payloads can no longer be decoded; they are delivered raw.
     DECODE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e220";
     /// A device's payloads can be decoded again.

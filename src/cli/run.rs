@@ -31,7 +31,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(problems) => {
             log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{problems}");
-            return Ok(exit::CONFIG.into());
+            // the service manager does not start it again after CONFIG, but a disk may come late
+            let code = if problems.are_of_machine() { exit::IO } else { exit::CONFIG };
+            return Ok(code.into());
         }
     };
     for warning in &loaded.warnings {
@@ -53,20 +55,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(parts: Parts) -> Result<(), GatewayError> {
+    // first of all: who has been told that lykta is ready may tell it to stop at once
+    let told = told_to_stop();
+    tokio::pin!(told);
     let devices = parts.registry.len();
     let mut gateway = Gateway::start(parts).await?;
     let view = std::sync::Arc::clone(gateway.view());
-    service::ready(&view.status());
+    let mut last = view.status();
+    service::ready(&last);
     log::info!(
         MESSAGE_ID = message::STARTED;
         "lykta {} runs: {devices} devices, {} tenants, concentrators at {}",
         env!("CARGO_PKG_VERSION"), view.tenants().len(),
         gateway.listening().map_or_else(|| "no port".into(), |at| format!("udp {at}"))
     );
-    let mut last = String::new();
     let mut look = interval(STATUS_INTERVAL);
-    let told = told_to_stop();
-    tokio::pin!(told);
     loop {
         tokio::select! {
             () = &mut told => break,
@@ -86,17 +89,19 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT. A system that gives no signal handlers ends the process the hard way,
-/// which loses nothing that was accepted.
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Listens for SIGTERM and SIGINT from now on; the future ends with the first of them. A system
+/// that gives no signal handlers ends the process the hard way, which loses nothing that was
+/// accepted.
+fn told_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -35,7 +35,14 @@ impl Checks<'_> {
         help: impl Into<String>,
     ) {
         let (what, help) = (what.into(), help.into());
-        self.warnings.push(Fault { path: path.clone(), part: Part::Value, what, help, see: None });
+        self.warnings.push(Fault {
+            path: path.clone(),
+            part: Part::Value,
+            what,
+            help,
+            see: None,
+            of_machine: false,
+        });
     }
 
     pub(super) fn twice(&mut self, path: &KeyPath, earlier: &KeyPath, what: String, help: &str) {
@@ -45,6 +52,7 @@ impl Checks<'_> {
             what,
             help: help.to_owned(),
             see: Some((earlier.clone(), "the first is here".to_owned())),
+            of_machine: false,
         });
     }
 
@@ -57,7 +65,9 @@ impl Checks<'_> {
     pub(super) fn settings(&mut self, settings: &mut Settings) {
         let root = KeyPath::default();
         settings.state_dir = self.places.file(&settings.state_dir);
+        let before = self.reader.faults.len();
         self.state_dir(&root.key("state_dir"), &settings.state_dir);
+        self.reader.faults[before..].iter_mut().for_each(|fault| fault.of_machine = true);
         match &settings.concentrator {
             Some(concentrator) => self.concentrator(&root.key("concentrator"), concentrator),
             None => self.warning(

@@ -191,6 +191,7 @@ fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
                 help: fault.help,
                 see: fault.see.map(|(path, why)| (layers.place(&path, Part::Value), why)),
                 excerpt,
+                of_machine: fault.of_machine,
             }
         })
         .collect();

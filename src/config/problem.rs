@@ -73,6 +73,9 @@ pub struct Problem {
     pub see: Option<(Place, String)>,
     /// The source line, where there is one.
     pub excerpt: Option<Excerpt>,
+    /// Whether the text may be right and the machine is not as it says: a disk that is not
+    /// there yet. Trying again may help.
+    pub of_machine: bool,
 }
 
 impl Problem {
@@ -89,6 +92,7 @@ impl Problem {
             help: help.into(),
             see: None,
             excerpt: None,
+            of_machine: false,
         }
     }
 }
@@ -136,6 +140,13 @@ pub struct Problems {
     pub warnings: Vec<Problem>,
     /// The settings that could be read all the same.
     pub sources: Sources,
+}
+
+impl Problems {
+    /// Whether nothing is wrong with the text itself.
+    pub fn are_of_machine(&self) -> bool {
+        self.errors.iter().all(|problem| problem.of_machine)
+    }
 }
 
 impl fmt::Display for Problems {

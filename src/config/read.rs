@@ -21,6 +21,8 @@ pub(super) struct Fault {
     pub(super) help: String,
     /// A setting that belongs to it, and why.
     pub(super) see: Option<(KeyPath, String)>,
+    /// See [`super::problem::Problem::of_machine`].
+    pub(super) of_machine: bool,
 }
 
 /// A setting that holds, for the list that `lykta check` prints.
@@ -107,7 +109,14 @@ impl Reader {
         help: impl Into<String>,
     ) {
         let (what, help) = (what.into(), help.into());
-        self.faults.push(Fault { path: path.clone(), part, what, help, see: None });
+        self.faults.push(Fault {
+            path: path.clone(),
+            part,
+            what,
+            help,
+            see: None,
+            of_machine: false,
+        });
     }
 
     /// The table behind a value; its unknown keys are noted.

@@ -105,8 +105,12 @@ impl Listener {
         loop {
             match bind(self.listen) {
                 Ok(socket) => {
-                    if let Some(started) = started.take() {
-                        started(socket.local_addr());
+                    match started.take() {
+                        Some(started) => started(socket.local_addr()),
+                        None => log::info!(
+                            MESSAGE_ID = message::CONCENTRATOR_PORT_OPEN;
+                            "listening for concentrators at udp {}", self.listen
+                        ),
                     }
                     return self.listen(socket, stop).await;
                 }

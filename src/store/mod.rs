@@ -33,6 +33,18 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The file is no database any more, or never was one.
+    #[error(
+        "{}: {source}; move it away together with its -wal and -shm, to begin anew without what \
+         waits in it",
+        file.display()
+    )]
+    Damaged {
+        /// The database file.
+        file: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// Written by another version of lykta.
     #[error(
         "{}: written by a newer lykta (schema {found}, this one knows {known}); install that \
@@ -232,7 +244,12 @@ impl Store {
 }
 
 fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
-    StoreError::Sqlite { file: file.to_owned(), source }
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let file = file.to_owned();
+    match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => StoreError::Damaged { file, source },
+        _ => StoreError::Sqlite { file, source },
+    }
 }
 
 #[cfg(test)]

@@ -3,4 +3,9 @@
 //! neighbour takes it down.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod catalog;
+mod exit_codes;
+mod service;

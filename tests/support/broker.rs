@@ -56,6 +56,13 @@ impl Broker {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
+    /// Sends this signal.
+    pub fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill").args(["-s", name, &process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -81,9 +88,7 @@ impl Broker {
 
     /// Makes mosquitto save its sessions, so that a subscription survives its kill -9.
     pub fn save(&self) {
-        let process = self.process.as_ref().expect("it runs");
-        let sent = Command::new("kill").args(["-USR1", &process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        self.signal("USR1");
         let file = self.directory.path().join("mosquitto.db");
         wait_until("mosquitto has saved its sessions", || file.exists());
     }

@@ -64,39 +64,57 @@ impl Lykta {
 
     /// Starts it without waiting.
     pub fn spawn(&mut self) {
-        self.kill();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_lykta"))
+        self.spawn_as(self.command());
+    }
+
+    /// How it is started, for a test that has something to add.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lykta"));
+        command
             .arg("run")
             .arg("--config")
             .arg(self.directory.path().join("lykta.toml"))
             .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (stderr, log) = (process.stderr.take().unwrap(), Arc::clone(&self.log));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                log.lock().unwrap().push(line);
-            }
-        });
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it by this command without waiting.
+    pub fn spawn_as(&mut self, mut command: Command) {
+        self.kill();
+        let mut process = command.spawn().unwrap();
+        if let Some(stderr) = process.stderr.take() {
+            let log = Arc::clone(&self.log);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    log.lock().unwrap().push(line);
+                }
+            });
+        }
         self.process = Some(process);
     }
 
     /// Waits for a datagram to the service manager that has this line; returns all lines up to it.
     pub fn wait_for_notification(&self, line: &str) -> Vec<String> {
+        self.wait_for_notification_that(line, |l| l == line)
+    }
+
+    /// Waits for a datagram to the service manager with a line like that; returns all lines up
+    /// to it.
+    pub fn wait_for_notification_that(&self, what: &str, is: impl Fn(&str) -> bool) -> Vec<String> {
         let mut seen = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         let mut buffer = [0; 4096];
         loop {
             assert!(
                 Instant::now() < deadline,
-                "no {line}, but {seen:?}\n{}",
+                "no {what}, but {seen:?}\n{}",
                 self.log().join("\n")
             );
             if let Ok(len) = self.notify.recv(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
                 seen.extend(text.lines().map(str::to_owned));
-                if text.lines().any(|l| l == line) {
+                if text.lines().any(&is) {
                     return seen;
                 }
             }
@@ -113,14 +131,26 @@ impl Lykta {
 
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) -> ExitStatus {
-        let sent = Command::new("kill").arg(self.id().to_string()).status().unwrap();
-        assert!(sent.success());
+        self.signal("TERM");
         self.wait()
     }
 
-    /// Waits until it ends by itself.
+    /// Sends this signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it ends by itself. Killed when it does not.
     pub fn wait(&mut self) -> ExitStatus {
-        self.process.take().expect("it runs").wait().unwrap()
+        let process = self.process.as_mut().expect("it runs");
+        let mut status = None;
+        wait_until("lykta ends", || {
+            status = process.try_wait().unwrap();
+            status.is_some()
+        });
+        self.process = None;
+        status.expect("waited for")
     }
 
     /// What it wrote to stderr so far.

@@ -1,0 +1,123 @@
+//! Ready, status, stop: what the service manager is told, and when.
+
+use crate::support::{Broker, Concentrator, Lykta, Sensor, free_tcp_port, wait_until};
+use std::net::{TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// The unit's promise; systemd kills what takes longer than its TimeoutStopSec=.
+const STOP: Duration = Duration::from_secs(5);
+
+/// A tenant whose broker is at this port.
+fn tenant(port: u16) -> String {
+    format!(
+        "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
+         urls = [\"mqtt://127.0.0.1:{port}\"]\nreconnect_min = \"100ms\"\n\
+         reconnect_max = \"500ms\"\n{}",
+        Sensor::new(1).table("waste")
+    )
+}
+
+#[test]
+fn a_dead_broker_and_a_taken_port_are_no_reason_to_wait() {
+    let mut lykta = Lykta::configured(&tenant(free_tcp_port()));
+    let squatter = UdpSocket::bind(lykta.udp).unwrap();
+    lykta.restart();
+    lykta.wait_for_log(&format!("ERROR cannot listen for concentrators at udp {}", lykta.udp));
+    lykta.wait_for_log("WARN  no connection to mqtt://127.0.0.1:");
+
+    drop(squatter);
+    lykta.wait_for_log(&format!("INFO  listening for concentrators at udp {}", lykta.udp));
+    Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 20)]);
+    wait_until("the frame is on disk", || lykta.accepted().len() == 1);
+    assert!(lykta.stop().success());
+}
+
+#[test]
+fn the_status_line_tells_how_things_are() {
+    let broker = Broker::start();
+    let mut lykta = Lykta::configured(&tenant(broker.port));
+    lykta.spawn();
+    let mut lines = lykta.wait_for_notification("READY=1");
+    assert_eq!(lines.len(), 2, "ready, and how things are: {lines:?}");
+    Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 20)]);
+    let last = "STATUS=1 frames heard; waste: 1 accepted, 0 waiting, connected";
+    lines.extend(lykta.wait_for_notification(last));
+    let mut statuses: Vec<_> = lines.iter().filter(|line| line.starts_with("STATUS=")).collect();
+    let all = statuses.len();
+    statuses.dedup();
+    assert_eq!(statuses.len(), all, "one line twice: {lines:?}");
+}
+
+#[test]
+fn stops_in_time_with_a_healthy_broker() {
+    let broker = Broker::start();
+    stops_in_time("TERM", broker.port, |_| {});
+    stops_in_time("INT", broker.port, |_| {});
+}
+
+#[test]
+fn stops_in_time_without_a_broker() {
+    stops_in_time("TERM", free_tcp_port(), |_| {});
+    stops_in_time("INT", free_tcp_port(), |_| {});
+}
+
+#[test]
+fn stops_in_time_when_the_broker_accepts_and_never_answers() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    stops_in_time("TERM", port, |_| {});
+    stops_in_time("INT", port, |_| {});
+}
+
+#[test]
+fn stops_in_time_when_the_broker_freezes_with_sigterm() {
+    let broker = Broker::start();
+    stops_in_time("TERM", broker.port, |lykta| {
+        lykta.wait_for_log("connected to mqtt://");
+        broker.signal("STOP");
+    });
+}
+
+#[test]
+fn stops_in_time_when_the_broker_freezes_with_sigint() {
+    let broker = Broker::start();
+    stops_in_time("INT", broker.port, |lykta| {
+        lykta.wait_for_log("connected to mqtt://");
+        broker.signal("STOP");
+    });
+}
+
+/// `freeze` is called once lykta runs and before anything is sent.
+fn stops_in_time(signal: &str, port: u16, freeze: impl FnOnce(&Lykta)) {
+    const FRAMES: u32 = 150;
+    let mut lykta = Lykta::configured(&tenant(port));
+    lykta.restart();
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    let sensor = Sensor::new(1);
+    concentrator.forward(&[sensor.level(1, 80, 20)]);
+    wait_until("the first frame is on disk", || lykta.accepted().len() == 1);
+    freeze(&lykta);
+    // more than the window holds, so that something waits in every place where it can
+    for f_cnt in 2..=FRAMES {
+        concentrator.forward(&[sensor.level(f_cnt, 80, 20)]);
+    }
+
+    let begin = Instant::now();
+    lykta.signal(signal);
+    let status = lykta.wait();
+    let took = begin.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}\n{}", lykta.log().join("\n"));
+    assert!(took < STOP, "SIG{signal}: {took:?}\n{}", lykta.log().join("\n"));
+    lykta.wait_for_notification("STOPPING=1");
+    assert_eq!(lykta.accepted()[&sensor.dev_eui.0], FRAMES, "acknowledged and not on disk");
+}
+
+#[test]
+fn a_stop_right_after_ready_is_an_orderly_one() {
+    let mut lykta = Lykta::configured(&tenant(free_tcp_port()));
+    for _ in 0..20 {
+        lykta.restart();
+        let status = lykta.stop();
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+}
