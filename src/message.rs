@@ -34,6 +34,8 @@ messages! {
     FRAMES_DROPPED = "8c9f6a2e4d0b4f57a1e35d7c90b1e214";
     /// The UDP port for concentrators could be opened at last.
     CONCENTRATOR_PORT_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e215";
+    /// More concentrators speak than are watched one by one.
+    CONCENTRATORS_CROWD = "8c9f6a2e4d0b4f57a1e35d7c90b1e216";
     /// A device's payloads can no longer be decoded; they are delivered raw.
     DECODE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e220";
     /// A device's payloads can be decoded again.

@@ -16,8 +16,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 
-/// How many concentrators are told apart. The protocol has no authentication, so a stranger
-/// may make names up; they must not make memory grow.
+/// Of how many concentrators it is noted when they were heard. The protocol has no
+/// authentication, so a stranger may make names up; they must neither make memory grow nor
+/// shut anybody out.
 const MAX_CONCENTRATORS: usize = 64;
 
 /// A forwarder asks every 5 to 30 s whether there is something to send. Two missed in a row
@@ -64,6 +65,7 @@ pub struct Listener {
     counters: Arc<Counters>,
     known: HashMap<GatewayEui, Presence>,
     refused_before: bool,
+    crowded_before: bool,
     dropping: bool,
 }
 
@@ -90,6 +92,7 @@ impl Listener {
             counters,
             known: HashMap::new(),
             refused_before: false,
+            crowded_before: false,
             dropping: false,
         }
     }
@@ -229,17 +232,28 @@ impl Listener {
             }
             return true;
         }
-        let allowed = self.allow.is_empty() || self.allow.contains(&gateway);
-        if !allowed || self.known.len() >= MAX_CONCENTRATORS {
+        if !self.allow.is_empty() && !self.allow.contains(&gateway) {
             if !std::mem::replace(&mut self.refused_before, true) {
                 log::warn!(
                     MESSAGE_ID = message::CONCENTRATOR_REFUSED,
                     LYKTA_CONCENTRATOR = gateway.to_string();
-                    "concentrator {gateway} is refused: it is not in [concentrator] allow, or \
-                     more than {MAX_CONCENTRATORS} were heard; further ones are only counted"
+                    "concentrator {gateway} is refused: it is not in [concentrator] allow; \
+                     further ones are only counted"
                 );
             }
             return false;
+        }
+        if self.known.len() >= MAX_CONCENTRATORS {
+            if !std::mem::replace(&mut self.crowded_before, true) {
+                log::warn!(
+                    MESSAGE_ID = message::CONCENTRATORS_CROWD,
+                    LYKTA_CONCENTRATOR = gateway.to_string();
+                    "more than {MAX_CONCENTRATORS} concentrators speak, {gateway} is the next: \
+                     what they hear is used, but nobody is told when one of them goes silent; \
+                     if their names are made up, list yours in [concentrator] allow"
+                );
+            }
+            return true;
         }
         log::info!(
             MESSAGE_ID = message::CONCENTRATOR_HEARD,

@@ -19,6 +19,7 @@ const MAX_HELD: usize = 1024;
 #[derive(Debug)]
 pub struct Dedup {
     window: Duration,
+    /// The first two concentrators: whether there are copies to wait for.
     known: HashSet<GatewayEui>,
     /// In the order of their arrival, so that the first is due first.
     held: VecDeque<Held>,
@@ -39,7 +40,9 @@ impl Dedup {
 
     /// Takes a frame in, at this monotonic time.
     pub fn offer(&mut self, mut frame: Heard, now: Duration) {
-        self.known.extend(frame.receptions.iter().map(|r| r.gateway));
+        if self.known.len() < 2 {
+            self.known.extend(frame.receptions.iter().map(|r| r.gateway));
+        }
         if let Some(held) = self.held.iter_mut().find(|held| held.frame.phy == frame.phy) {
             self.copies += 1;
             let receptions = &mut held.frame.receptions;

@@ -18,6 +18,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// No signal strength or ratio is as great as this, in either direction.
+const MAX_DECIBELS: f32 = 1000.0;
+
 const PUSH_DATA: u8 = 0;
 const PUSH_ACK: u8 = 1;
 const PULL_DATA: u8 = 2;
@@ -186,6 +189,10 @@ fn packet(json: &str) -> Result<Packet, PacketError> {
         .filter_map(|antenna| Some((antenna.rssic?, antenna.lsnr?)))
         .max_by(|a, b| a.1.total_cmp(&b.1));
     let (rssi, snr) = rxpk.rssi.zip(rxpk.lsnr).or(best).ok_or(PacketError::Malformed)?;
+    // no radio says so, and an infinite one (1e39) would be told to the cloud as no number
+    if !(rssi.abs() < MAX_DECIBELS && snr.abs() < MAX_DECIBELS) {
+        return Err(PacketError::Malformed);
+    }
     let modulation = rxpk
         .datr
         .as_str()

@@ -7,5 +7,19 @@
 mod support;
 
 mod catalog;
+mod concentrators;
 mod exit_codes;
+mod hostile;
+mod quiet;
 mod service;
+
+use serde_json::Value;
+use support::{Broker, Subscriber, wait_until};
+
+/// The newest health message. It comes with each connection, and so by a break of this one.
+fn health(broker: &Broker, cloud: &Subscriber) -> Value {
+    let before = cloud.on("/health").len();
+    broker.drop_client("lykta-gw-1-waste");
+    wait_until("health is told", || cloud.on("/health").len() > before);
+    cloud.on("/health").pop().unwrap().body
+}

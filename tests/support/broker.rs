@@ -63,6 +63,15 @@ impl Broker {
         assert!(sent.unwrap().success());
     }
 
+    /// Makes mosquitto break this client's connection, by another one under the same name.
+    pub fn drop_client(&self, client_id: &str) {
+        let taken = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-i", client_id])
+            .args(["-q", "1", "-t", "test/ready", "-m", "{}"])
+            .status();
+        assert!(taken.unwrap().success());
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

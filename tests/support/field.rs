@@ -101,15 +101,17 @@ impl Concentrator {
 
     /// Sends a datagram as it is and waits for the answer with the same token.
     pub fn exchange(&self, datagram: &[u8]) -> bool {
-        if self.socket.send(datagram).is_err() {
-            return false;
-        }
+        self.answer(datagram).is_some()
+    }
+
+    /// As [`Concentrator::exchange`]; the answer.
+    pub fn answer(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        self.socket.send(datagram).ok()?;
         let mut answer = [0; 64];
         loop {
-            match self.socket.recv(&mut answer) {
-                Ok(len) if len >= 4 && answer[1..3] == datagram[1..3] => return true,
-                Ok(_) => {}
-                Err(_) => return false,
+            let len = self.socket.recv(&mut answer).ok()?;
+            if len >= 4 && answer[1..3] == datagram[1..3] {
+                return Some(answer[..len].to_vec());
             }
         }
     }

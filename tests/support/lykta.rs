@@ -42,7 +42,11 @@ impl Lykta {
             "gateway = \"gw-1\"\nstate_dir = \"{}/state\"\n[concentrator]\nlisten = \"{udp}\"\n{rest}",
             directory.path().display()
         );
-        std::fs::write(directory.path().join("lykta.toml"), configuration).unwrap();
+        let file = directory.path().join("lykta.toml");
+        std::fs::write(&file, configuration).unwrap();
+        // it has keys in it, and lykta warns of a file that everybody can read
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, owner_only).unwrap();
         let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { udp, directory, process: None, notify, log: Arc::default() }

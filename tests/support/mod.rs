@@ -12,7 +12,7 @@ mod field;
 mod lykta;
 
 pub use broker::{Broker, Subscriber};
-pub use field::{Concentrator, Sensor};
+pub use field::{Concentrator, Sensor, packet};
 pub use lykta::Lykta;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
