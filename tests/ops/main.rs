@@ -10,6 +10,7 @@ mod catalog;
 mod concentrators;
 mod exit_codes;
 mod hostile;
+mod journal;
 mod quiet;
 mod service;
 
