@@ -216,7 +216,7 @@ fn records_can_be_matched_and_hold_no_secret() {
     check_shape(&records);
     let stderr = std::fs::read_to_string(journal.stderr()).unwrap();
     assert_eq!(stderr, "", "what the journal has needs no second way");
-    let debug = records.iter().filter(|record| record["PRIORITY"] >= "6".to_owned());
+    let debug = records.iter().filter(|record| record["PRIORITY"].as_str() >= "6");
     assert!(debug.count() >= 4, "the roads of the frames are not told at all: {records:?}");
     let all = format!("{records:?}");
     for secret in secrets.written() {
