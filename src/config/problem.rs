@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
-use super::load::Sources;
 use super::mask;
+use super::source::Sources;
 use std::fmt;
 use std::path::PathBuf;
 
