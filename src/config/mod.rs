@@ -30,12 +30,12 @@ mod tls;
 mod value;
 
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
-pub use problem::{Excerpt, Place, Problem, Problems};
+pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Concentrator, DeviceSettings, Protocol, Settings,
     StoreSettings, Tenant, TenantKind, Upstream,
 };
-pub use source::{Effective, Sources};
+pub use source::{Effective, Place, Sources};
 pub use template::template;
 
 /// The names of the profiles that come with lykta.
