@@ -1,7 +1,8 @@
 //! One TOML file: its values, where each stands, and what to say when it is no TOML.
 
 use super::key::Step;
-use super::problem::{Excerpt, Place, Problem};
+use super::problem::{Excerpt, Problem};
+use super::source::Place;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider, Source};
 use std::ops::Range;

@@ -8,8 +8,7 @@
 use super::file::File;
 use super::key::KeyPath;
 use super::layer::{Environment, Layers};
-use super::read::{Reader, known};
-use super::schema::Read;
+use super::read::{Read, Reader, known};
 use super::settings::DeviceSettings;
 use crate::units::{AesKey, DevAddr, DevEui, TenantId};
 use std::collections::HashMap;

@@ -6,7 +6,8 @@
 
 use super::file::{File, plain};
 use super::key::{KeyPath, Step};
-use super::problem::{Excerpt, Place};
+use super::problem::Excerpt;
+use super::source::Place;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use std::ops::Range;

@@ -4,12 +4,12 @@ use super::check::Checks;
 use super::file::File;
 use super::key::KeyPath;
 use super::layer::{Environment, Layers, Part};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Problem, Problems};
 use super::profile::Profiles;
-use super::read::{Fault, Leaf, Reader};
-use super::schema::Read;
+use super::read::{Fault, Leaf, Read, Reader};
 use super::secret::{self, Places};
 use super::settings::Settings;
+use super::source::{Effective, Place, Sources};
 use crate::codec::Codec;
 use crate::device::Registry;
 use std::collections::{BTreeSet, HashMap};
@@ -31,33 +31,6 @@ pub struct Loaded {
     pub codecs: HashMap<String, Codec>,
     /// What is doubtful.
     pub warnings: Vec<Problem>,
-}
-
-/// Every setting that holds, with its source. What has neither value nor default is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources(Vec<Effective>);
-
-/// One setting that holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effective {
-    /// Its key, such as `tenant[0].upstream.urls`.
-    pub key: String,
-    /// Its value as TOML; `…` instead of a secret.
-    pub value: String,
-    /// Who said so.
-    pub place: Place,
-}
-
-impl Sources {
-    /// All settings, in the order in which `lykta.toml` explains them.
-    pub fn iter(&self) -> impl Iterator<Item = &Effective> {
-        self.0.iter()
-    }
-
-    /// Where a setting came from, by its key.
-    pub fn of(&self, key: &str) -> Option<&Place> {
-        self.0.iter().find(|setting| setting.key == key).map(|setting| &setting.place)
-    }
 }
 
 /// Reads the configuration: `path`, or [`DEFAULT_FILE`]; the directories beside it; the

@@ -24,15 +24,18 @@ mod read;
 mod schema;
 mod secret;
 mod settings;
+mod source;
 mod template;
 mod tls;
+mod value;
 
-pub use load::{DEFAULT_FILE, Effective, Loaded, Sources, load, load_with};
-pub use problem::{Excerpt, Place, Problem, Problems};
+pub use load::{DEFAULT_FILE, Loaded, load, load_with};
+pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Concentrator, DeviceSettings, Protocol, Settings,
     StoreSettings, Tenant, TenantKind, Upstream,
 };
+pub use source::{Effective, Place, Sources};
 pub use template::template;
 
 /// The names of the profiles that come with lykta.

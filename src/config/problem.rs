@@ -1,40 +1,9 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
-use super::load::Sources;
 use super::mask;
+use super::source::{Place, Sources};
 use std::fmt;
 use std::path::PathBuf;
-
-/// Where a setting came from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A file, as a whole.
-    File(PathBuf),
-    /// A line in a file; line and column count from 1, the column in characters.
-    Line {
-        /// The file.
-        file: PathBuf,
-        /// Its line.
-        line: usize,
-        /// The character in that line.
-        column: usize,
-    },
-    /// An environment variable.
-    Environment(String),
-    /// Nobody set it.
-    Default,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(file) => write!(f, "{}", file.display()),
-            Self::Line { file, line, column } => write!(f, "{}:{line}:{column}", file.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
 
 /// A source line with the part that is meant. Secrets in it are already masked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,9 @@
 use super::file::plain;
 use super::key::KeyPath;
 use super::layer::Part;
-use super::schema::{Key, Read, Shape, Table};
-use super::settings::{BrokerUrl, Protocol, TenantKind};
-use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId, duration};
+use super::schema::{Key, Shape, Table};
 use figment::value::{Dict, Value};
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// A fault before its place is looked up.
 #[derive(Debug)]
@@ -34,13 +29,29 @@ pub(super) struct Leaf {
     pub(super) is_secret: bool,
 }
 
+/// A type that can be read from a setting.
+pub(super) trait Read: Sized {
+    /// What stands behind a key of this type.
+    const SHAPE: Shape = Shape::Value;
+    /// Whether the key may be left out.
+    const OPTIONAL: bool = false;
+
+    /// Reads a value. What is wrong with it is told to the reader; then there is no result.
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self>;
+
+    /// What is there without the key.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
 /// Collects what is wrong and what holds.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) faults: Vec<Fault>,
     pub(super) leaves: Vec<Leaf>,
     /// Elements of lists that could not be read and are left out.
-    unread: HashSet<KeyPath>,
+    pub(super) unread: HashSet<KeyPath>,
     /// Keys of which a mistyped form was found: that they are missing adds nothing.
     mistyped: HashSet<KeyPath>,
 }
@@ -174,7 +185,7 @@ impl Reader {
         Some(read)
     }
 
-    fn text<'v>(&mut self, path: &KeyPath, value: &'v Value) -> Option<&'v str> {
+    pub(super) fn text<'v>(&mut self, path: &KeyPath, value: &'v Value) -> Option<&'v str> {
         let text = value.as_str();
         if text.is_none() {
             let help = "put the value in double quotes";
@@ -183,7 +194,7 @@ impl Reader {
         text
     }
 
-    fn parsed<T, E>(
+    pub(super) fn parsed<T, E>(
         &mut self,
         path: &KeyPath,
         value: &Value,
@@ -237,7 +248,8 @@ fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
         .map(|(_, known)| known)
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(..) | Value::Char(..) => "text",
         Value::Bool(..) => "true or false",
@@ -263,161 +275,5 @@ fn toml(value: &Value) -> String {
         Value::Bool(_, yes) => yes.to_string(),
         Value::Dict(..) => "{ … }".to_owned(),
         Value::Char(..) | Value::Empty(..) => String::new(),
-    }
-}
-
-impl<T: Read> Read for Option<T> {
-    const SHAPE: Shape = T::SHAPE;
-    const OPTIONAL: bool = true;
-
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        T::read(reader, path, value).map(Some)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(None)
-    }
-}
-
-impl<T: Read> Read for Vec<T> {
-    const SHAPE: Shape = match T::SHAPE {
-        Shape::Table(table) => Shape::Tables(table),
-        shape => shape,
-    };
-
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let Some(list) = value.as_array() else {
-            let key = path.to_string();
-            let help = match Self::SHAPE {
-                Shape::Tables(_) => format!("write [[{key}]] with two pairs of brackets"),
-                _ => "write a list: [\"…\", \"…\"]".to_owned(),
-            };
-            reader.wrong(path, format!("expected a list, found {}", kind(value)), help);
-            return None;
-        };
-        let mut all = Vec::with_capacity(list.len());
-        for (i, value) in list.iter().enumerate() {
-            let at = path.element(i);
-            match T::read(reader, &at, value) {
-                Some(element) => all.push(element),
-                None => {
-                    reader.unread.insert(at);
-                }
-            }
-        }
-        // what can be read goes on, so that what is wrong between the elements is told too
-        Some(all)
-    }
-}
-
-/// Types that are text, with what to do when the text is wrong.
-macro_rules! text {
-    ($($type:ty: $help:literal, $shape:expr;)*) => {$(
-        impl Read for $type {
-            const SHAPE: Shape = $shape;
-
-            fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-                reader.parsed(path, value, str::parse::<$type>, |_, e| (e.to_string(), $help.to_owned()))
-            }
-        }
-    )*};
-}
-
-text! {
-    GatewayId: "it becomes part of topics: use small letters, digits and '-'", Shape::Value;
-    TenantId: "it becomes part of topics and file names: use small letters, digits and '-'", Shape::Value;
-    DevEui: "copy the DevEUI from the sensor's label: 16 hexadecimal digits", Shape::Value;
-    DevAddr: "copy the DevAddr from the vendor's key list: 8 hexadecimal digits", Shape::Value;
-    GatewayEui: "copy the EUI from the concentrator's label: 16 hexadecimal digits", Shape::Value;
-    AesKey: "copy the key from the vendor's key list: 32 hexadecimal digits", Shape::Secret;
-}
-
-impl Read for String {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        reader.text(path, value).map(str::to_owned)
-    }
-}
-
-impl Read for PathBuf {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let text = reader.text(path, value)?;
-        let trouble = match text {
-            "" => "the path is empty",
-            _ if text.contains(['\n', '\r', '\0']) => "this is not the name of a file",
-            _ => return Some(text.into()),
-        };
-        reader.wrong(path, trouble, "write the name of a file, not what is in it");
-        None
-    }
-}
-
-impl Read for Duration {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        if matches!(value, Value::Num(..)) {
-            let help = "say of what: \"20s\", \"15min\", \"2h\"";
-            reader.wrong(path, "expected a duration, found a number without unit", help);
-            return None;
-        }
-        let text = reader.text(path, value)?;
-        let duration = duration::parse(text).ok();
-        if duration.is_none() {
-            let help = "write a number with its unit: \"90s\", \"15min\", \"2h\"";
-            reader.wrong(path, "this is not a duration", help);
-        }
-        duration
-    }
-}
-
-impl Read for SocketAddr {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        reader.parsed(path, value, str::parse, |text, _| {
-            let what = match text.parse::<std::net::IpAddr>() {
-                Ok(_) => "the port is missing",
-                Err(_) => "this is not an address with a port",
-            };
-            let help = "write ADDRESS:PORT with the address in digits, such as \"127.0.0.1:1700\"";
-            (what.to_owned(), help.to_owned())
-        })
-    }
-}
-
-impl Read for BrokerUrl {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        reader.parsed(
-            path,
-            value,
-            |text| Self::try_from(text.to_owned()),
-            |_, what| match what.split_once("; ") {
-                Some((what, help)) => (what.to_owned(), help.to_owned()),
-                None => (what, String::new()),
-            },
-        )
-    }
-}
-
-impl Read for TenantKind {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let parse = |text: &str| match text {
-            "waste" => Ok(Self::Waste),
-            "care" => Ok(Self::Care),
-            "generic" => Ok(Self::Generic),
-            _ => Err(()),
-        };
-        reader.parsed(path, value, parse, |text, ()| {
-            let kinds = ["waste", "care", "generic"];
-            ("there is no such kind of tenant".to_owned(), known(text, &kinds, "kinds"))
-        })
-    }
-}
-
-impl Read for Protocol {
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let level = value.to_i128().and_then(|level| u8::try_from(level).ok());
-        let protocol = level.and_then(|level| Self::try_from(level).ok());
-        if protocol.is_none() {
-            let help = "write protocol = 5 (MQTT 5) or protocol = 4 (MQTT 3.1.1), without quotes";
-            reader.wrong(path, "this is not an MQTT version that lykta speaks", help);
-        }
-        protocol
     }
 }

@@ -2,10 +2,6 @@
 //! table of its keys with their meaning, default and example. Reading, the list of known
 //! keys and the annotated `config/lykta.toml` all come from that one table.
 
-use super::key::KeyPath;
-use super::read::Reader;
-use figment::value::Value;
-
 /// The keys of one TOML table.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -40,22 +36,6 @@ pub(super) enum Shape {
     Tables(&'static Table),
 }
 
-/// A type that can be read from a setting.
-pub(super) trait Read: Sized {
-    /// What stands behind a key of this type.
-    const SHAPE: Shape = Shape::Value;
-    /// Whether the key may be left out.
-    const OPTIONAL: bool = false;
-
-    /// Reads a value. What is wrong with it is told to the reader; then there is no result.
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self>;
-
-    /// What is there without the key.
-    fn absent() -> Option<Self> {
-        None
-    }
-}
-
 /// Declares settings: `field: Type` (required unless the type is an `Option`),
 /// `field: Type = default`, and for the annotated configuration `field: Type => example`.
 /// Defaults and examples are literals that read the same in Rust and in TOML.
@@ -75,7 +55,7 @@ macro_rules! settings {
             pub $field: $type,
         )*}
 
-        impl $crate::config::schema::Read for $name {
+        impl $crate::config::read::Read for $name {
             const SHAPE: $crate::config::schema::Shape =
                 $crate::config::schema::Shape::Table(&$crate::config::schema::Table {
                     keys: &[$($crate::config::schema::Key {
@@ -83,8 +63,8 @@ macro_rules! settings {
                         doc: &[$($doc),*],
                         default: $crate::config::schema::first(&[$(stringify!($default))?]),
                         example: $crate::config::schema::first(&[$(stringify!($example))?]),
-                        optional: <$type as $crate::config::schema::Read>::OPTIONAL,
-                        shape: <$type as $crate::config::schema::Read>::SHAPE,
+                        optional: <$type as $crate::config::read::Read>::OPTIONAL,
+                        shape: <$type as $crate::config::read::Read>::SHAPE,
                     }),*],
                 });
 

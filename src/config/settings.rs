@@ -2,8 +2,8 @@
 //! annotated `config/lykta.toml` is generated from these very words.
 
 use super::key::KeyPath;
-use super::read::Reader;
-use super::schema::{Key, Read, Shape, Table, settings};
+use super::read::{Read, Reader};
+use super::schema::{Key, Shape, Table, settings};
 use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId};
 use figment::value::Value;
 use std::net::SocketAddr;

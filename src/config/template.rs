@@ -1,6 +1,7 @@
 //! The annotated configuration, from the words beside the settings themselves.
 
-use super::schema::{Key, Read, Shape, Table};
+use super::read::Read;
+use super::schema::{Key, Shape, Table};
 use super::settings::Settings;
 use std::fmt::Write;
 

@@ -132,14 +132,16 @@ pub fn parse(bytes: &[u8]) -> Result<Datagram, DatagramError> {
 
 #[derive(Deserialize)]
 struct Push<'a> {
+    /// Absent, or null, when there is only the forwarder's own statistics.
     #[serde(borrow, default)]
-    rxpk: Vec<&'a RawValue>,
+    rxpk: Option<Vec<&'a RawValue>>,
 }
 
 /// A packet's fields as forwarders write them. Unknown ones are of no concern here.
 #[derive(Deserialize)]
 struct Rxpk {
     time: Option<String>,
+    #[serde(default)]
     tmst: u32,
     freq: f64,
     #[serde(default)]
@@ -167,7 +169,7 @@ struct Rsig {
 
 fn packets(json: &[u8]) -> Result<Vec<Result<Packet, PacketError>>, DatagramError> {
     let push: Push<'_> = serde_json::from_slice(json).map_err(|_| DatagramError::Json)?;
-    Ok(push.rxpk.into_iter().map(|raw| packet(raw.get())).collect())
+    Ok(push.rxpk.into_iter().flatten().map(|raw| packet(raw.get())).collect())
 }
 
 fn packet(json: &str) -> Result<Packet, PacketError> {
@@ -292,6 +294,9 @@ mod tests {
             assert_eq!(push.gateway.to_string(), "aa555a0000000101");
             let pull = parse(&datagram(version, PULL_DATA, "")).expect("a datagram");
             assert_eq!(pull.ack, Some([version, 0xab, 0xcd, PULL_ACK]));
+        }
+        for nothing in ["{}", r#"{"stat":{"rxnb":0}}"#, r#"{"rxpk":null}"#, r#"{"rxpk":[]}"#] {
+            assert_eq!(pushed(nothing), []);
         }
         assert_eq!(parse(&datagram(3, PUSH_DATA, "{}")), Err(DatagramError::Version(3)));
         assert_eq!(parse(&[2, 0, 0, PUSH_DATA]), Err(DatagramError::Short(4)));
