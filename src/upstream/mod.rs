@@ -50,6 +50,9 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a stop may wait for acknowledgements.
 const STOP_PATIENCE: Duration = Duration::from_millis(2500);
 
+/// How many kinds of trouble are told in one outage.
+const MAX_TOLD: usize = 16;
+
 /// What the broker refused is offered again after this, doubling.
 const REFUSED_RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
@@ -99,8 +102,10 @@ pub struct Forwarder {
     backoff: Backoff,
     /// Which of the broker's addresses is next.
     turn: usize,
-    /// The last trouble that was told to operations; told again only when it changes.
-    trouble: Option<String>,
+    /// What was told to operations since the last connection, with the address. Each trouble
+    /// is told once, also when several take turns: brokers that fail in different ways, or a
+    /// mobile link.
+    told: Vec<String>,
     /// Numbers the messages that are not stored.
     live: u64,
     run: String,
@@ -140,7 +145,7 @@ impl Forwarder {
             outbox,
             shared,
             turn: 0,
-            trouble: None,
+            told: Vec::new(),
             live: 0,
         })
     }
@@ -186,7 +191,9 @@ impl Forwarder {
         self.turn += 1;
         let wait = self.backoff.next(fastrand::f64());
         let trouble = error.to_string();
-        if self.trouble.as_ref() != Some(&trouble) {
+        let telling = format!("{url}: {trouble}");
+        if self.told.len() < MAX_TOLD && !self.told.contains(&telling) {
+            self.told.push(telling);
             log::warn!(
                 MESSAGE_ID = message::UPSTREAM_LOST,
                 LYKTA_TENANT = self.tenant.as_str(),
@@ -194,14 +201,13 @@ impl Forwarder {
                 "no connection to {url} for tenant {}: {trouble}; everything is kept, next \
                  attempt in {}", self.tenant, duration::format(round(wait))
             );
-            self.trouble = Some(trouble);
         }
         State::Waiting(wait)
     }
 
     async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
         let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
-        self.trouble = None;
+        self.told.clear();
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
         log::info!(

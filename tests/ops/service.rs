@@ -2,6 +2,8 @@
 
 use crate::support::{Broker, Concentrator, Lykta, Sensor, free_tcp_port, wait_until};
 use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The unit's promise; systemd kills what takes longer than its TimeoutStopSec=.
@@ -30,6 +32,45 @@ fn a_dead_broker_and_a_taken_port_are_no_reason_to_wait() {
     Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 20)]);
     wait_until("the frame is on disk", || lykta.accepted().len() == 1);
     assert!(lykta.stop().success());
+}
+
+#[test]
+fn each_trouble_of_an_outage_is_told_once() {
+    // one broker is not there, the other hangs up on everybody
+    let rude = TcpListener::bind("127.0.0.1:0").unwrap();
+    let rude_port = rude.local_addr().unwrap().port();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for call in rude.incoming() {
+            drop(call);
+            counter.fetch_add(1, Relaxed);
+        }
+    });
+    let dead_port = free_tcp_port();
+    let mut lykta = Lykta::configured(
+        &tenant(dead_port)
+            .replace("urls = [", &format!("urls = [\"mqtt://127.0.0.1:{rude_port}\", ")),
+    );
+    lykta.restart();
+    wait_until("it has tried often", || calls.load(Relaxed) >= 10);
+    let told = |port: u16| {
+        let part = format!("no connection to mqtt://127.0.0.1:{port}");
+        lykta.log().iter().filter(|line| line.contains(&part)).count()
+    };
+    assert_eq!(told(dead_port), 1, "{:?}", lykta.log());
+    // how the hanging up looks from here depends on the moment
+    assert!((1..=3).contains(&told(rude_port)), "{:?}", lykta.log());
+}
+
+#[test]
+fn a_level_that_is_none_is_told() {
+    let mut lykta = Lykta::configured(&tenant(free_tcp_port()));
+    let mut command = lykta.command();
+    command.env("LYKTA_LOG", "loud");
+    lykta.spawn_as(command);
+    lykta.wait_for_log("WARN  environment LYKTA_LOG: \"loud\" is no level");
+    lykta.wait_for_notification("READY=1");
 }
 
 #[test]
