@@ -26,14 +26,23 @@ impl Places {
         if name.components().count() > 1 || name.is_absolute() {
             return Ok(self.file(name));
         }
-        match &self.credentials {
-            Some(directory) => Ok(directory.join(name)),
-            None => Err((
-                format!("{} is a systemd credential, and there are none here", name.display()),
+        let shown = name.display();
+        match self.credentials.as_ref().map(|directory| directory.join(name)) {
+            Some(file) if file.exists() => Ok(file),
+            // by its name alone: an absolute path that is missing would keep the service from starting
+            Some(_) => Err((
+                format!("the service has no systemd credential {shown}"),
                 format!(
-                    "add LoadCredential={0}:/etc/lykta/{0} to the service, or write a path with '/'; \
-                     to check by hand, set CREDENTIALS_DIRECTORY",
-                    name.display()
+                    "put it into /etc/credstore/lykta.{shown}, have LoadCredential={shown}:lykta.{shown} \
+                     in the service, and start it again; or write a path with '/'"
+                ),
+            )),
+            None => Err((
+                format!("{shown} is a systemd credential, and there are none here"),
+                format!(
+                    "add LoadCredential={shown}:lykta.{shown} to the service and put it into \
+                     /etc/credstore/lykta.{shown}, or write a path with '/'; to check by hand, set \
+                     CREDENTIALS_DIRECTORY"
                 ),
             )),
         }

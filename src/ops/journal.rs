@@ -1,5 +1,6 @@
 //! Where log lines go: the journal with fields, or plain text on stderr.
 
+use crate::message;
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
@@ -31,14 +32,22 @@ pub const LEVEL_VARIABLE: &str = "LYKTA_LOG";
 /// Starts logging. To the journal when stderr is connected to it, as under systemd; else as
 /// text to stderr. To be called once, by the program's entry.
 pub fn init() {
-    let level = std::env::var(LEVEL_VARIABLE).ok().and_then(|text| text.parse().ok());
-    let level = level.unwrap_or(LevelFilter::Info);
+    let asked = std::env::var(LEVEL_VARIABLE).ok();
+    let known = asked.as_deref().map_or(Ok(LevelFilter::Info), str::parse);
+    let level = known.as_ref().map_or(LevelFilter::Info, |level| *level);
     let logger: Box<dyn Log> = match connected_to_journal().then(JournalLog::new) {
         Some(Ok(journal)) => Box::new(Own(journal)),
         _ => Box::new(Own(text(level))),
     };
     if log::set_boxed_logger(logger).is_ok() {
         log::set_max_level(level);
+    }
+    if let (Some(asked), Err(_)) = (asked, known) {
+        log::warn!(
+            MESSAGE_ID = message::CONFIG_WARNING;
+            "environment {LEVEL_VARIABLE}: \"{asked}\" is no level; off, error, warn, info, debug \
+             and trace are; going on with info"
+        );
     }
 }
 

@@ -119,6 +119,14 @@ fn keys_come_from_files_and_credentials() {
         loaded.registry.get(dev_eui).unwrap().activation,
         least.registry.get(dev_eui).unwrap().activation
     );
+
+    // systemd starts a service without a credential that is not in its store
+    std::fs::remove_file(credentials.join("app")).unwrap();
+    let problems =
+        site.load_with(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]).unwrap_err();
+    let told = problems.to_string();
+    assert!(told.contains("the service has no systemd credential app"), "{told}");
+    assert!(told.contains("put it into /etc/credstore/lykta.app"), "{told}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod hostile;
 mod journal;
 mod quiet;
 mod service;
+mod unit;
 
 use serde_json::Value;
 use support::{Broker, Subscriber, wait_until};

@@ -1,0 +1,27 @@
+//! What the unit and the program must agree on.
+
+/// The values of a key in `systemd/lykta.service`, in their order.
+fn values(key: &str) -> Vec<&'static str> {
+    let unit = include_str!("../../systemd/lykta.service");
+    unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+}
+
+#[test]
+fn the_clock_can_be_asked_and_not_set() {
+    // src/sys.rs asks by adjtimex(2); denied, every clock would be "unsynced" for ever
+    let filters = values("SystemCallFilter");
+    let taken = filters.iter().position(|f| f.starts_with('~') && f.contains("@privileged"));
+    let allowed = filters.iter().position(|f| f.split(' ').any(|call| call == "adjtimex"));
+    assert!(taken.expect("@privileged is denied") < allowed.expect("adjtimex is allowed"));
+    assert!(!values("ProtectClock").contains(&"yes"), "its filter denies adjtimex whole");
+    assert_eq!(values("CapabilityBoundingSet"), [""], "no CAP_SYS_TIME, and no other");
+    assert_eq!(values("AmbientCapabilities"), [""]);
+}
+
+#[test]
+fn what_a_new_start_cannot_mend_is_not_started_anew() {
+    // as the tests of the exit codes see them: a wrong command line, a wrong configuration
+    assert_eq!(values("RestartPreventExitStatus"), ["64 78"]);
+    assert_eq!(values("Restart"), ["on-failure"]);
+    assert_eq!(values("Type"), ["notify"]);
+}
