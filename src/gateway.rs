@@ -15,15 +15,16 @@ use crate::codec::Codec;
 use crate::config::Settings;
 use crate::device::Registry;
 use crate::ingest::{self, Ingest, TenantSink};
-use crate::lorawan::EdgeServer;
+use crate::lorawan::{EdgeServer, Session};
 use crate::ops::health::{TenantView, View};
 use crate::radio::concentrator::{self, Listener};
 use crate::radio::dedup::Dedup;
 use crate::store::{Outbox, Store, StoreError};
 use crate::upstream::{Forwarder, Shared};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -147,10 +148,10 @@ impl Gateway {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let store = Store::open(&file)?;
             for (dev_eui, session) in store.sessions()? {
-                // a device that changed its owner left its old session behind
-                let here = registry.get(dev_eui).is_some_and(|d| d.tenant == tenant.id);
-                if here || !sessions.contains_key(&dev_eui) {
-                    sessions.insert(dev_eui, session);
+                // a device that changed its owner left a session behind: the newest holds
+                let known: &mut Session = sessions.entry(dev_eui).or_insert(session);
+                if known.high_water < session.high_water {
+                    *known = session;
                 }
             }
             let news = Arc::new(Notify::new());
@@ -306,7 +307,8 @@ fn spawn_upstream(
 fn lock(settings: &Settings) -> Result<File, GatewayError> {
     let path = &settings.state_dir;
     let failed = |source| GatewayError::StateDir { path: path.clone(), source };
-    std::fs::create_dir_all(path).map_err(failed)?;
+    // it holds what sensors said: nobody else's business
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     let file = File::create(path.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -213,7 +213,7 @@ impl Ingest {
             let trouble = match result {
                 Err(error) => {
                     sink.counters.not_decoded.fetch_add(1, Relaxed);
-                    Some(error.to_string())
+                    Some(error.without_payload())
                 }
                 Ok(decoded) => {
                     sink.counters.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed);
@@ -257,11 +257,12 @@ impl Ingest {
             }
             let uplinks = batch.entries.len() as u64;
             let messages: usize = batch.entries.iter().map(|entry| entry.messages.len()).sum();
+            // counted first: the upstream may have delivered them before this thread goes on
+            sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
             match sink.store.commit(&batch.entries) {
                 Ok(()) => {
                     sink.counters.commits.fetch_add(1, Relaxed);
                     sink.counters.accepted.fetch_add(uplinks, Relaxed);
-                    sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
                     sink.news.notify_one();
                     if self.failing.remove(tenant) {
                         log::info!(
@@ -271,6 +272,7 @@ impl Ingest {
                     }
                 }
                 Err(error) => {
+                    sink.upstream.waiting.fetch_sub(messages as u64, Relaxed);
                     // newest first, so that each device ends at its last durable session
                     for (dev_eui, previous) in batch.before.drain(..).rev() {
                         self.server.take_back(dev_eui, previous);

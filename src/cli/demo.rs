@@ -3,6 +3,7 @@
 use super::exit;
 use crate::demo::{self, Options};
 use crate::units::duration;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,10 +40,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             std::future::pending::<()>().await;
         }
     }))?;
+    let mut out = std::io::stdout();
     if args.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        writeln!(out, "{}", serde_json::to_string(&summary)?)?;
     } else {
-        println!("\n{summary}");
+        writeln!(out, "\n{summary}")?;
     }
     Ok(if summary.lost == 0 { ExitCode::SUCCESS } else { exit::SOFTWARE.into() })
 }

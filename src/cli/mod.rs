@@ -61,8 +61,15 @@ pub fn main() -> ExitCode {
         Command::Device(args) => device::run(args),
     };
     outcome.unwrap_or_else(|error| {
-        complain(format_args!("{error:#}"));
-        exit::SOFTWARE.into()
+        let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+        match io.map(std::io::Error::kind) {
+            // whoever read the output has seen enough, as in `lykta check | head`
+            Some(std::io::ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+            kind => {
+                complain(format_args!("{error:#}"));
+                if kind.is_some() { exit::IO.into() } else { exit::SOFTWARE.into() }
+            }
+        }
     })
 }
 

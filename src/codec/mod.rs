@@ -67,6 +67,17 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// As text for a log, in which no byte of a payload has any business.
+    pub fn without_payload(&self) -> String {
+        match self {
+            Self::Unknown { what, at, .. } => format!("unknown {what} at byte {at}"),
+            Self::Channel { at, .. } => format!("unknown channel at byte {at}"),
+            Self::Port(_) | Self::Length { .. } | Self::Contradiction { .. } => self.to_string(),
+        }
+    }
+}
+
 /// One decoded payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {

@@ -68,6 +68,8 @@ impl Checks<'_> {
         let before = self.reader.faults.len();
         self.state_dir(&root.key("state_dir"), &settings.state_dir);
         self.reader.faults[before..].iter_mut().for_each(|fault| fault.of_machine = true);
+        let store = root.key("store");
+        self.at_most(&store.key("commit_interval"), settings.store.commit_interval, 60);
         match &settings.concentrator {
             Some(concentrator) => self.concentrator(&root.key("concentrator"), concentrator),
             None => self.warning(
@@ -92,6 +94,20 @@ impl Checks<'_> {
             if let Some(earlier) = seen.insert(tenant.id.as_str(), path) {
                 let what = format!("tenant \"{}\" is there twice", tenant.id);
                 self.twice(&id, &earlier.key("id"), what, "give each tenant an id of its own");
+            }
+        }
+        let mut clients: HashMap<(&str, String), KeyPath> = HashMap::new();
+        for (tenant, path) in settings.tenant.iter().zip(&paths) {
+            let at = path.key("upstream").key("client_id");
+            let Some(client_id) = &tenant.upstream.client_id else { continue };
+            for url in &tenant.upstream.urls {
+                let client = (client_id.as_str(), url.to_string());
+                if let Some(earlier) = clients.insert(client, at.clone()) {
+                    let what = "two tenants have this client id at one broker".to_owned();
+                    let help = "give each its own: a broker lets only one of them be connected";
+                    self.twice(&at, &earlier, what, help);
+                    break;
+                }
             }
         }
         for (tenant, path) in settings.tenant.iter_mut().zip(&paths) {
@@ -130,7 +146,15 @@ impl Checks<'_> {
         }
     }
 
+    fn at_most(&mut self, path: &KeyPath, duration: Duration, seconds: u64) {
+        if duration > Duration::from_secs(seconds) {
+            let what = format!("at most {seconds}s is allowed here");
+            self.error(path, what, "what waits is lost with the power: keep it short");
+        }
+    }
+
     fn concentrator(&mut self, path: &KeyPath, concentrator: &Concentrator) {
+        self.at_most(&path.key("dedup_window"), concentrator.dedup_window, 5);
         let ip = concentrator.listen.ip();
         if !ip.is_loopback() && concentrator.allow.is_empty() {
             self.warning(

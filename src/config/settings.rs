@@ -226,6 +226,9 @@ impl TryFrom<String> for BrokerUrl {
         if host.is_empty() {
             return Err(wrong("no host"));
         }
+        if tls && host.contains(':') {
+            return Err(wrong("a certificate is for a name, and this is an IPv6 address"));
+        }
         Ok(Self { host: host.to_owned(), port, tls })
     }
 }

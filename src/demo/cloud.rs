@@ -12,9 +12,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What came of a demonstration.
@@ -25,7 +27,8 @@ pub struct Summary {
     pub heard: u64,
     /// Different messages that the cloud received, but for health and state.
     pub delivered: u64,
-    /// Frames that were acknowledged to the concentrator and never reached the cloud.
+    /// Frames that were acknowledged to the concentrator and whose uplink or readings never
+    /// reached the cloud.
     pub lost: u64,
     /// Messages that the cloud received again.
     pub duplicates: u64,
@@ -41,7 +44,7 @@ impl fmt::Display for Summary {
         writeln!(f, "lost                    {:>8}", self.lost)?;
         writeln!(f, "duplicates              {:>8}", self.duplicates)?;
         let outage = duration::format(Duration::from_secs(self.longest_outage_s));
-        write!(f, "longest outage bridged  {outage:>8}")
+        write!(f, "longest outage bridged  {outage:>8}  (of the street's time)")
     }
 }
 
@@ -52,6 +55,7 @@ pub(super) struct Cloud {
     clock: Clock,
     names: Arc<HashMap<String, String>>,
     json: bool,
+    unread: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +63,16 @@ struct Books {
     ids: HashSet<String>,
     duplicates: u64,
     arrived: Sent,
+    /// Uplinks whose readings have arrived.
+    read: Sent,
     longest: Duration,
+}
+
+impl Books {
+    fn missing(&self, sent: &Sent) -> u64 {
+        let whole = |uplink| self.arrived.contains(uplink) && self.read.contains(uplink);
+        sent.iter().filter(|uplink| !whole(uplink)).count() as u64
+    }
 }
 
 impl Cloud {
@@ -70,7 +83,13 @@ impl Cloud {
         names: HashMap<String, String>,
         json: bool,
     ) -> anyhow::Result<(Self, JoinHandle<()>)> {
-        let cloud = Self { books: Arc::default(), clock, names: Arc::new(names), json };
+        let cloud = Self {
+            books: Arc::default(),
+            clock,
+            names: Arc::new(names),
+            json,
+            unread: Arc::default(),
+        };
         let mut options = MqttOptions::new("cloud", broker.ip().to_string(), broker.port());
         options.set_max_packet_size(Some(1 << 20));
         let (client, mut events) = AsyncClient::new(options, 10);
@@ -100,7 +119,7 @@ impl Cloud {
 
     /// Whether all these uplinks have arrived.
     pub(super) fn has_all(&self, sent: &Sent) -> bool {
-        sent.is_subset(&self.books().arrived)
+        self.books().missing(sent) == 0
     }
 
     pub(super) fn summary(&self, heard: u64, sent: &Sent) -> Summary {
@@ -108,16 +127,27 @@ impl Cloud {
         Summary {
             heard,
             delivered: books.ids.len() as u64,
-            lost: sent.difference(&books.arrived).count() as u64,
+            lost: books.missing(sent),
             duplicates: books.duplicates,
             longest_outage_s: books.longest.as_secs(),
+        }
+    }
+
+    /// Returns when nobody reads the output any more, as after `lykta demo | head`.
+    pub(super) async fn unread(&self) {
+        self.unread.notified().await;
+    }
+
+    fn print(&self, line: fmt::Arguments<'_>) {
+        if writeln!(io::stdout(), "{line}").is_err() {
+            self.unread.notify_one();
         }
     }
 
     /// Says what happens besides messages.
     pub(super) fn note(&self, text: &str) {
         if !self.json {
-            println!("{}  ── {text}", clock_time(self.clock.now().wall));
+            self.print(format_args!("{}  ── {text}", clock_time(self.clock.now().wall)));
         }
     }
 
@@ -130,12 +160,12 @@ impl Cloud {
         let levels: Vec<_> = topic.split('/').skip(2).collect();
         let again = self.keep(&levels, &body);
         if self.json {
-            println!("{}", json!({ "topic": topic, "message": body }));
+            self.print(format_args!("{}", json!({ "topic": topic, "message": body })));
         } else if let Some(line) = self.line(&levels, &body) {
             let late = if body["late"] == true { "  (kept over the outage)" } else { "" };
             let again = if again { "  (again)" } else { "" };
             let time = body["time"].as_str().and_then(|t| t.parse().ok()).unwrap_or_default();
-            println!("{}  {line}{late}{again}", clock_time(time));
+            self.print(format_args!("{}  {line}{late}{again}", clock_time(time)));
         }
     }
 
@@ -147,10 +177,11 @@ impl Cloud {
             books.duplicates += 1;
             return true;
         }
-        if let (Ok(dev_eui), Some(f_cnt)) = (dev_eui.parse::<DevEui>(), body["fCnt"].as_u64())
-            && levels.ends_with(&["up"])
-        {
-            books.arrived.insert((dev_eui, f_cnt as u32));
+        if let (Ok(dev_eui), Some(f_cnt)) = (dev_eui.parse::<DevEui>(), body["fCnt"].as_u64()) {
+            let books = &mut *books;
+            let which =
+                if levels.ends_with(&["up"]) { &mut books.arrived } else { &mut books.read };
+            which.insert((dev_eui, f_cnt as u32));
         }
         let instant = |key: &str| body[key].as_str().and_then(|t| t.parse::<Timestamp>().ok());
         if let (Some(time), Some(sent)) = (instant("time"), instant("sentAt")) {
@@ -182,8 +213,8 @@ impl Cloud {
             }
             [tenant, "state"] => Some(format!("{tenant:6} state: {}", body["state"].as_str()?)),
             [tenant, "health"] => Some(format!(
-                "{tenant:6} health: {} frames heard, {} messages waiting",
-                body["air"]["heard"], body["tenant"]["waiting"]
+                "{tenant:6} health: {} uplinks accepted, {} messages waiting",
+                body["tenant"]["accepted"], body["tenant"]["waiting"]
             )),
             _ => Some(format!("{}: {body}", levels.join("/"))),
         }

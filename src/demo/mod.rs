@@ -89,6 +89,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Re
         () = outage => unreachable!("the outage's future never ends"),
         () = over => town.sent(),
         () = stop => town.sent(),
+        () = cloud.unread() => town.sent(),
         error = gateway.ended() => return Err(error.into()),
     };
     broker.set_open(true);

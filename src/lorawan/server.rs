@@ -1,8 +1,8 @@
 //! The network server's part that an edge needs: who sent this frame, and is it new?
 
-use super::frame::{DataFrame, Direction, Frame, FrameError};
+use super::frame::{DataFrame, Direction, Frame, FrameError, key_check};
 use super::session::{Advance, Session};
-use crate::device::{Device, Registry};
+use crate::device::{Abp, Device, Registry};
 use crate::units::{DevAddr, DevEui};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -53,13 +53,14 @@ pub enum Refusal {
     /// The address is known but no key fits: somebody else's sensor, a wrong key, a forgery.
     #[error("no device at DevAddr {0} has a key that fits")]
     BadMic(DevAddr),
-    /// The last accepted frame once more: a retransmission, or a late copy.
+    /// The last accepted frame once more, or one just before it: a retransmission, a late copy.
     #[error("device {0} repeated its last frame")]
     Repeat(DevEui),
     /// An authentic frame of the past.
     #[error("device {0} sent a frame of the past")]
     Replay(DevEui),
-    /// The device counts from zero again, which its profile forbids, or forbids so soon.
+    /// The device counts from zero again, which its profile forbids, or forbids so soon. Told
+    /// from a replay, while the profile forbids it, by a run of rising counters.
     #[error("device {0} reset its frame counter")]
     ResetRefused(DevEui),
 }
@@ -69,12 +70,25 @@ pub enum Refusal {
 pub struct EdgeServer {
     registry: Registry,
     sessions: HashMap<DevEui, Session>,
+    /// What authenticates a device's session, worked out once.
+    bindings: HashMap<DevEui, [u8; 8]>,
+    /// Devices that send authentic frames of the past: the last counter, and how many times in
+    /// a row it has risen.
+    past: HashMap<DevEui, (u16, u8)>,
 }
 
+/// So many frames of the past with rising counters are a device that counts anew (a new
+/// battery), and no accident.
+const RISING_PAST: u8 = 3;
+
 impl EdgeServer {
-    /// A server for these devices that continues these sessions.
-    pub fn new(registry: Registry, sessions: HashMap<DevEui, Session>) -> Self {
-        Self { registry, sessions }
+    /// A server for these devices that continues these sessions. A session of another address
+    /// or key is dropped: its counter says nothing about the new one.
+    pub fn new(registry: Registry, mut sessions: HashMap<DevEui, Session>) -> Self {
+        let bindings: HashMap<_, _> =
+            registry.iter().map(|device| (device.dev_eui, binding(&device.activation))).collect();
+        sessions.retain(|dev_eui, session| bindings.get(dev_eui) == Some(&session.binding));
+        Self { registry, sessions, bindings, past: HashMap::new() }
     }
 
     /// What a received frame is. An accepted one advances the session at once, so that a copy
@@ -93,17 +107,18 @@ impl EdgeServer {
         }
         let (device, advance) = candidates
             .iter()
-            .map(|device| (device, self.judge(device, &frame, now)))
-            .find(|(_, advance)| !matches!(advance, Advance::Forged))
+            .find_map(|device| Some((device, self.judge(device, &frame, now)?)))
             .ok_or(Refusal::BadMic(frame.dev_addr))?;
-        let session = match advance {
-            Advance::Next(session) => session,
+        let (session, replayable) = match advance {
+            Advance::Next(session, replayable) => (session, replayable),
             Advance::Repeat => return Err(Refusal::Repeat(device.dev_eui)),
-            Advance::Replay => return Err(Refusal::Replay(device.dev_eui)),
             Advance::ResetRefused => return Err(Refusal::ResetRefused(device.dev_eui)),
-            Advance::Forged => return Err(Refusal::BadMic(frame.dev_addr)),
+            Advance::Replay | Advance::Forged => {
+                return Err(self.note_past(device.dev_eui, frame.f_cnt));
+            }
         };
         let device = Arc::clone(device);
+        self.past.remove(&device.dev_eui);
         let previous = self.sessions.insert(device.dev_eui, session);
         let keys = &device.activation;
         let payload = match frame.f_port {
@@ -116,20 +131,31 @@ impl EdgeServer {
             payload,
             confirmed: frame.confirmed,
             adr: frame.adr,
-            replayable: session.replayable(),
+            replayable,
         };
         Ok(Accepted { device, uplink, session, previous })
     }
 
-    fn judge(&self, device: &Device, frame: &DataFrame<'_>, now: Timestamp) -> Advance {
-        Session::advance(
+    /// What a frame means for a device; `None` when it is not that device's.
+    fn judge(&self, device: &Device, frame: &DataFrame<'_>, now: Timestamp) -> Option<Advance> {
+        let advance = Session::advance(
             self.sessions.get(&device.dev_eui),
             frame.f_cnt,
             frame.mic,
+            self.bindings.get(&device.dev_eui).copied()?,
             &device.profile.counter,
             now,
             |f_cnt| frame.mic_matches(&device.activation.nwk_s_key, f_cnt),
-        )
+        );
+        (advance != Advance::Forged).then_some(advance)
+    }
+
+    /// An authentic frame of the past: a recording, or a device that has begun to count anew?
+    fn note_past(&mut self, dev_eui: DevEui, f_cnt: u16) -> Refusal {
+        let (last, run) = self.past.entry(dev_eui).or_insert((f_cnt, 0));
+        *run = if f_cnt > *last || *run == 0 { run.saturating_add(1) } else { 1 };
+        *last = f_cnt;
+        if *run >= RISING_PAST { Refusal::ResetRefused(dev_eui) } else { Refusal::Replay(dev_eui) }
     }
 
     /// Forgets an accepted frame that could not be made durable, so that its retransmission
@@ -140,4 +166,14 @@ impl EdgeServer {
             None => self.sessions.remove(&dev_eui),
         };
     }
+}
+
+/// What a session's counter belongs to: the address, and a check value of the key that
+/// authenticates frames. It does not give the key away: CMAC is one-way.
+fn binding(activation: &Abp) -> [u8; 8] {
+    let mut binding = [0; 8];
+    let (address, check) = binding.split_at_mut(4);
+    address.copy_from_slice(&activation.dev_addr.0.to_be_bytes());
+    check.copy_from_slice(&key_check(&activation.nwk_s_key));
+    binding
 }

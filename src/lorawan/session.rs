@@ -1,7 +1,7 @@
 //! The uplink frame counter of one device: 32 bits of which the air carries 16.
 
 use crate::device::CounterPolicy;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// What is remembered of a device between frames. On disk before the frame counts as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +15,21 @@ pub struct Session {
     pub reset_at: Option<Timestamp>,
     /// The MIC of the last accepted uplink: tells its retransmission from another frame.
     pub mic: [u8; 4],
+    /// Which address and key the counter belongs to. A device with new ones begins anew.
+    pub binding: [u8; 8],
 }
 
 /// What a counter means, given the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Advance {
-    /// A new frame: the session as it will be.
-    Next(Session),
-    /// The last accepted frame, sent once more.
+    /// A new frame: the session as it will be, and whether the frame could be a recording
+    /// from before a counter reset.
+    Next(Session, bool),
+    /// The last accepted frame once more, or one that it has overtaken.
     Repeat,
     /// A frame of the past.
     Replay,
-    /// The device starts again from zero and its profile forbids it, or it did so too recently.
+    /// The device starts again from zero, and did so too recently.
     ResetRefused,
     /// No counter that the device could be at makes the MIC match.
     Forged,
@@ -52,6 +55,7 @@ impl Session {
         session: Option<&Self>,
         f_cnt: u16,
         mic: [u8; 4],
+        binding: [u8; 8],
         policy: &CounterPolicy,
         now: Timestamp,
         authentic: impl Fn(u32) -> bool,
@@ -61,7 +65,8 @@ impl Session {
             let mut possible = (0..ROLLOVERS_AT_FIRST_CONTACT).map(|n| n << 16 | low);
             let first = possible.find(|c| authentic(*c));
             return first.map_or(Advance::Forged, |f_cnt_up| {
-                Advance::Next(Self { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic })
+                let high_water = f_cnt_up;
+                Advance::Next(Self { f_cnt_up, high_water, reset_at: None, mic, binding }, false)
             });
         };
         let same_rollover = last.f_cnt_up & 0xffff_0000 | low;
@@ -71,35 +76,35 @@ impl Session {
             .find(|c| authentic(*c));
         if let Some(f_cnt_up) = ahead {
             let high_water = last.high_water.max(f_cnt_up);
-            return Advance::Next(Self { f_cnt_up, high_water, mic, ..*last });
-        }
-        if same_rollover == last.f_cnt_up && mic == last.mic && authentic(same_rollover) {
-            return Advance::Repeat;
+            let replayable = last.reset_at.is_some() && f_cnt_up <= last.high_water;
+            return Advance::Next(Self { f_cnt_up, high_water, mic, ..*last }, replayable);
         }
         // From here on the frame is not new. If the device may have started again, its upper
         // half is zero; while the old counter was below 65,536 a recording looks just the same.
-        if authentic(low) {
-            let due = last
-                .reset_at
-                .is_none_or(|at| now.duration_since(at).unsigned_abs() >= policy.reset_interval);
-            let recent = last.f_cnt_up.checked_sub(low).is_some_and(|gap| gap <= LATE_COPY);
-            return match (policy.reset, due) {
-                _ if recent => Advance::Replay,
-                (true, true) => {
-                    Advance::Next(Self { f_cnt_up: low, reset_at: Some(now), mic, ..*last })
+        let past = [same_rollover, low].into_iter().find(|c| authentic(*c));
+        match past {
+            None => Advance::Forged,
+            Some(c) if last.f_cnt_up.checked_sub(c).is_some_and(|gap| gap <= LATE_COPY) => {
+                Advance::Repeat
+            }
+            Some(c) if c == low && policy.reset => {
+                // not `abs`: a clock that is behind the last reset has not been set yet
+                let since = last.reset_at.map(|at| now.duration_since(at));
+                match since {
+                    Some(since)
+                        if since
+                            < policy.reset_interval.try_into().unwrap_or(SignedDuration::MAX) =>
+                    {
+                        Advance::ResetRefused
+                    }
+                    _ => Advance::Next(
+                        Self { f_cnt_up: low, reset_at: Some(now), mic, ..*last },
+                        true,
+                    ),
                 }
-                (true, false) => Advance::ResetRefused,
-                (false, _) if same_rollover == low => Advance::Replay,
-                (false, _) => Advance::ResetRefused,
-            };
+            }
+            Some(_) => Advance::Replay,
         }
-        let of_the_past = same_rollover != low && authentic(same_rollover);
-        if of_the_past { Advance::Replay } else { Advance::Forged }
-    }
-
-    /// Whether the last accepted frame could be a recording from before a counter reset.
-    pub fn replayable(&self) -> bool {
-        self.reset_at.is_some() && self.f_cnt_up < self.high_water
     }
 }
 
@@ -112,7 +117,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn at(f_cnt_up: u32) -> Session {
-        Session { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic: [0; 4] }
+        Session { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic: [0; 4], binding: [0; 8] }
     }
 
     /// A frame of a device whose true counter is `truth`, as the session sees it.
@@ -123,12 +128,16 @@ mod tests {
         now: Timestamp,
     ) -> Advance {
         let mic = truth.to_le_bytes();
-        Session::advance(session, truth as u16, mic, policy, now, |c| c == truth)
+        Session::advance(session, truth as u16, mic, [0; 8], policy, now, |c| c == truth)
     }
 
     fn next(advance: Advance) -> Session {
+        flagged(advance).0
+    }
+
+    fn flagged(advance: Advance) -> (Session, bool) {
         match advance {
-            Advance::Next(session) => session,
+            Advance::Next(session, replayable) => (session, replayable),
             other => panic!("not accepted: {other:?}"),
         }
     }
@@ -138,7 +147,7 @@ mod tests {
         let strict = CounterPolicy::default();
         assert_eq!(next(hear(Some(&at(65_535)), 65_536, &strict, NOW)).f_cnt_up, 65_536);
         assert_eq!(next(hear(Some(&at(65_000)), 70_000, &strict, NOW)).f_cnt_up, 70_000);
-        assert_eq!(hear(Some(&at(u32::MAX)), 3, &strict, NOW), Advance::ResetRefused);
+        assert_eq!(hear(Some(&at(u32::MAX)), 3, &strict, NOW), Advance::Replay);
     }
 
     #[test]
@@ -153,34 +162,39 @@ mod tests {
         let strict = CounterPolicy::default();
         let session = next(hear(Some(&at(99)), 100, &strict, NOW));
         assert_eq!(hear(Some(&session), 100, &strict, NOW), Advance::Repeat);
-        assert_eq!(hear(Some(&session), 99, &strict, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&session), 99, &strict, NOW), Advance::Repeat, "overtaken");
+        assert_eq!(hear(Some(&session), 50, &strict, NOW), Advance::Replay);
         let far = next(hear(Some(&session), 70_000, &strict, NOW));
         assert_eq!(hear(Some(&far), 69_000, &strict, NOW), Advance::Replay);
-        assert_eq!(hear(Some(&far), 0, &strict, NOW), Advance::ResetRefused);
+        assert_eq!(hear(Some(&far), 0, &strict, NOW), Advance::Replay);
     }
 
     #[test]
     fn a_late_copy_is_no_reset() {
         let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
         let session = next(hear(Some(&at(99)), 101, &policy, NOW));
-        assert_eq!(hear(Some(&session), 100, &policy, NOW), Advance::Replay);
-        assert_eq!(hear(Some(&session), 85, &policy, NOW), Advance::Replay);
-        assert!(matches!(hear(Some(&session), 84, &policy, NOW), Advance::Next(_)));
+        assert_eq!(hear(Some(&session), 100, &policy, NOW), Advance::Repeat);
+        assert_eq!(hear(Some(&session), 85, &policy, NOW), Advance::Repeat);
+        assert!(matches!(hear(Some(&session), 84, &policy, NOW), Advance::Next(_, true)));
     }
 
     #[test]
     fn a_reset_is_opt_in_bounded_in_frequency_and_flagged() {
         let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
         let session = at(5_000);
-        let reset = next(hear(Some(&session), 0, &policy, NOW));
-        assert!(reset.replayable());
-        let later = next(hear(Some(&reset), 40, &policy, NOW));
-        assert!(later.replayable(), "an old recording could follow the old reset");
+        let (reset, replayable) = flagged(hear(Some(&session), 0, &policy, NOW));
+        assert!(replayable);
+        let (later, replayable) = flagged(hear(Some(&reset), 40, &policy, NOW));
+        assert!(replayable, "an old recording could follow the old reset");
         assert_eq!(hear(Some(&later), 0, &policy, NOW), Advance::ResetRefused);
+        let before = NOW - Duration::from_secs(50 * 365 * 24 * 3600);
+        assert_eq!(hear(Some(&later), 0, &policy, before), Advance::ResetRefused, "no clock yet");
         let a_day_later = NOW + Duration::from_secs(24 * 3600);
         assert_eq!(next(hear(Some(&later), 0, &policy, a_day_later)).f_cnt_up, 0);
-        let beyond = next(hear(Some(&later), 5_001, &policy, NOW));
-        assert!(!beyond.replayable(), "nobody can have recorded a counter that was never sent");
+        let (_, replayable) = flagged(hear(Some(&later), 5_000, &policy, NOW));
+        assert!(replayable, "the newest frame that can have been recorded");
+        let (_, replayable) = flagged(hear(Some(&later), 5_001, &policy, NOW));
+        assert!(!replayable, "nobody can have recorded a counter that was never sent");
     }
 
     proptest! {
@@ -192,9 +206,10 @@ mod tests {
             let mut session = next(hear(None, truth, &strict, NOW));
             for gap in gaps {
                 truth += gap;
-                session = next(hear(Some(&session), truth, &strict, NOW));
+                let replayable;
+                (session, replayable) = flagged(hear(Some(&session), truth, &strict, NOW));
                 prop_assert_eq!(session.f_cnt_up, truth);
-                prop_assert!(!session.replayable());
+                prop_assert!(!replayable);
                 prop_assert_eq!(hear(Some(&session), truth, &strict, NOW), Advance::Repeat);
             }
         }
@@ -205,7 +220,7 @@ mod tests {
             prop_assume!(truth <= last);
             let strict = CounterPolicy::default();
             let heard = hear(Some(&at(last)), truth, &strict, NOW);
-            prop_assert!(!matches!(heard, Advance::Next(_)), "{:?}", heard);
+            prop_assert!(!matches!(heard, Advance::Next(..)), "{:?}", heard);
         }
     }
 }

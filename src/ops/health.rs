@@ -51,7 +51,9 @@ impl View {
         &self.tenants
     }
 
-    /// The body of a tenant's health message: the gateway's numbers, and this tenant's own.
+    /// The body of a tenant's health message: its own numbers. What the gateway hears as a
+    /// whole is added only where there is no other tenant: the difference would tell one
+    /// tenant when another's sensors speak, and so when somebody is up at night.
     pub fn health(&self, tenant: &TenantId) -> Value {
         let n = |counter: &AtomicU64| counter.load(Relaxed);
         let (air, udp) = (&self.air, &self.udp);
@@ -59,7 +61,10 @@ impl View {
         let mut body = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeS": uptime.as_secs(),
-            "air": {
+            "dropped": n(&udp.dropped),
+        });
+        if self.tenants.len() == 1 {
+            body["air"] = json!({
                 "heard": n(&air.heard),
                 "copies": n(&air.copies),
                 "notUplink": n(&air.not_uplink),
@@ -68,8 +73,8 @@ impl View {
                 "repeats": n(&air.repeats),
                 "replays": n(&air.replays),
                 "resetsRefused": n(&air.resets_refused),
-            },
-            "concentrator": {
+            });
+            body["concentrator"] = json!({
                 "datagrams": n(&udp.datagrams),
                 "malformedDatagrams": n(&udp.malformed_datagrams),
                 "notAllowed": n(&udp.not_allowed),
@@ -77,9 +82,8 @@ impl View {
                 "badCrc": n(&udp.bad_crc),
                 "fsk": n(&udp.fsk),
                 "malformedPackets": n(&udp.malformed_packets),
-                "dropped": n(&udp.dropped),
-            },
-        });
+            });
+        }
         if let Some(view) = self.tenants.iter().find(|view| view.id == *tenant) {
             body["tenant"] = json!({
                 "accepted": n(&view.counters.accepted),

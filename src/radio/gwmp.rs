@@ -21,6 +21,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// No signal strength or ratio is as great as this, in either direction.
 const MAX_DECIBELS: f32 = 1000.0;
 
+/// Largest packet that a LoRa radio can receive.
+const MAX_PHY: usize = 255;
+
 const PUSH_DATA: u8 = 0;
 const PUSH_ACK: u8 = 1;
 const PULL_DATA: u8 = 2;
@@ -203,7 +206,7 @@ fn packet(json: &str) -> Result<Packet, PacketError> {
     let hertz = (rxpk.freq * 1e6).round();
     let in_band = (100e6..3e9).contains(&hertz);
     let phy = BASE64.decode(&rxpk.data).map_err(|_| PacketError::Malformed)?;
-    if !in_band || phy.is_empty() {
+    if !in_band || !(1..=MAX_PHY).contains(&phy.len()) {
         return Err(PacketError::Malformed);
     }
     Ok(Packet {

@@ -174,7 +174,9 @@ impl Store {
     pub fn sessions(&self) -> Result<HashMap<DevEui, Session>, StoreError> {
         let read = || {
             self.db
-                .prepare("SELECT dev_eui, f_cnt_up, high_water, reset_at, mic FROM session")?
+                .prepare(
+                    "SELECT dev_eui, f_cnt_up, high_water, reset_at, mic, binding FROM session",
+                )?
                 .query_map([], |row| {
                     let reset_at: Option<i64> = row.get(3)?;
                     let session = Session {
@@ -182,6 +184,7 @@ impl Store {
                         high_water: row.get(2)?,
                         reset_at: reset_at.and_then(|s| Timestamp::from_second(s).ok()),
                         mic: row.get(4)?,
+                        binding: row.get(5)?,
                     };
                     Ok((DevEui(row.get::<_, i64>(0)? as u64), session))
                 })?
@@ -205,10 +208,10 @@ impl Store {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut session = tx.prepare_cached(
-                "INSERT INTO session (dev_eui, f_cnt_up, high_water, reset_at, mic)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO session (dev_eui, f_cnt_up, high_water, reset_at, mic, binding)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (dev_eui) DO UPDATE SET f_cnt_up = ?2, high_water = ?3,
-                 reset_at = ?4, mic = ?5",
+                 reset_at = ?4, mic = ?5, binding = ?6",
             )?;
             let mut outbox = tx.prepare_cached(
                 "INSERT INTO outbox (key, time_us, clock, topic, body) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -220,7 +223,8 @@ impl Store {
                     s.f_cnt_up,
                     s.high_water,
                     reset_at,
-                    s.mic
+                    s.mic,
+                    s.binding
                 ])?;
                 for m in messages {
                     let key = Key::new(m.class, next);
@@ -268,7 +272,13 @@ mod tests {
         };
         Entry {
             dev_eui: DevEui(dev_eui),
-            session: Session { f_cnt_up: f_cnt, high_water: f_cnt, reset_at: None, mic: [7; 4] },
+            session: Session {
+                f_cnt_up: f_cnt,
+                high_water: f_cnt,
+                reset_at: None,
+                mic: [7; 4],
+                binding: [8; 8],
+            },
             messages: classes.iter().map(message).collect(),
         }
     }

@@ -67,12 +67,14 @@ impl Outbox {
     /// When the database cannot be read.
     pub fn next(&self, cursor: &mut Cursor, limit: usize) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
+        // moved only when all went well: rows that are not handed on must be read again
+        let mut reached = *cursor;
         let mut read = || -> rusqlite::Result<()> {
             let mut query = self.db.prepare_cached(
                 "SELECT key, time_us, clock, topic, body FROM outbox
                  WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
             )?;
-            for (class, after) in Class::ALL.into_iter().zip(&mut cursor.0) {
+            for (class, after) in Class::ALL.into_iter().zip(&mut reached.0) {
                 let end = (class as i64 + 1) << Key::SEQUENCE_BITS;
                 let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
                 while let Some(row) = found.next()? {
@@ -97,6 +99,7 @@ impl Outbox {
             Ok(())
         };
         read().map_err(|e| failed(&self.file, e))?;
+        *cursor = reached;
         Ok(rows)
     }
 

@@ -26,21 +26,22 @@ const TABLES: &str = "
         only INTEGER PRIMARY KEY CHECK (only = 0),
         epoch TEXT NOT NULL,               -- unique in the world, new with each new file
         next_sequence INTEGER NOT NULL     -- never goes back, also when the outbox is empty
-    );
+    ) STRICT;
     CREATE TABLE session (
         dev_eui INTEGER PRIMARY KEY,       -- 64 bits, as signed
         f_cnt_up INTEGER NOT NULL,         -- of the last accepted uplink
         high_water INTEGER NOT NULL,       -- the greatest ever accepted
         reset_at INTEGER,                  -- unix seconds of the last counter reset
-        mic BLOB NOT NULL                  -- of the last accepted uplink
-    );
+        mic BLOB NOT NULL,                 -- of the last accepted uplink
+        binding BLOB NOT NULL              -- address and key check that the counter belongs to
+    ) STRICT;
     CREATE TABLE outbox (
         key INTEGER PRIMARY KEY,           -- class << 56 | sequence
         time_us INTEGER NOT NULL,          -- when it was measured, unix microseconds
         clock INTEGER NOT NULL,            -- quality of that time
         topic TEXT NOT NULL,
         body TEXT NOT NULL
-    );
+    ) STRICT;
 ";
 
 /// Opens a file with the settings that both views share; makes the tables in a new one.
