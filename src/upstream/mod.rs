@@ -19,6 +19,7 @@ mod envelope;
 pub(crate) mod event;
 mod link;
 mod tls;
+mod trouble;
 
 pub use tls::{TlsError, configuration as tls_configuration};
 
@@ -99,8 +100,9 @@ pub struct Forwarder {
     backoff: Backoff,
     /// Which of the broker's addresses is next.
     turn: usize,
-    /// The last trouble that was told to operations; told again only when it changes.
-    trouble: Option<String>,
+    /// The last trouble with each address that was told to operations; told again only when
+    /// it changes, or after a connection.
+    trouble: Vec<Option<String>>,
     /// Numbers the messages that are not stored.
     live: u64,
     run: String,
@@ -134,13 +136,13 @@ impl Forwarder {
             backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
             tenant: tenant.clone(),
             run: format!("{:08x}", fastrand::u32(..)),
+            trouble: vec![None; settings.urls.len()],
             settings,
             client_id,
             clock,
             outbox,
             shared,
             turn: 0,
-            trouble: None,
             live: 0,
         })
     }
@@ -183,10 +185,10 @@ impl Forwarder {
 
     /// Notes a failed or broken connection and says how long to wait.
     fn lost(&mut self, url: &BrokerUrl, error: &LinkError) -> State {
-        self.turn += 1;
+        let told = &mut self.trouble[self.turn % self.settings.urls.len()];
         let wait = self.backoff.next(fastrand::f64());
         let trouble = error.to_string();
-        if self.trouble.as_ref() != Some(&trouble) {
+        if told.as_ref() != Some(&trouble) {
             log::warn!(
                 MESSAGE_ID = message::UPSTREAM_LOST,
                 LYKTA_TENANT = self.tenant.as_str(),
@@ -194,14 +196,16 @@ impl Forwarder {
                 "no connection to {url} for tenant {}: {trouble}; everything is kept, next \
                  attempt in {}", self.tenant, duration::format(round(wait))
             );
-            self.trouble = Some(trouble);
+            *told = Some(trouble);
         }
+        self.turn += 1;
         State::Waiting(wait)
     }
 
     async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
-        let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
-        self.trouble = None;
+        let turn = self.turn % self.settings.urls.len();
+        let url = self.settings.urls[turn].clone();
+        self.trouble[turn] = None;
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
         log::info!(
