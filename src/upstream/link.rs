@@ -275,7 +275,13 @@ impl EventLoop {
                 Err(error) => Err(LinkError::Connection(peer.v4(&error))),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
-                Ok(event) => Ok(noted_v5(&event)),
+                Ok(event) => {
+                    let noted = noted_v5(&event);
+                    if let Some(Event::Refused(id, _)) = noted.event {
+                        release(event_loop, id);
+                    }
+                    Ok(noted)
+                }
                 Err(v5::ConnectionError::ConnectionRefused(code)) => {
                     Err(LinkError::Refused(trouble::refused(&code)))
                 }
@@ -302,6 +308,15 @@ impl EventLoop {
             Self::V4(event_loop) => event_loop.mqtt_options.keep_alive(),
             Self::V5(event_loop) => event_loop.options.keep_alive(),
         }
+    }
+}
+
+/// Sends what waits for this identifier. rumqttc does so itself when a message is accepted, but
+/// not when it is refused: nothing at all would go out any more.
+fn release(event_loop: &mut v5::EventLoop, id: u16) {
+    if let Some(waiting) = event_loop.state.collision.take_if(|publish| publish.pkid == id) {
+        event_loop.state.collision_ping_count = 0;
+        event_loop.pending.push_back(v5::Request::Publish(waiting));
     }
 }
 
