@@ -1,12 +1,12 @@
 //! What every message has: id, times, and how far to trust them.
 
 use crate::clock::{ClockQuality, Moment};
-use crate::store::Row;
+use crate::store::{Class, Row};
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// The version of the message formats; raised when a field changes its meaning or goes away.
-pub(super) const SCHEMA_VERSION: &str = "1";
+const SCHEMA_VERSION: &str = "1";
 
 /// The common head of all bodies. See the README for the meaning of each field.
 #[derive(Debug, Serialize)]
@@ -35,6 +35,15 @@ pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
 pub(super) fn live(id: &str, now: Moment, body: &impl Serialize) -> String {
     let head = Envelope { id, time: now.wall, sent_at: now.wall, clock: now.quality, late: false };
     join(&head, &serde_json::to_string(body).expect("bodies are plain structs"))
+}
+
+/// What MQTT 5 says of a message without its body being parsed.
+pub(super) fn properties(id: String, class: Option<Class>) -> Vec<(String, String)> {
+    vec![
+        ("id".into(), id),
+        ("class".into(), class.map_or("", Class::as_str).into()),
+        ("schema".into(), SCHEMA_VERSION.into()),
+    ]
 }
 
 /// Joins two JSON objects as text. Stored bodies are written by this program as objects, and

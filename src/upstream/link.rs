@@ -7,12 +7,14 @@
 //! which identifier was answered how.
 
 use super::tls::{self, TlsError};
+use super::trouble::{self, Peer};
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
 use rumqttc::{Transport, v5};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 /// How many messages may be on their way unacknowledged.
 pub(super) const WINDOW: usize = 100;
@@ -22,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// rumqttc refuses packets above 10 KB unless told; the largest of ours stay far below this.
 const MAX_PACKET: u32 = 256 * 1024;
+
+/// The content type of every message, where the protocol has one.
+const JSON: &str = "application/json";
 
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
@@ -52,13 +57,11 @@ pub(super) enum LinkError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The broker, or the way to it, by rumqttc's word.
+    /// The broker, or the way to it.
     #[error("{0}")]
     Connection(String),
     /// The broker turned the connection down.
-    #[error(
-        "the broker refuses the connection: {0}; check username, password_file, client_id and the broker's log"
-    )]
+    #[error("the broker refuses the connection: {0}")]
     Refused(String),
 }
 
@@ -70,13 +73,6 @@ pub(super) struct Outgoing {
     pub(super) retain: bool,
     /// MQTT 5 user properties.
     pub(super) properties: Vec<(String, String)>,
-}
-
-/// The last will, published by the broker when this client vanishes.
-#[derive(Debug)]
-pub(super) struct Will {
-    pub(super) topic: String,
-    pub(super) payload: String,
 }
 
 /// An MQTT connection in the making, open, or closing.
@@ -94,19 +90,20 @@ enum Client {
 }
 
 impl Link {
-    /// Begins to connect. Certificates and password are read anew each time, so that a renewed
+    /// Begins to connect; the broker publishes `will` when this client vanishes. Certificates and password are read anew each time, so that a renewed
     /// one is used without a restart.
     pub(super) fn connect(
         settings: &Upstream,
         url: &BrokerUrl,
         client_id: &str,
-        will: Will,
+        will: Outgoing,
     ) -> Result<Self, LinkError> {
         let transport =
             if url.tls { Transport::Tls(tls::configuration(settings)?) } else { Transport::Tcp };
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+        let peer = Peer::new(settings, url, client_id, CONNECT_TIMEOUT);
         // The pump waits when the forwarder is busy, so the broker waits too: nothing piles up.
         let (sender, events) = mpsc::channel(WINDOW);
         let (client, pump) = match settings.protocol {
@@ -118,13 +115,17 @@ impl Link {
                 options.set_inflight(WINDOW as u16);
                 options.set_max_packet_size(MAX_PACKET as usize, MAX_PACKET as usize);
                 let qos = rumqttc::QoS::AtLeastOnce;
-                options.set_last_will(rumqttc::LastWill::new(will.topic, will.payload, qos, true));
+                let Outgoing { topic, payload, retain, .. } = will;
+                options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
                 let (client, mut event_loop) = rumqttc::AsyncClient::new(options, WINDOW);
                 event_loop.network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-                (Client::V4(client), tokio::spawn(pump_v4(event_loop, sender)))
+                (
+                    Client::V4(client),
+                    tokio::spawn(pump(EventLoop::V4(Box::new(event_loop)), peer, sender)),
+                )
             }
             Protocol::V5 => {
                 let mut options = v5::MqttOptions::new(client_id, host, url.port);
@@ -135,14 +136,30 @@ impl Link {
                 options.set_outgoing_inflight_upper_limit(WINDOW as u16);
                 options.set_max_packet_size(Some(MAX_PACKET));
                 let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                let will =
-                    v5::mqttbytes::v5::LastWill::new(will.topic, will.payload, qos, true, None);
-                options.set_last_will(will);
+                let properties = v5::mqttbytes::v5::LastWillProperties {
+                    delay_interval: None,
+                    payload_format_indicator: Some(1),
+                    message_expiry_interval: None,
+                    content_type: Some(JSON.into()),
+                    response_topic: None,
+                    correlation_data: None,
+                    user_properties: will.properties,
+                };
+                options.set_last_will(v5::mqttbytes::v5::LastWill::new(
+                    will.topic,
+                    will.payload,
+                    qos,
+                    will.retain,
+                    Some(properties),
+                ));
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
                 let (client, event_loop) = v5::AsyncClient::new(options, WINDOW);
-                (Client::V5(client), tokio::spawn(pump_v5(event_loop, sender)))
+                (
+                    Client::V5(client),
+                    tokio::spawn(pump(EventLoop::V5(Box::new(event_loop)), peer, sender)),
+                )
             }
         };
         Ok(Self { client, events, pump })
@@ -168,7 +185,7 @@ impl Link {
                 let properties = v5::mqttbytes::v5::PublishProperties {
                     user_properties: properties,
                     payload_format_indicator: Some(1),
-                    content_type: Some("application/json".into()),
+                    content_type: Some(JSON.into()),
                     ..Default::default()
                 };
                 client
@@ -200,53 +217,145 @@ impl Drop for Link {
     }
 }
 
-async fn pump_v4(mut event_loop: rumqttc::EventLoop, events: mpsc::Sender<Event>) {
-    use rumqttc::{ConnectionError, Event as E, Outgoing as O, Packet as P};
+/// Turns rumqttc's event loop until the connection is over.
+///
+/// rumqttc waits without end for room in the socket, and pings nobody meanwhile, so whether
+/// the broker is still there is watched here: it answers a ping every keep-alive time.
+async fn pump(mut event_loop: EventLoop, mut peer: Peer, events: mpsc::Sender<Event>) {
+    let mut heard = Instant::now();
     loop {
-        let event = match event_loop.poll().await {
-            Ok(E::Incoming(P::ConnAck(_))) => Event::Connected,
-            Ok(E::Outgoing(O::Publish(id))) => Event::Sent(id),
-            Ok(E::Incoming(P::PubAck(ack))) => Event::Acknowledged(ack.pkid),
-            Ok(_) => continue,
-            Err(ConnectionError::ConnectionRefused(code)) => {
-                Event::Closed(LinkError::Refused(format!("{code:?}")))
-            }
-            Err(error) => Event::Closed(LinkError::Connection(error.to_string())),
+        let polled = if peer.accepted {
+            timeout_at(heard + peer.patience, event_loop.poll(&peer))
+                .await
+                .unwrap_or_else(|_| Err(LinkError::Connection(peer.silent())))
+        } else {
+            event_loop.poll(&peer).await
         };
-        let last = matches!(event, Event::Closed(_));
-        if events.send(event).await.is_err() || last {
-            return;
+        let ended = match polled {
+            Ok(Noted { incoming, event }) => {
+                if incoming {
+                    heard = Instant::now();
+                }
+                if matches!(event, Some(Event::Connected)) {
+                    peer.accepted = true;
+                    peer.patience = event_loop.keep_alive() * 2;
+                }
+                if let Some(event) = event
+                    && events.send(event).await.is_err()
+                {
+                    return;
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        // acknowledgements that were read in one go with the end of the connection
+        for event in event_loop.unread() {
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+        // a receiver that is gone does not wait for this
+        let _ = events.send(Event::Closed(ended)).await;
+        return;
+    }
+}
+
+/// What an event loop reports.
+struct Noted {
+    /// Whether it came from the broker.
+    incoming: bool,
+    /// What it means, if it means anything here.
+    event: Option<Event>,
+}
+
+enum EventLoop {
+    V4(Box<rumqttc::EventLoop>),
+    V5(Box<v5::EventLoop>),
+}
+
+impl EventLoop {
+    async fn poll(&mut self, peer: &Peer) -> Result<Noted, LinkError> {
+        match self {
+            Self::V4(event_loop) => match event_loop.poll().await {
+                Ok(event) => Ok(noted_v4(&event)),
+                Err(rumqttc::ConnectionError::ConnectionRefused(code)) => {
+                    Err(LinkError::Refused(trouble::refused(&code)))
+                }
+                Err(error) => Err(LinkError::Connection(peer.v4(&error))),
+            },
+            Self::V5(event_loop) => match event_loop.poll().await {
+                Ok(event) => {
+                    let noted = noted_v5(&event);
+                    if let Some(Event::Refused(id, _)) = noted.event {
+                        release(event_loop, id);
+                    }
+                    Ok(noted)
+                }
+                Err(v5::ConnectionError::ConnectionRefused(code)) => {
+                    Err(LinkError::Refused(trouble::refused(&code)))
+                }
+                Err(error) => Err(LinkError::Connection(peer.v5(&error))),
+            },
+        }
+    }
+
+    /// What was read and not yet reported when the connection ended.
+    fn unread(&mut self) -> Vec<Event> {
+        match self {
+            Self::V4(event_loop) => {
+                event_loop.state.events.drain(..).filter_map(|e| noted_v4(&e).event).collect()
+            }
+            Self::V5(event_loop) => {
+                event_loop.state.events.drain(..).filter_map(|e| noted_v5(&e).event).collect()
+            }
+        }
+    }
+
+    /// How often the broker is asked whether it is there; an MQTT 5 broker may set it.
+    fn keep_alive(&self) -> Duration {
+        match self {
+            Self::V4(event_loop) => event_loop.mqtt_options.keep_alive(),
+            Self::V5(event_loop) => event_loop.options.keep_alive(),
         }
     }
 }
 
-async fn pump_v5(mut event_loop: v5::EventLoop, events: mpsc::Sender<Event>) {
-    use v5::mqttbytes::v5::{Packet as P, PubAckReason};
-    use v5::{ConnectionError, Event as E};
-    loop {
-        let event = match event_loop.poll().await {
-            Ok(E::Incoming(P::ConnAck(_))) => Event::Connected,
-            Ok(E::Outgoing(rumqttc::Outgoing::Publish(id))) => Event::Sent(id),
-            Ok(E::Incoming(P::PubAck(ack))) => match ack.reason {
-                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
-                    Event::Acknowledged(ack.pkid)
-                }
-                reason => Event::Refused(ack.pkid, format!("{reason:?}")),
-            },
-            Ok(E::Incoming(P::Disconnect(goodbye))) => Event::Closed(LinkError::Connection(
-                format!("the broker closed the connection: {:?}", goodbye.reason_code),
-            )),
-            Ok(_) => continue,
-            Err(ConnectionError::ConnectionRefused(code)) => {
-                Event::Closed(LinkError::Refused(format!("{code:?}")))
-            }
-            Err(error) => Event::Closed(LinkError::Connection(error.to_string())),
-        };
-        let last = matches!(event, Event::Closed(_));
-        if events.send(event).await.is_err() || last {
-            return;
-        }
+/// Sends what waits for this identifier. rumqttc does so itself when a message is accepted, but
+/// not when it is refused: nothing at all would go out any more.
+fn release(event_loop: &mut v5::EventLoop, id: u16) {
+    if let Some(waiting) = event_loop.state.collision.take_if(|publish| publish.pkid == id) {
+        event_loop.state.collision_ping_count = 0;
+        event_loop.pending.push_back(v5::Request::Publish(waiting));
     }
+}
+
+fn noted_v4(event: &rumqttc::Event) -> Noted {
+    use rumqttc::{Event as E, Outgoing as O, Packet as P};
+    let meaning = match event {
+        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Outgoing(O::Publish(id)) => Some(Event::Sent(*id)),
+        E::Incoming(P::PubAck(ack)) => Some(Event::Acknowledged(ack.pkid)),
+        _ => None,
+    };
+    Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
+}
+
+fn noted_v5(event: &v5::Event) -> Noted {
+    use v5::Event as E;
+    use v5::mqttbytes::v5::{Packet as P, PubAckReason};
+    let meaning = match event {
+        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Outgoing(rumqttc::Outgoing::Publish(id)) => Some(Event::Sent(*id)),
+        E::Incoming(P::PubAck(ack)) => Some(match ack.reason {
+            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
+                Event::Acknowledged(ack.pkid)
+            }
+            reason => Event::Refused(ack.pkid, trouble::spaced(&reason)),
+        }),
+        _ => None,
+    };
+    Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
 }
 
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {

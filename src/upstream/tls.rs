@@ -45,7 +45,7 @@ pub fn configuration(settings: &Upstream) -> Result<TlsConfiguration, TlsError> 
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(authorities(settings.ca.as_deref())?);
+        .with_root_certificates(authorities(settings)?);
     let config = match (&settings.cert, &settings.key) {
         (Some(cert), Some(key)) => {
             let chain = certificates("cert", cert)?;
@@ -61,12 +61,17 @@ pub fn configuration(settings: &Upstream) -> Result<TlsConfiguration, TlsError> 
     Ok(TlsConfiguration::Rustls(Arc::new(config)))
 }
 
-fn authorities(ca: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let file = ca.unwrap_or(Path::new(SYSTEM_AUTHORITIES));
+/// The file of the authorities that vouch for the broker.
+pub(super) fn authorities_file(settings: &Upstream) -> &Path {
+    settings.ca.as_deref().unwrap_or(Path::new(SYSTEM_AUTHORITIES))
+}
+
+fn authorities(settings: &Upstream) -> Result<RootCertStore, TlsError> {
+    let file = authorities_file(settings);
     let mut roots = RootCertStore::empty();
     // the system's bundle may hold an old certificate that rustls does not read; one's own may not
     let (_, ignored) = roots.add_parsable_certificates(certificates("ca", file)?);
-    if roots.is_empty() || (ca.is_some() && ignored > 0) {
+    if roots.is_empty() || (settings.ca.is_some() && ignored > 0) {
         return Err(TlsError::Empty { key: "ca", file: file.to_owned() });
     }
     Ok(roots)

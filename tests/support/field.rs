@@ -49,6 +49,15 @@ impl Sensor {
 
     /// An uplink as it goes on the air.
     pub fn uplink(&self, f_cnt: u32, f_port: u8, payload: &[u8]) -> Vec<u8> {
+        self.frame(f_cnt, Some((f_port, payload)))
+    }
+
+    /// An uplink that has neither port nor payload.
+    pub fn without_payload(&self, f_cnt: u32) -> Vec<u8> {
+        self.frame(f_cnt, None)
+    }
+
+    fn frame(&self, f_cnt: u32, payload: Option<(u8, &[u8])>) -> Vec<u8> {
         let frame = Outgoing {
             direction: Direction::Up,
             confirmed: false,
@@ -56,7 +65,7 @@ impl Sensor {
             f_ctrl: 0x80,
             f_cnt,
             f_opts: &[],
-            payload: Some((f_port, payload)),
+            payload,
         };
         frame.encode(&AesKey(self.nwk_s_key), &AesKey(self.app_s_key))
     }

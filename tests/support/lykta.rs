@@ -182,6 +182,9 @@ impl Lykta {
 
 impl Drop for Lykta {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("lykta said:\n{}", self.log().join("\n"));
+        }
         self.kill();
     }
 }

@@ -1,0 +1,10 @@
+//! The promise: a message is gone from the outbox only when the broker has acknowledged this
+//! very message, whatever the broker does. The forwarder runs in the test's own process
+//! against a broker that writes down every message before it acknowledges it.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod books;
+mod journal;
+#[path = "../support/sink.rs"]
+mod sink;
+mod world;

@@ -1,0 +1,170 @@
+//! A forwarder between a real outbox and a broker that is not.
+
+use crate::journal;
+use crate::sink::{Script, Sink};
+use jiff::Timestamp;
+use lykta::clock::{Clock, ClockQuality};
+use lykta::config::{Protocol, Upstream};
+use lykta::lorawan::Session;
+use lykta::store::{Class, Entry, Message, Outbox, Store};
+use lykta::units::DevEui;
+use lykta::upstream::{Counters, Forwarder, Shared};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// How many topics the messages are spread over.
+pub const TOPICS: u64 = 7;
+
+/// The forwarder's window, which is also the most that one cut can repeat.
+pub const WINDOW: usize = 100;
+
+pub struct World {
+    pub sink: Sink,
+    pub tenant: String,
+    pub counters: Arc<Counters>,
+    store: Store,
+    file: PathBuf,
+    news: Arc<Notify>,
+    committed: u64,
+    stop: watch::Sender<bool>,
+    forwarder: Option<JoinHandle<()>>,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    /// With so many messages in the outbox from the start.
+    pub fn new(protocol: Protocol, script: Script, messages: u64) -> Self {
+        journal::start();
+        let sink = Sink::start(script);
+        let directory = tempfile::tempdir().unwrap();
+        let tenant = format!("t-{}", sink.port);
+        let file = directory.path().join("t.db");
+        let store = Store::open(&file).unwrap();
+        let mut world = Self {
+            tenant,
+            counters: Arc::default(),
+            store,
+            file,
+            news: Arc::default(),
+            committed: 0,
+            stop: watch::channel(false).0,
+            forwarder: None,
+            sink,
+            _directory: directory,
+        };
+        world.commit(Class::Measurement, messages);
+        world.start(protocol);
+        world
+    }
+
+    fn start(&mut self, protocol: Protocol) {
+        let settings = Upstream {
+            urls: vec![format!("mqtt://127.0.0.1:{}", self.sink.port).try_into().unwrap()],
+            prefix: "lykta".into(),
+            protocol,
+            client_id: None,
+            ca: None,
+            cert: None,
+            key: None,
+            username: None,
+            password_file: None,
+            keep_alive: Duration::from_secs(5),
+            reconnect_min: Duration::from_millis(5),
+            reconnect_max: Duration::from_millis(20),
+        };
+        let shared = Shared {
+            news: Arc::clone(&self.news),
+            counters: Arc::clone(&self.counters),
+            health: Arc::new(|| serde_json::json!({})),
+        };
+        let forwarder = Forwarder::new(
+            &"gw-1".parse().unwrap(),
+            &self.tenant.parse().unwrap(),
+            settings,
+            Outbox::open(&self.file).unwrap(),
+            Clock::system(),
+            shared,
+        )
+        .unwrap();
+        let stop = self.stop.subscribe();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        self.forwarder = Some(std::thread::spawn(move || runtime.block_on(forwarder.run(stop))));
+    }
+
+    /// Puts so many messages into the outbox, numbered on from the last one.
+    pub fn commit(&mut self, class: Class, messages: u64) {
+        let message = |n: u64| Message {
+            class,
+            time: Timestamp::now(),
+            clock: ClockQuality::Synced,
+            topic: format!("{}/{}", class.as_str(), n % TOPICS),
+            body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(200)),
+        };
+        let first = self.committed + 1;
+        self.committed += messages;
+        let entry = Entry {
+            dev_eui: DevEui(1),
+            session: Session { f_cnt_up: 1, high_water: 1, reset_at: None, mic: [0; 4] },
+            messages: (first..=self.committed).map(message).collect(),
+        };
+        self.store.commit(&[entry]).unwrap();
+        self.counters.waiting.fetch_add(messages, std::sync::atomic::Ordering::Relaxed);
+        self.news.notify_one();
+    }
+
+    /// How many messages are in the outbox.
+    pub fn waiting(&self) -> u64 {
+        Outbox::open(&self.file).unwrap().count().unwrap()
+    }
+
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain until {what}: {} came by {} connections, {} wait, {:?}",
+                self.sink.count(),
+                self.sink.connections(),
+                self.waiting(),
+                journal::of(&self.tenant, lykta::message::UPSTREAM_LOST).last(),
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the outbox is empty, and checks the broker's books: every message is in
+    /// them, in order within its topic, and no cut repeated more than was under way.
+    pub fn check_books(&self, cuts: usize) {
+        self.wait_until("the outbox is empty", || self.waiting() == 0);
+        let mut last = HashMap::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut duplicates = 0;
+        for record in self.sink.records() {
+            let n = record.body["n"].as_u64().unwrap();
+            if !seen.insert(n) {
+                duplicates += 1;
+                continue;
+            }
+            let before = last.insert(record.topic.clone(), n).unwrap_or(0);
+            assert!(before < n, "{}: {n} came after {before}", record.topic);
+        }
+        let missing: Vec<_> = (1..=self.committed).filter(|n| !seen.contains(n)).collect();
+        assert!(missing.is_empty(), "{missing:?}: gone from the outbox and never seen");
+        assert!(duplicates <= cuts * WINDOW, "{duplicates} duplicates of {cuts} cuts");
+        println!("{} messages, {cuts} cuts, {duplicates} duplicates", self.committed);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(forwarder) = self.forwarder.take() {
+            let ended = forwarder.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the forwarder panicked");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A recording MQTT broker in the test's own process, for what a well-behaved one never does:
+//! it writes down every message before it acknowledges it, and acknowledges as told.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How the broker behaves.
+pub struct Script {
+    /// The n-th connection is cut after so many messages, acknowledged or not. Those behind
+    /// the last number are not cut.
+    pub cut_after: Vec<usize>,
+    /// So many acknowledgements are shuffled among themselves. 1: all in order.
+    pub shuffle: usize,
+    /// How long each acknowledgement waits.
+    pub delay: Duration,
+    /// What the first CONNACK and its followers say of an earlier session.
+    pub session_present: bool,
+    /// The first connections get no CONNACK: so many are left without an answer.
+    pub mute: usize,
+    /// MQTT 5: how many messages may be under way.
+    pub receive_maximum: Option<u16>,
+    /// Which messages are refused (MQTT 5), by the end of their topic.
+    pub refused: &'static [&'static str],
+    /// Messages on topics that end so make the broker close the connection.
+    pub abhorred: &'static [&'static str],
+    /// MQTT 5: a reason to say goodbye with instead of a plain cut.
+    pub goodbye: Option<u8>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            cut_after: vec![],
+            shuffle: 1,
+            delay: Duration::ZERO,
+            session_present: false,
+            mute: 0,
+            receive_maximum: None,
+            refused: &[],
+            abhorred: &[],
+            goodbye: None,
+        }
+    }
+}
+
+/// A message as it arrived.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub topic: String,
+    pub body: serde_json::Value,
+    pub refused: bool,
+}
+
+/// The running broker. It ends with its owner.
+pub struct Sink {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    script: Script,
+    records: Mutex<Vec<Record>>,
+    connections: AtomicUsize,
+    most_under_way: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Sink {
+    pub fn start(script: Script) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            script,
+            records: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if accepting.stop.load(SeqCst) {
+                    return;
+                }
+                let number = accepting.connections.fetch_add(1, SeqCst);
+                let shared = Arc::clone(&accepting);
+                std::thread::spawn(move || Connection::new(stream, number, &shared).serve());
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// All stored messages so far: those with a body that has the number `n`.
+    pub fn records(&self) -> Vec<Record> {
+        self.lock().clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(SeqCst)
+    }
+
+    /// The most messages that were ever unacknowledged at once.
+    pub fn most_under_way(&self) -> usize {
+        self.shared.most_under_way.load(SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.shared.records.lock().unwrap()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        // wakes the thread that accepts
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+struct Connection<'a> {
+    stream: TcpStream,
+    number: usize,
+    shared: &'a Shared,
+    v5: bool,
+    buffer: Vec<u8>,
+    /// Packet identifiers not yet acknowledged: due when, and with which reason.
+    due: VecDeque<(Instant, u16, u8)>,
+    published: usize,
+    random: fastrand::Rng,
+}
+
+/// Whether the connection goes on.
+type GoesOn = bool;
+
+impl<'a> Connection<'a> {
+    fn new(stream: TcpStream, number: usize, shared: &'a Shared) -> Self {
+        // short, so that what is due goes out also when nothing comes in
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let random = fastrand::Rng::with_seed(number as u64);
+        Self {
+            stream,
+            number,
+            shared,
+            v5: false,
+            buffer: vec![],
+            due: VecDeque::new(),
+            published: 0,
+            random,
+        }
+    }
+
+    fn serve(mut self) {
+        let mut chunk = [0; 65_536];
+        loop {
+            let idle = match self.stream.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(len) => {
+                    self.buffer.extend_from_slice(&chunk[..len]);
+                    false
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => true,
+                Err(_) => return,
+            };
+            while let Some((first, packet)) = self.packet() {
+                if !self.take(first, &packet) {
+                    return;
+                }
+            }
+            if self.shared.stop.load(SeqCst) || !self.acknowledge(idle) {
+                return;
+            }
+        }
+    }
+
+    /// Splits the next whole packet off the buffer: its first byte and what follows the length.
+    fn packet(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (len, header) = variable_length(self.buffer.get(1..)?)?;
+        let end = 1 + header + len;
+        if self.buffer.len() < end {
+            return None;
+        }
+        let packet: Vec<u8> = self.buffer.drain(..end).collect();
+        Some((packet[0], packet[1 + header..].to_vec()))
+    }
+
+    fn take(&mut self, first: u8, packet: &[u8]) -> GoesOn {
+        match first >> 4 {
+            1 => self.connect(packet),
+            3 => self.publish(first, packet),
+            12 => self.send(&[0xd0, 0]),
+            _ => false, // DISCONNECT, and what a publisher never sends
+        }
+    }
+
+    fn connect(&mut self, packet: &[u8]) -> GoesOn {
+        self.v5 = packet[6] == 5;
+        let Script { mute, receive_maximum, session_present, .. } = self.shared.script;
+        if self.number < mute {
+            return true;
+        }
+        let mut properties = vec![];
+        if let Some(maximum) = receive_maximum {
+            properties.push(33);
+            properties.extend(maximum.to_be_bytes());
+        }
+        let mut answer = vec![u8::from(session_present), 0];
+        if self.v5 {
+            answer.push(properties.len() as u8);
+            answer.extend(properties);
+        }
+        self.send(&[&[0x20, answer.len() as u8], answer.as_slice()].concat())
+    }
+
+    fn publish(&mut self, first: u8, packet: &[u8]) -> GoesOn {
+        assert_eq!(first >> 1 & 3, 1, "QoS 1");
+        let topic_end = 2 + usize::from(u16::from_be_bytes([packet[0], packet[1]]));
+        let topic = String::from_utf8(packet[2..topic_end].to_vec()).unwrap();
+        let identifier = u16::from_be_bytes([packet[topic_end], packet[topic_end + 1]]);
+        assert_ne!(identifier, 0);
+        let mut payload = &packet[topic_end + 2..];
+        if self.v5 {
+            let (len, header) = variable_length(payload).unwrap();
+            payload = &payload[header + len..];
+        }
+        let ends = |list: &[&str]| list.iter().any(|end| topic.ends_with(end));
+        if ends(self.shared.script.abhorred) {
+            return false;
+        }
+        let refused = self.v5 && ends(self.shared.script.refused);
+        let body: serde_json::Value = serde_json::from_slice(payload).unwrap();
+        if body.get("n").is_some() {
+            let record = Record { topic, body, refused };
+            self.shared.records.lock().unwrap().push(record);
+        }
+        self.published += 1;
+        let reason = if refused { 0x87 } else { 0 };
+        self.due.push_back((Instant::now() + self.shared.script.delay, identifier, reason));
+        self.shared.most_under_way.fetch_max(self.due.len(), SeqCst);
+        let cut = self.shared.script.cut_after.get(self.number);
+        if cut.is_some_and(|n| self.published >= *n) {
+            if let Some(reason) = self.shared.script.goodbye {
+                self.send(&[0xe0, 2, reason, 0]);
+            }
+            return false;
+        }
+        true
+    }
+
+    /// Acknowledges what is due. What is to be shuffled waits for its group, unless nothing
+    /// comes any more.
+    fn acknowledge(&mut self, idle: bool) -> GoesOn {
+        let now = Instant::now();
+        loop {
+            let ready = self.due.iter().take_while(|(at, ..)| *at <= now).count();
+            let size = self.shared.script.shuffle.min(ready);
+            if size == 0 || (size < self.shared.script.shuffle && !idle) {
+                return true;
+            }
+            let mut group: Vec<_> = self.due.drain(..size).collect();
+            self.random.shuffle(&mut group);
+            for (_, identifier, reason) in group {
+                let [high, low] = identifier.to_be_bytes();
+                let sent = match (self.v5, reason) {
+                    (true, 0x80..) => self.send(&[0x40, 3, high, low, reason]),
+                    _ => self.send(&[0x40, 2, high, low]),
+                };
+                if !sent {
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, packet: &[u8]) -> GoesOn {
+        self.stream.write_all(packet).is_ok()
+    }
+}
+
+/// MQTT's variable length: the number, and how many bytes it takes.
+fn variable_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut value = 0;
+    for (n, byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * n);
+        if byte & 0x80 == 0 {
+            return Some((value, n + 1));
+        }
+    }
+    None
+}

@@ -1,0 +1,152 @@
+//! A broker that is gone, silent, or elsewhere; and what came late says so.
+
+use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, free_tcp_port, wait_until};
+use crate::world::{counters, lykta_at, signal, told, wait_for_counters, waste};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+#[test]
+fn what_was_kept_says_late_with_its_own_time_and_what_is_fresh_does_not() {
+    let mut broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    broker.save();
+    let sensor = Sensor::new(1);
+    let lykta = Lykta::start(&broker, "", std::slice::from_ref(&sensor));
+    lykta.wait_for_log("connected to");
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    concentrator.forward(&[sensor.level(1, 100, 5)]);
+    wait_for_counters(&cloud, [1]);
+    broker.kill();
+    lykta.wait_for_log("no connection to");
+    let before = Timestamp::now();
+    concentrator.forward(&[sensor.level(2, 100, 5)]);
+    concentrator.forward(&[sensor.level(3, 100, 5)]);
+    wait_until("both are on disk", || lykta.accepted()[&sensor.dev_eui.0] == 3);
+    let after = Timestamp::now();
+    broker.restart();
+    wait_until("both have come", || counters(&cloud).ends_with(&[2, 3]));
+    concentrator.forward(&[sensor.level(4, 100, 5)]);
+    wait_until("the fresh one has come", || counters(&cloud).ends_with(&[2, 3, 4]));
+    for message in cloud.received().iter().filter(|m| m.topic.contains("/device/")) {
+        let body = &message.body;
+        let time: Timestamp = body["time"].as_str().unwrap().parse().unwrap();
+        let sent: Timestamp = body["sentAt"].as_str().unwrap().parse().unwrap();
+        let kept = [2, 3].contains(&body["fCnt"].as_u64().unwrap());
+        assert_eq!(body.get("late").is_some_and(|late| late == true), kept, "{body}");
+        if kept {
+            assert!(before <= time && time <= after, "the time of the measurement: {body}");
+            assert!(sent >= after, "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_stalled_broker_is_noticed_within_twice_the_keep_alive_over_mqtt_5() {
+    stalled(5);
+}
+
+#[test]
+fn a_stalled_broker_is_noticed_within_twice_the_keep_alive_over_mqtt_3_1_1() {
+    stalled(4);
+}
+
+fn stalled(protocol: u8) {
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let sensor = Sensor::new(1);
+    let lykta = Lykta::start(
+        &broker,
+        &format!("protocol = {protocol}\nkeep_alive = \"5s\""),
+        std::slice::from_ref(&sensor),
+    );
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    concentrator.forward(&[sensor.level(1, 100, 5)]);
+    wait_for_counters(&cloud, [1]);
+    signal(&broker, "-STOP");
+    let stopped = Instant::now();
+    // more than a window, so that the link is full as well
+    for f_cnt in 2..=200 {
+        concentrator.forward(&[sensor.level(f_cnt, 100, 5)]);
+    }
+    lykta.wait_for_log("the broker has not answered for");
+    let noticed = stopped.elapsed();
+    // what is asked at the moment of the stall may already be under way
+    assert!(noticed <= Duration::from_secs(11), "noticed after {noticed:?}");
+    signal(&broker, "-CONT");
+    wait_until("all have come", || {
+        counters(&cloud).into_iter().collect::<std::collections::BTreeSet<_>>().len() == 200
+    });
+    assert_eq!(first_occurrences(&counters(&cloud)), (1..=200).collect::<Vec<_>>(), "in order");
+}
+
+fn first_occurrences(counters: &[u64]) -> Vec<u64> {
+    let mut seen = std::collections::HashSet::new();
+    counters.iter().copied().filter(|c| seen.insert(*c)).collect()
+}
+
+#[test]
+fn a_port_that_refuses_for_a_while() {
+    let mut broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    broker.save();
+    broker.kill();
+    let sensor = Sensor::new(1);
+    let lykta = lykta_at(&broker.url(), "", &sensor);
+    lykta.wait_for_log("nothing listens there (connection refused)");
+    let frames: Vec<_> = (1..=9).map(|f_cnt| sensor.level(f_cnt, 100, 5)).collect();
+    Concentrator::new(1, lykta.udp).forward(&frames);
+    wait_until("they are on disk", || lykta.accepted().get(&sensor.dev_eui.0) == Some(&9));
+    broker.restart();
+    wait_for_counters(&cloud, 1..=9);
+    assert_eq!(told(&lykta, "no connection to"), 1, "{}", lykta.log().join("\n"));
+}
+
+#[test]
+fn a_name_that_does_not_resolve() {
+    let lykta = lykta_at("mqtt://broker.invalid:1883", "", &Sensor::new(1));
+    lykta.wait_for_log("the name broker.invalid cannot be resolved");
+}
+
+#[test]
+fn several_addresses_are_tried_in_turn() {
+    let dead = free_tcp_port();
+    let mut first = Broker::start();
+    let second = Broker::start();
+    let (cloud_1, cloud_2) = (Subscriber::start(&first, &[]), Subscriber::start(&second, &[]));
+    let sensor = Sensor::new(1);
+    let mut tenant = waste("URLS", "");
+    let urls = format!("\"mqtt://127.0.0.1:{dead}\", {:?}, {:?}", first.url(), second.url());
+    tenant = tenant.replace("\"URLS\"", &urls);
+    let mut lykta = Lykta::configured(&(tenant + &sensor.table("waste")));
+    lykta.restart();
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    concentrator.forward(&[sensor.level(1, 100, 5)]);
+    wait_for_counters(&cloud_1, [1]);
+    first.kill();
+    concentrator.forward(&[sensor.level(2, 100, 5)]);
+    wait_for_counters(&cloud_2, [2]);
+    assert_eq!(told(&lykta, &format!("connected to {}", first.url())), 1);
+    assert_eq!(told(&lykta, &format!("connected to {}", second.url())), 1);
+    assert_eq!(told(&lykta, &format!("no connection to mqtt://127.0.0.1:{dead}")), 1);
+    assert_eq!(told(&lykta, &format!("no connection to {}", first.url())), 1);
+}
+
+#[test]
+fn two_addresses_with_different_troubles_are_each_told_once() {
+    let sensor = Sensor::new(1);
+    let dead = free_tcp_port();
+    let mut tenant = waste("URLS", "");
+    let urls = format!("\"mqtt://127.0.0.1:{dead}\", \"mqtt://broker.invalid:1883\"");
+    tenant = tenant.replace("\"URLS\"", &urls);
+    let mut lykta = Lykta::configured(&(tenant + &sensor.table("waste")));
+    lykta.restart();
+    // the broker that comes to life proves that the dead addresses were tried again
+    wait_until("each was told", || told(&lykta, "no connection to") >= 2);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", dead)).unwrap();
+    for _ in 0..3 {
+        drop(listener.accept().unwrap());
+    }
+    lykta.wait_for_log("the broker closed the connection before it had accepted it");
+    assert_eq!(told(&lykta, "cannot be resolved"), 1, "{}", lykta.log().join("\n"));
+    assert_eq!(told(&lykta, "closed the connection before"), 1);
+}

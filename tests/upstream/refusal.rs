@@ -1,0 +1,108 @@
+//! A broker that does not let everybody in, or not everywhere.
+
+use crate::support::{Broker, Concentrator, Sensor, Subscriber, wait_until};
+use crate::world::{lykta_at, readable_directory, told, wait_for_counters, waste};
+use std::path::Path;
+use std::process::Command;
+
+/// Makes mosquitto's file of users: `gw-1` with this password, and `cloud` with the same.
+fn passwords(file: &Path, password: &str) {
+    std::fs::write(file, format!("gw-1:{password}\ncloud:{password}\n")).unwrap();
+    let hashed = Command::new("mosquitto_passwd").arg("-U").arg(file).status().unwrap();
+    assert!(hashed.success());
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+#[test]
+fn a_wrong_password_is_told_once_and_a_mended_file_is_used_over_mqtt_5() {
+    wrong_password(5);
+}
+
+#[test]
+fn a_wrong_password_is_told_once_and_a_mended_file_is_used_over_mqtt_3_1_1() {
+    wrong_password(4);
+}
+
+fn wrong_password(protocol: u8) {
+    let files = readable_directory();
+    let users = files.path().join("users");
+    passwords(&users, "right");
+    let broker = Broker::with(&format!(
+        "allow_anonymous false\npassword_file {}\nconnection_messages true\nlog_dest file {}\n\
+         log_type notice\n",
+        users.display(),
+        "/dev/null"
+    ));
+    let cloud = Subscriber::start(&broker, &["-u", "cloud", "-P", "right"]);
+    let sensor = Sensor::new(1);
+    let password = files.path().join("password");
+    std::fs::write(&password, "wrong\n").unwrap();
+    let lines =
+        format!("protocol = {protocol}\nusername = \"gw-1\"\npassword_file = {password:?}\n");
+    let lykta = lykta_at(&broker.url(), &lines, &sensor);
+    lykta.wait_for_log("the broker refuses the connection: ");
+    lykta.wait_for_log("check username and password_file");
+    Concentrator::new(1, lykta.udp).forward(&[sensor.level(1, 100, 5)]);
+
+    // a second trouble proves that there was another attempt since the first was told
+    std::fs::remove_file(&password).unwrap();
+    lykta.wait_for_log("password: No such file or directory");
+    std::fs::write(&password, "right\nand a remark below it\n").unwrap();
+    wait_for_counters(&cloud, [1]);
+    assert_eq!(told(&lykta, "no connection to"), 2, "{}", lykta.log().join("\n"));
+    assert!(lykta.log().iter().all(|line| !line.contains("right")), "no password in the log");
+}
+
+#[test]
+fn a_topic_that_is_denied_holds_back_only_itself() {
+    let files = readable_directory();
+    let acl = files.path().join("acl");
+    // the cloud may see everything, lykta may publish everything but readings
+    let allow = "topic readwrite #\n";
+    let deny = format!("{allow}topic deny lykta/gw-1/waste/device/70b3d50700000001/readings\n");
+    std::fs::write(&acl, deny).unwrap();
+    // 2.0.11 closes the connection of whoever it refuses something when the length of its
+    // queues is not limited
+    let mut broker = Broker::with(&format!(
+        "allow_anonymous true\nmax_queued_messages 100000\nacl_file {}\n",
+        acl.display()
+    ));
+    let cloud = Subscriber::start(&broker, &[]);
+    let sensors = [Sensor::new(1), Sensor::new(2)];
+    let tables: String = sensors.iter().map(|s| s.table("waste")).collect();
+    let mut lykta = crate::support::Lykta::configured(&(waste(&broker.url(), "") + &tables));
+    lykta.restart();
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    for f_cnt in 1..=20 {
+        concentrator.forward(&sensors.clone().map(|sensor| sensor.level(f_cnt, 100, 5)));
+    }
+    wait_until("all others have come", || {
+        cloud.on("/event/up").len() == 40 && cloud.on("/readings").len() == 20
+    });
+    lykta.wait_for_log("the broker refuses messages of tenant waste: not authorized");
+    wait_until("only what was refused is left", || waiting(&lykta) == 20);
+    assert_eq!(told(&lykta, "the broker refuses messages"), 1, "once, not for each message");
+
+    std::fs::write(&acl, allow).unwrap();
+    // so that the cloud is back before lykta is
+    pause(&lykta, "-STOP");
+    broker.restart();
+    cloud.wait_for_subscription(&broker, &[]);
+    pause(&lykta, "-CONT");
+    wait_until("what was refused has come", || cloud.on("/readings").len() == 40);
+    wait_until("nothing is left", || waiting(&lykta) == 0);
+    let refused = cloud.on("70b3d50700000001/readings");
+    let counters: Vec<_> = refused.iter().map(|m| m.body["fCnt"].as_u64().unwrap()).collect();
+    assert_eq!(counters, (1..=20).collect::<Vec<_>>(), "in order, each once");
+}
+
+fn pause(lykta: &crate::support::Lykta, signal: &str) {
+    let sent = Command::new("kill").args([signal, &lykta.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// How many messages are in the outbox.
+fn waiting(lykta: &crate::support::Lykta) -> u64 {
+    lykta::store::Outbox::open(&lykta.database("waste")).unwrap().count().unwrap()
+}
