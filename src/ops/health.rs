@@ -87,6 +87,7 @@ impl View {
         if let Some(view) = self.tenants.iter().find(|view| view.id == *tenant) {
             body["tenant"] = json!({
                 "accepted": n(&view.counters.accepted),
+                "commits": n(&view.counters.commits),
                 "notStored": n(&view.counters.not_stored),
                 "notDecoded": n(&view.counters.not_decoded),
                 "notMapped": n(&view.counters.not_mapped),
