@@ -241,7 +241,7 @@ impl Checks<'_> {
             }
         }
         if let Some(file) = &upstream.ca {
-            let result = tls::check_authorities(file);
+            let result = tls::authorities(file);
             self.noted(&path.key("ca"), result);
         }
         let chain = upstream.cert.as_ref().and_then(|file| {
@@ -250,7 +250,7 @@ impl Checks<'_> {
         });
         if let Some(file) = &upstream.key {
             let at = path.key("key");
-            let result = tls::check_key(file, chain);
+            let result = tls::key(file, chain.as_deref());
             self.noted(&at, result);
             self.exposure(&at, file);
         }

@@ -22,11 +22,11 @@ mod problem;
 mod profile;
 mod read;
 mod schema;
-mod secret;
+pub(crate) mod secret;
 mod settings;
 mod source;
 mod template;
-mod tls;
+pub(crate) mod tls;
 mod value;
 
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};

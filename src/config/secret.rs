@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a file, and what to do about it.
-pub(super) type Trouble = (String, String);
+pub(crate) type Trouble = (String, String);
 
 /// Where relative names begin.
 pub(super) struct Places {
@@ -51,23 +51,32 @@ impl Places {
 
 /// The text of a small file.
 pub(super) fn read(path: &Path) -> Result<String, Trouble> {
+    std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))
+}
+
+/// As [`read`], for files in which bytes that are not text do no harm: comments in a bundle
+/// of certificates.
+pub(super) fn read_lossy(path: &Path) -> Result<String, Trouble> {
+    let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Trouble {
     use std::io::ErrorKind;
-    std::fs::read_to_string(path).map_err(|e| {
-        let file = path.display();
-        match e.kind() {
-            ErrorKind::NotFound => {
-                (format!("there is no file {file}"), "create it, or mend the path".to_owned())
-            }
-            ErrorKind::PermissionDenied => (
-                format!("no permission to read {file}"),
-                format!("run as the service's user, or: chown lykta {file}; chmod 600 {file}"),
-            ),
-            ErrorKind::InvalidData => {
-                (format!("{file} is not text"), "check that it is the right file".to_owned())
-            }
-            _ => (format!("{file} cannot be read: {e}"), "check the path and the disk".to_owned()),
+    let file = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => {
+            (format!("there is no file {file}"), "create it, or mend the path".to_owned())
         }
-    })
+        ErrorKind::PermissionDenied => (
+            format!("no permission to read {file}"),
+            format!("run as the service's user, or: chown lykta {file}; chmod 600 {file}"),
+        ),
+        ErrorKind::InvalidData => {
+            (format!("{file} is not text"), "check that it is the right file".to_owned())
+        }
+        _ => (format!("{file} cannot be read: {error}"), "check the path and the disk".to_owned()),
+    }
 }
 
 /// The AES key in a file.
@@ -81,9 +90,9 @@ pub(super) fn read_key(path: &Path) -> Result<AesKey, Trouble> {
 }
 
 /// The password in a file: its first line.
-pub(super) fn read_password(path: &Path) -> Result<(), Trouble> {
+pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
     match read(path)?.lines().next() {
-        Some(line) if !line.is_empty() => Ok(()),
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
         _ => Err((
             format!("the first line of {} is empty", path.display()),
             "put the password into the first line".to_owned(),

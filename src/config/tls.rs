@@ -1,4 +1,5 @@
-//! Certificates and private keys of a broker connection: are they what they should be?
+//! Certificates and private keys of a broker connection, and what is wrong with them. The
+//! check and the connection read them here, so that what passes the one serves the other.
 
 use super::secret::{self, Trouble};
 use rustls::RootCertStore;
@@ -8,8 +9,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
 
-/// Checks a file of authorities.
-pub(super) fn check_authorities(path: &Path) -> Result<(), Trouble> {
+/// The authorities in a file: all of them, or what is wrong.
+pub(crate) fn authorities(path: &Path) -> Result<RootCertStore, Trouble> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path)? {
         store.add(certificate).map_err(|_| {
@@ -19,12 +20,12 @@ pub(super) fn check_authorities(path: &Path) -> Result<(), Trouble> {
             )
         })?;
     }
-    Ok(())
+    Ok(store)
 }
 
-/// Checks a client's certificate chain.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Trouble> {
-    let text = secret::read(path)?;
+/// The certificates in a file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Trouble> {
+    let text = secret::read_lossy(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
@@ -36,12 +37,12 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-/// Checks a private key, and that it belongs to the certificate.
-pub(super) fn check_key(
+/// The private key in a file; with a certificate chain, only one that belongs to it.
+pub(crate) fn key(
     path: &Path,
-    chain: Option<Vec<CertificateDer<'static>>>,
-) -> Result<(), Trouble> {
-    let text = secret::read(path)?;
+    chain: Option<&[CertificateDer<'static>]>,
+) -> Result<PrivateKeyDer<'static>, Trouble> {
+    let text = secret::read_lossy(path)?;
     let key = match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(key) => key,
         Err(_) if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
@@ -60,9 +61,9 @@ pub(super) fn check_key(
         }
         Err(_) => return Err(damaged(path)),
     };
-    let Some(chain) = chain else { return Ok(()) };
-    match CertifiedKey::from_der(chain, key, &default_provider()) {
-        Ok(_) => Ok(()),
+    let Some(chain) = chain else { return Ok(key) };
+    match CertifiedKey::from_der(chain.to_vec(), key.clone_key(), &default_provider()) {
+        Ok(_) => Ok(key),
         Err(rustls::Error::InconsistentKeys(_)) => Err((
             format!("the private key in {} belongs to another certificate", path.display()),
             "install certificate and key that were issued together".to_owned(),

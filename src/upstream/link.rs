@@ -6,8 +6,9 @@
 //! cancelled halfway, and reports in order: what went out under which packet identifier, and
 //! which identifier was answered how.
 
-use super::tls::{self, TlsError};
+use super::tls;
 use super::trouble::{self, Peer};
+use crate::config::secret::{Trouble, read_password};
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
 use rumqttc::{Transport, v5};
@@ -46,16 +47,15 @@ pub(super) enum Event {
 /// Why there is no connection, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
-    /// The files for TLS cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The password file cannot be read.
-    #[error("password_file {file}: {source}; must be readable for the user that runs lykta")]
-    Password {
-        /// The file, or the credential's name.
-        file: String,
-        /// Why not.
-        source: std::io::Error,
+    /// A file that the connection needs cannot be used.
+    #[error("{setting}: {what}; {help}")]
+    File {
+        /// The setting that names it.
+        setting: &'static str,
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        help: String,
     },
     /// The broker, or the way to it.
     #[error("{0}")]
@@ -63,6 +63,13 @@ pub(super) enum LinkError {
     /// The broker turned the connection down.
     #[error("the broker refuses the connection: {0}")]
     Refused(String),
+}
+
+impl LinkError {
+    /// Names the setting whose file is in trouble.
+    pub(super) fn file(setting: &'static str) -> impl Fn(Trouble) -> Self {
+        move |(what, help)| Self::File { setting, what, help }
+    }
 }
 
 /// A message on its way out.
@@ -103,6 +110,10 @@ impl Link {
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+        let mut network_options = rumqttc::NetworkOptions::new();
+        network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+        // a message that waits for the acknowledgement of the segment before it waits 40 ms
+        network_options.set_tcp_nodelay(true);
         let peer = Peer::new(settings, url, client_id, CONNECT_TIMEOUT);
         // The pump waits when the forwarder is busy, so the broker waits too: nothing piles up.
         let (sender, events) = mpsc::channel(WINDOW);
@@ -121,7 +132,7 @@ impl Link {
                     options.set_credentials(username, password);
                 }
                 let (client, mut event_loop) = rumqttc::AsyncClient::new(options, WINDOW);
-                event_loop.network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+                event_loop.network_options = network_options;
                 (
                     Client::V4(client),
                     tokio::spawn(pump(EventLoop::V4(Box::new(event_loop)), peer, sender)),
@@ -133,6 +144,7 @@ impl Link {
                 options.set_keep_alive(settings.keep_alive);
                 options.set_clean_start(true);
                 options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+                options.set_network_options(network_options);
                 options.set_outgoing_inflight_upper_limit(WINDOW as u16);
                 options.set_max_packet_size(Some(MAX_PACKET));
                 let qos = v5::mqttbytes::QoS::AtLeastOnce;
@@ -359,11 +371,10 @@ fn noted_v5(event: &v5::Event) -> Noted {
 }
 
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
+    let Some(username) = &settings.username else { return Ok(None) };
     let password = match &settings.password_file {
         None => String::new(),
-        Some(file) => std::fs::read_to_string(file)
-            .map(|text| text.lines().next().unwrap_or_default().to_owned())
-            .map_err(|source| LinkError::Password { file: file.display().to_string(), source })?,
+        Some(file) => read_password(file).map_err(LinkError::file("password_file"))?,
     };
-    Ok(settings.username.clone().map(|username| (username, password)))
+    Ok(Some((username.clone(), password)))
 }

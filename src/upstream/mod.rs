@@ -22,8 +22,6 @@ mod link;
 mod tls;
 mod trouble;
 
-pub use tls::{TlsError, configuration as tls_configuration};
-
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;

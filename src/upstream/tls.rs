@@ -1,60 +1,32 @@
 //! TLS for the way to the broker: rustls with ring.
 
-use crate::config::Upstream;
+use super::link::LinkError;
+use crate::config::{Upstream, tls};
 use rumqttc::TlsConfiguration;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where Debian keeps the authorities it trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Files that TLS cannot be built from.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// Missing, unreadable, or not PEM.
-    #[error("{key} {}: {source}", file.display())]
-    File {
-        /// The setting that names the file.
-        key: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
-    },
-    /// PEM, but without what is looked for.
-    #[error("{key} {}: holds no certificate", file.display())]
-    Empty {
-        /// The setting that names the file.
-        key: &'static str,
-        /// The file.
-        file: PathBuf,
-    },
-    /// Certificate and key that rustls does not accept.
-    #[error("cert and key: {0}")]
-    Identity(#[from] rustls::Error),
-}
-
-/// Builds the client's TLS configuration from the files named in the settings.
-///
-/// # Errors
-/// When a file is missing or is not what it should be.
-pub fn configuration(settings: &Upstream) -> Result<TlsConfiguration, TlsError> {
+/// Builds the client's TLS configuration from the files named in the settings, as they are now.
+pub(super) fn configuration(settings: &Upstream) -> Result<TlsConfiguration, LinkError> {
+    let roots = match &settings.ca {
+        Some(ca) => tls::authorities(ca).map_err(LinkError::file("ca"))?,
+        None => system_authorities().map_err(LinkError::file("ca"))?,
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let unusable = |error: rustls::Error| LinkError::Connection(format!("TLS: {error}"));
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(authorities(settings)?);
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_root_certificates(roots);
     let config = match (&settings.cert, &settings.key) {
         (Some(cert), Some(key)) => {
-            let chain = certificates("cert", cert)?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::File {
-                key: "key",
-                file: key.clone(),
-                source,
-            })?;
-            builder.with_client_auth_cert(chain, key)?
+            let chain = tls::certificates(cert).map_err(LinkError::file("cert"))?;
+            let key = tls::key(key, Some(&chain)).map_err(LinkError::file("key"))?;
+            builder.with_client_auth_cert(chain, key).map_err(unusable)?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -66,25 +38,9 @@ pub(super) fn authorities_file(settings: &Upstream) -> &Path {
     settings.ca.as_deref().unwrap_or(Path::new(SYSTEM_AUTHORITIES))
 }
 
-fn authorities(settings: &Upstream) -> Result<RootCertStore, TlsError> {
-    let file = authorities_file(settings);
+fn system_authorities() -> Result<RootCertStore, crate::config::secret::Trouble> {
     let mut roots = RootCertStore::empty();
-    // the system's bundle may hold an old certificate that rustls does not read; one's own may not
-    let (_, ignored) = roots.add_parsable_certificates(certificates("ca", file)?);
-    if roots.is_empty() || (settings.ca.is_some() && ignored > 0) {
-        return Err(TlsError::Empty { key: "ca", file: file.to_owned() });
-    }
+    // the system's bundle may hold an old certificate that rustls does not read
+    roots.add_parsable_certificates(tls::certificates(Path::new(SYSTEM_AUTHORITIES))?);
     Ok(roots)
-}
-
-fn certificates(key: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let wrong = |source| TlsError::File { key, file: file.to_owned(), source };
-    let found = CertificateDer::pem_file_iter(file)
-        .map_err(wrong)?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(wrong)?;
-    if found.is_empty() {
-        return Err(TlsError::Empty { key, file: file.to_owned() });
-    }
-    Ok(found)
 }

@@ -47,7 +47,7 @@ fn wrong_password(protocol: u8) {
 
     // a second trouble proves that there was another attempt since the first was told
     std::fs::remove_file(&password).unwrap();
-    lykta.wait_for_log("password: No such file or directory");
+    lykta.wait_for_log("password_file: there is no file");
     std::fs::write(&password, "right\nand a remark below it\n").unwrap();
     wait_for_counters(&cloud, [1]);
     assert_eq!(told(&lykta, "no connection to"), 2, "{}", lykta.log().join("\n"));

@@ -208,7 +208,7 @@ fn an_authority_file_that_is_gone_for_a_while() {
     Concentrator::new(1, lykta.udp).forward(&[sensor.level(1, 100, 5)]);
     let mut world = world;
     world.broker.restart();
-    lykta.wait_for_log(&format!("ca {}: ", ca.display()));
+    lykta.wait_for_log(&format!("ca: there is no file {}", ca.display()));
     let cloud = Subscriber::start(&world.broker, &[]);
     std::fs::copy(world.file("ca.pem"), &ca).unwrap();
     wait_for_counters(&cloud, [1]);
