@@ -107,6 +107,10 @@ impl Link {
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+        let mut network_options = rumqttc::NetworkOptions::new();
+        network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+        // a message that waits for the acknowledgement of the segment before it waits 40 ms
+        network_options.set_tcp_nodelay(true);
         let peer = Peer::new(settings, url, client_id, CONNECT_TIMEOUT);
         // The pump waits when the forwarder is busy, so the broker waits too: nothing piles up.
         let (sender, events) = mpsc::channel(WINDOW);
@@ -124,7 +128,7 @@ impl Link {
                     options.set_credentials(username, password);
                 }
                 let (client, mut event_loop) = rumqttc::AsyncClient::new(options, WINDOW);
-                event_loop.network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+                event_loop.network_options = network_options;
                 (
                     Client::V4(client),
                     tokio::spawn(pump(EventLoop::V4(Box::new(event_loop)), peer, sender)),
@@ -136,6 +140,7 @@ impl Link {
                 options.set_keep_alive(settings.keep_alive);
                 options.set_clean_start(true);
                 options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+                options.set_network_options(network_options);
                 options.set_outgoing_inflight_upper_limit(WINDOW as u16);
                 options.set_max_packet_size(Some(MAX_PACKET));
                 let qos = v5::mqttbytes::QoS::AtLeastOnce;
