@@ -249,6 +249,7 @@ impl<'a> Connection<'a> {
         if cut.is_some_and(|n| self.published >= *n) {
             if let Some(reason) = self.shared.script.goodbye {
                 self.send(&[0xe0, 2, reason, 0]);
+                self.wait_for_the_end();
             }
             return false;
         }
@@ -276,6 +277,22 @@ impl<'a> Connection<'a> {
                 if !sent {
                     return false;
                 }
+            }
+        }
+    }
+
+    /// Reads on without taking anything in: a socket that is closed with something unread is
+    /// reset, and the last word would be lost.
+    fn wait_for_the_end(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let mut chunk = [0; 4096];
+        while !self.shared.stop.load(SeqCst) {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return,
+                Err(e) if !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return;
+                }
+                _ => {}
             }
         }
     }
