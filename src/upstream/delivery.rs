@@ -16,6 +16,11 @@ use tokio::time::{Instant, interval, timeout};
 /// Acknowledged messages are removed in groups: one write to the card for many.
 const REMOVE_AT: usize = 200;
 
+/// The outbox is asked again when so many slots are free, which saves questions but must leave
+/// messages to send: a broker's small answers wait up to 40 ms for the TCP acknowledgement
+/// that would ride on the next message. As many as rumqttc takes in at once.
+const REFILL: usize = 10;
+
 /// An acknowledged message is removed within this time; until then a crash repeats it.
 const REMOVE_WITHIN: Duration = Duration::from_millis(500);
 
@@ -109,7 +114,7 @@ impl<'a> Delivery<'a> {
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            if self.more && (ask || self.outstanding() <= WINDOW / 2) {
+            if self.more && (ask || self.outstanding() + LIVE_SLOTS + REFILL <= WINDOW) {
                 self.fill();
                 ask = false;
             }

@@ -1,7 +1,7 @@
 //! A broker that is gone, silent, or elsewhere; and what came late says so.
 
 use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, free_tcp_port, wait_until};
-use crate::world::{counters, lykta_at, signal, told, wait_for_counters, waste};
+use crate::world::{counters, lykta_at, signal, told, wait_for_counters, waiting, waste};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ fn what_was_kept_says_late_with_its_own_time_and_what_is_fresh_does_not() {
     let lykta = Lykta::start(&broker, "", std::slice::from_ref(&sensor));
     lykta.wait_for_log("connected to");
     let mut concentrator = Concentrator::new(1, lykta.udp);
+    lykta.wait_for_log("connected to");
     concentrator.forward(&[sensor.level(1, 100, 5)]);
     wait_for_counters(&cloud, [1]);
+    wait_until("its acknowledgement has come", || waiting(&lykta) == 0);
     broker.kill();
     lykta.wait_for_log("no connection to");
     let before = Timestamp::now();

@@ -1,7 +1,7 @@
 //! A broker that does not let everybody in, or not everywhere.
 
 use crate::support::{Broker, Concentrator, Sensor, Subscriber, wait_until};
-use crate::world::{lykta_at, readable_directory, told, wait_for_counters, waste};
+use crate::world::{lykta_at, readable_directory, told, wait_for_counters, waiting, waste};
 use std::path::Path;
 use std::process::Command;
 
@@ -100,9 +100,4 @@ fn a_topic_that_is_denied_holds_back_only_itself() {
 fn pause(lykta: &crate::support::Lykta, signal: &str) {
     let sent = Command::new("kill").args([signal, &lykta.id().to_string()]).status().unwrap();
     assert!(sent.success());
-}
-
-/// How many messages are in the outbox.
-fn waiting(lykta: &crate::support::Lykta) -> u64 {
-    lykta::store::Outbox::open(&lykta.database("waste")).unwrap().count().unwrap()
 }

@@ -24,6 +24,7 @@ fn a_dead_broker_of_one_tenant_leaves_the_other_untouched() {
         b.table("south"),
     ));
     lykta.restart();
+    lykta.wait_for_log(&format!("connected to {}", north.url()));
     let mut concentrator = Concentrator::new(1, lykta.udp);
     for f_cnt in 1..=20 {
         concentrator.forward(&[b.level(f_cnt, 100, 5), a.level(f_cnt, 100, 5)]);

@@ -131,3 +131,8 @@ pub fn signal(broker: &Broker, name: &str) {
     let sent = Command::new("kill").args([name, &process.to_string()]).status().unwrap();
     assert!(sent.success());
 }
+
+/// How many messages are in the outbox.
+pub fn waiting(lykta: &Lykta) -> u64 {
+    lykta::store::Outbox::open(&lykta.database("waste")).unwrap().count().unwrap()
+}
