@@ -69,7 +69,8 @@ pub(super) struct Delivery<'a> {
     refused_in_a_row: usize,
     /// Whether anything was refused since the last offer.
     refused: bool,
-    /// What must not happen did: a free slot was none.
+    /// A message was not taken, though there was a free slot: the connection is over, which the
+    /// next event says, or what must not happen did.
     overrun: bool,
 }
 
@@ -114,12 +115,12 @@ impl<'a> Delivery<'a> {
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            if self.more && (ask || self.outstanding() + LIVE_SLOTS + REFILL <= WINDOW) {
+            if self.more
+                && !self.overrun
+                && (ask || self.outstanding() + LIVE_SLOTS + REFILL <= WINDOW)
+            {
                 self.fill();
                 ask = false;
-            }
-            if self.overrun {
-                return Some(LinkError::Connection("the MQTT client is full".into()));
             }
             if let Some(at) = leave_at
                 && (Instant::now() >= at || (!self.more && self.outstanding() == 0))
@@ -145,6 +146,9 @@ impl<'a> Delivery<'a> {
                     self.remove_acknowledged();
                     self.offer_again();
                     self.more |= std::mem::take(&mut self.unread);
+                    if self.overrun {
+                        return Some(LinkError::Connection("the MQTT client is full".into()));
+                    }
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
                         return Some(LinkError::Connection(format!(
                             "the broker has acknowledged nothing for {}",
