@@ -69,8 +69,7 @@ pub(super) struct Delivery<'a> {
     refused_in_a_row: usize,
     /// Whether anything was refused since the last offer.
     refused: bool,
-    /// A message was not taken, though there was a free slot: the connection is over, which the
-    /// next event says, or what must not happen did.
+    /// What must not happen did: a free slot was none.
     overrun: bool,
 }
 
@@ -115,12 +114,12 @@ impl<'a> Delivery<'a> {
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            if self.more
-                && !self.overrun
-                && (ask || self.outstanding() + LIVE_SLOTS + REFILL <= WINDOW)
-            {
+            if self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
                 self.fill();
                 ask = false;
+            }
+            if self.overrun {
+                return Some(self.ending().await);
             }
             if let Some(at) = leave_at
                 && (Instant::now() >= at || (!self.more && self.outstanding() == 0))
@@ -146,9 +145,6 @@ impl<'a> Delivery<'a> {
                     self.remove_acknowledged();
                     self.offer_again();
                     self.more |= std::mem::take(&mut self.unread);
-                    if self.overrun {
-                        return Some(LinkError::Connection("the MQTT client is full".into()));
-                    }
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
                         return Some(LinkError::Connection(format!(
                             "the broker has acknowledged nothing for {}",
@@ -163,6 +159,22 @@ impl<'a> Delivery<'a> {
                 }
             }
         }
+    }
+
+    /// Why the link takes nothing any more: it has ended, and the reason stands behind the last
+    /// answers. These are still noted, since each would else be a duplicate.
+    async fn ending(&mut self) -> LinkError {
+        let reason = async {
+            loop {
+                let event = self.link.event().await;
+                if let Some(error) = self.note(event) {
+                    return error;
+                }
+            }
+        };
+        // full though never more is outstanding than fits would be a bug; a new link cures it
+        let full = || LinkError::Connection("the MQTT client is full".into());
+        timeout(Duration::from_secs(1), reason).await.unwrap_or_else(|_| full())
     }
 
     /// Hands over as many messages as there are free slots.

@@ -249,11 +249,19 @@ impl<'a> Connection<'a> {
         if cut.is_some_and(|n| self.published >= *n) {
             if let Some(reason) = self.shared.script.goodbye {
                 self.send(&[0xe0, 2, reason, 0]);
-                self.wait_for_the_end();
+                self.drain();
             }
             return false;
         }
         true
+    }
+
+    /// Closes this side and reads on until the other does: with anything unread the kernel
+    /// would reset the connection, and the goodbye might never be seen.
+    fn drain(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let _ = self.stream.set_read_timeout(Some(Duration::from_secs(5)));
+        while matches!(self.stream.read(&mut [0; 4096]), Ok(1..)) {}
     }
 
     /// Acknowledges what is due. What is to be shuffled waits for its group, unless nothing
@@ -277,22 +285,6 @@ impl<'a> Connection<'a> {
                 if !sent {
                     return false;
                 }
-            }
-        }
-    }
-
-    /// Reads on without taking anything in: a socket that is closed with something unread is
-    /// reset, and the last word would be lost.
-    fn wait_for_the_end(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
-        let mut chunk = [0; 4096];
-        while !self.shared.stop.load(SeqCst) {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return,
-                Err(e) if !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return;
-                }
-                _ => {}
             }
         }
     }

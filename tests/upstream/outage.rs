@@ -14,7 +14,6 @@ fn what_was_kept_says_late_with_its_own_time_and_what_is_fresh_does_not() {
     let lykta = Lykta::start(&broker, "", std::slice::from_ref(&sensor));
     lykta.wait_for_log("connected to");
     let mut concentrator = Concentrator::new(1, lykta.udp);
-    lykta.wait_for_log("connected to");
     concentrator.forward(&[sensor.level(1, 100, 5)]);
     wait_for_counters(&cloud, [1]);
     wait_until("its acknowledgement has come", || waiting(&lykta) == 0);
