@@ -300,7 +300,11 @@ fn spawn_upstream(
         .enable_all()
         .build()
         .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
-    Worker::spawn(name, move || runtime.block_on(forwarder.run(stop)))
+    Worker::spawn(name, move || {
+        runtime.block_on(forwarder.run(stop));
+        // a name server that does not answer would else hold up the stop
+        runtime.shutdown_background();
+    })
 }
 
 /// Makes the state directory and takes it for this process.

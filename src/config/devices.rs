@@ -129,6 +129,11 @@ impl Checks<'_> {
             let help = "give the device to a tenant of kind \"care\": others publish raw data";
             self.error(&path.key("resident"), "a resident needs a care tenant", help);
         }
+        // it is part of every message
+        if device.name.as_ref().is_some_and(|name| name.chars().count() > 128) {
+            let help = "shorten it: it is sent along with every message";
+            self.error(&path.key("name"), "`name` has more than 128 characters", help);
+        }
         for (name, value) in
             [("bin", &device.bin), ("resident", &device.resident), ("sensor", &device.sensor)]
         {

@@ -14,7 +14,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 /// Of how many concentrators it is noted when they were heard. The protocol has no
 /// authentication, so a stranger may make names up; they must neither make memory grow nor
@@ -30,6 +30,9 @@ const TICK: Duration = Duration::from_secs(10);
 
 /// How long to wait before the port is tried again.
 const BIND_RETRY: Duration = Duration::from_secs(10);
+
+/// After an error of the socket.
+const ERROR_PAUSE: Duration = Duration::from_millis(5);
 
 /// A burst of several hundred datagrams waits here while the card is busy.
 const RECEIVE_BUFFER: usize = 2 << 20;
@@ -149,7 +152,11 @@ impl Listener {
                         }
                     }
                     // an earlier answer came back as "port unreachable": that forwarder is gone
-                    Err(error) => log::debug!("udp: {error}"),
+                    Err(error) => {
+                        log::debug!("udp: {error}");
+                        // should it be something that stays, no core is burnt on it
+                        sleep(ERROR_PAUSE).await;
+                    }
                 },
                 _ = tick.tick() => self.look_for_silence(),
                 _ = stop.changed() => return,

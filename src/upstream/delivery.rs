@@ -154,7 +154,7 @@ impl<'a> Delivery<'a> {
                 }
                 _ = health.tick() => {
                     let body = (self.forwarder.shared.health)();
-                    let message = self.forwarder.live("health", &body, false);
+                    let message = self.forwarder.live("health", &body, true);
                     self.publish_unstored(message);
                 }
             }

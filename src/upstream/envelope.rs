@@ -13,6 +13,7 @@ const SCHEMA_VERSION: &str = "1";
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
     id: &'a str,
+    class: &'static str,
     time: Timestamp,
     sent_at: Timestamp,
     clock: ClockQuality,
@@ -27,13 +28,27 @@ pub(super) fn id(epoch: &str, row: &Row) -> String {
 
 /// A stored message as it goes out now.
 pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
-    let head = Envelope { id, time: row.time, sent_at: now.wall, clock: row.clock, late };
+    let head = Envelope {
+        id,
+        class: row.key.class().map_or("", Class::as_str),
+        time: row.time,
+        sent_at: now.wall,
+        clock: row.clock,
+        late,
+    };
     join(&head, &row.body)
 }
 
 /// A message about this very moment, that is not stored.
 pub(super) fn live(id: &str, now: Moment, body: &impl Serialize) -> String {
-    let head = Envelope { id, time: now.wall, sent_at: now.wall, clock: now.quality, late: false };
+    let head = Envelope {
+        id,
+        class: Class::Diagnostic.as_str(),
+        time: now.wall,
+        sent_at: now.wall,
+        clock: now.quality,
+        late: false,
+    };
     join(&head, &serde_json::to_string(body).expect("bodies are plain structs"))
 }
 
@@ -79,7 +94,7 @@ mod tests {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(
             value,
-            json!({"id": "e-1", "time": "1970-01-01T00:00:00Z", "sentAt": "1970-01-01T00:00:00Z",
+            json!({"id": "e-1", "class": "diagnostic", "time": "1970-01-01T00:00:00Z", "sentAt": "1970-01-01T00:00:00Z",
                    "clock": "unsynced", "state": "online", "n": {"a": 1}})
         );
         let empty: Value = serde_json::from_str(&live("e-2", NOW, &json!({}))).expect("JSON");
