@@ -1,7 +1,8 @@
 //! One connection's worth of delivering.
 
 use super::envelope;
-use super::link::{Event, Link, LinkError, Outgoing, WINDOW};
+use super::error::LinkError;
+use super::link::{Event, Link, Outgoing, WINDOW};
 use super::{Forwarder, state_body};
 use crate::message;
 use crate::store::{Class, Cursor, Key, Row};

@@ -6,9 +6,10 @@
 //! cancelled halfway, and reports in order: what went out under which packet identifier, and
 //! which identifier was answered how.
 
+use super::error::LinkError;
 use super::tls;
 use super::trouble::{self, Peer};
-use crate::config::secret::{Trouble, read_password};
+use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
 use rumqttc::{Transport, v5};
@@ -42,34 +43,6 @@ pub(super) enum Event {
     Refused(u16, String),
     /// The connection is over, for this reason. Nothing follows.
     Closed(LinkError),
-}
-
-/// Why there is no connection, or no longer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
-    /// A file that the connection needs cannot be used.
-    #[error("{setting}: {what}; {help}")]
-    File {
-        /// The setting that names it.
-        setting: &'static str,
-        /// What is wrong with it.
-        what: String,
-        /// What to do about it.
-        help: String,
-    },
-    /// The broker, or the way to it.
-    #[error("{0}")]
-    Connection(String),
-    /// The broker turned the connection down.
-    #[error("the broker refuses the connection: {0}")]
-    Refused(String),
-}
-
-impl LinkError {
-    /// Names the setting whose file is in trouble.
-    pub(super) fn file(setting: &'static str) -> impl Fn(Trouble) -> Self {
-        move |(what, help)| Self::File { setting, what, help }
-    }
 }
 
 /// A message on its way out.

@@ -17,6 +17,7 @@
 mod backoff;
 mod delivery;
 mod envelope;
+mod error;
 pub(crate) mod event;
 mod link;
 mod tls;
@@ -29,7 +30,8 @@ use crate::store::{Class, Outbox, StoreError};
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
 use delivery::{Delivery, REFUSED_RETRY};
-use link::{Event, Link, LinkError};
+use error::LinkError;
+use link::{Event, Link};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! TLS for the way to the broker: rustls with ring.
 
-use super::link::LinkError;
+use super::error::LinkError;
 use crate::config::{Upstream, tls};
 use rumqttc::TlsConfiguration;
 use rustls::{ClientConfig, RootCertStore};
