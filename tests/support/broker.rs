@@ -1,6 +1,6 @@
 //! A real mosquitto, and mosquitto_sub as the cloud.
 
-use super::{free_tcp_port, wait_until};
+use super::{PATIENCE, free_tcp_port, holds_within, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A mosquitto of the test's own. Killed hard with its owner.
 pub struct Broker {
@@ -134,6 +135,15 @@ pub struct Subscriber {
 impl Subscriber {
     /// Subscribes to everything; returns once the broker has confirmed it.
     pub fn start(broker: &Broker, arguments: &[&str]) -> Self {
+        // on a machine that is very busy mosquitto_sub has been seen to give up without a word
+        let tries = std::iter::repeat_with(|| Self::spawn(broker, arguments)).take(6);
+        tries
+            .into_iter()
+            .find(|subscriber| subscriber.subscribes_within(PATIENCE / 6, broker, arguments))
+            .expect("mosquitto_sub subscribes")
+    }
+
+    fn spawn(broker: &Broker, arguments: &[&str]) -> Self {
         let mut process = Command::new("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
             .args(["-c", "-i", "cloud", "-q", "0", "-t", "#", "-F", "%r %t %p"])
@@ -157,17 +167,19 @@ impl Subscriber {
                 count.store(ids.len(), Relaxed);
             }
         });
-        let subscriber = Self { process, lines, different };
-        subscriber.wait_for_subscription(broker, arguments);
-        subscriber
+        Self { process, lines, different }
     }
 
     /// Waits until a message of the test's own comes back: the subscription is there.
     pub fn wait_for_subscription(&self, broker: &Broker, arguments: &[&str]) {
+        assert!(self.subscribes_within(PATIENCE, broker, arguments), "no subscription");
+    }
+
+    fn subscribes_within(&self, patience: Duration, broker: &Broker, arguments: &[&str]) -> bool {
         let echoes =
             || self.lines.lock().unwrap().iter().filter(|l| l.contains(" test/ready ")).count();
         let before = echoes();
-        wait_until("the subscriber has subscribed", || {
+        holds_within(patience, || {
             let published = Command::new("mosquitto_pub")
                 .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
                 .args(["-q", "1", "-t", "test/ready", "-m", "{}"])
@@ -176,7 +188,7 @@ impl Subscriber {
                 .status()
                 .unwrap();
             published.success() && echoes() > before
-        });
+        })
     }
 
     /// Everything so far, without the test's own messages.

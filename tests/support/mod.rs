@@ -36,10 +36,18 @@ pub fn free_udp_address() -> SocketAddr {
 }
 
 /// Waits until a condition holds; panics with what was waited for when it does not.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    assert!(holds_within(PATIENCE, holds), "waited in vain until {what}");
+}
+
+/// Whether a condition comes to hold within this time.
+pub fn holds_within(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
     while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
+    true
 }
