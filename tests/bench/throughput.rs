@@ -9,7 +9,7 @@
 //! written, and `TMPDIR` names another.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 use lykta::store::{Cursor, Outbox, Store};

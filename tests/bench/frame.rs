@@ -40,7 +40,7 @@ struct Town {
 impl Town {
     fn new(addresses: u32) -> Self {
         let profile: Arc<Profile> = Arc::new(
-            toml_edit::de::from_str(include_str!("../config/profiles/sensoneo-single.toml"))
+            toml_edit::de::from_str(include_str!("../../config/profiles/sensoneo-single.toml"))
                 .unwrap(),
         );
         let device = |n: u32| {
