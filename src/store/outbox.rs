@@ -66,6 +66,19 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn next(&self, cursor: &mut Cursor, limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.next_up_to(Class::Diagnostic, cursor, limit)
+    }
+
+    /// As [`Outbox::next`], but none that are less important than `least`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn next_up_to(
+        &self,
+        least: Class,
+        cursor: &mut Cursor,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
         // moved only when all went well: rows that are not handed on must be read again
         let mut reached = *cursor;
@@ -74,7 +87,8 @@ impl Outbox {
                 "SELECT key, time_us, clock, topic, body FROM outbox
                  WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
             )?;
-            for (class, after) in Class::ALL.into_iter().zip(&mut reached.0) {
+            let classes = Class::ALL.into_iter().take_while(|class| *class <= least);
+            for (class, after) in classes.zip(&mut reached.0) {
                 let end = (class as i64 + 1) << Key::SEQUENCE_BITS;
                 let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
                 while let Some(row) = found.next()? {

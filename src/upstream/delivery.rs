@@ -182,18 +182,20 @@ impl<'a> Delivery<'a> {
     fn fill(&mut self) {
         let room = (WINDOW - LIVE_SLOTS).saturating_sub(self.outstanding());
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
-        // a broker that refuses everything would else be sent the whole backlog in vain
-        let hopeless = self.retry_at.is_some() && self.refused_in_a_row >= WINDOW;
-        if room == 0 || offer_due || hopeless || self.acknowledged.len() > MAX_UNREMOVED {
+        if room == 0 || offer_due || self.acknowledged.len() > MAX_UNREMOVED {
             return;
         }
-        let rows = self.forwarder.outbox.next(&mut self.cursor, room);
+        // a broker that refuses everything is not sent the whole backlog in vain; but alarms
+        // are always tried
+        let hopeless = self.retry_at.is_some() && self.refused_in_a_row >= WINDOW;
+        let least = if hopeless { Class::Alarm } else { Class::Diagnostic };
+        let rows = self.forwarder.outbox.next_up_to(least, &mut self.cursor, room);
         let Some(rows) = self.forwarder.note_outbox(rows) else {
             self.more = false;
             self.unread = true;
             return;
         };
-        self.more = rows.len() == room;
+        self.more = hopeless || rows.len() == room;
         for row in rows {
             self.publish(&row);
         }

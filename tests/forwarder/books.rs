@@ -100,6 +100,27 @@ fn refused(script: Script) {
 }
 
 #[test]
+fn a_broker_that_refuses_everything_is_spared_the_backlog_but_not_an_alarm() {
+    let refused: &[&str] = &[
+        "measurement/0",
+        "measurement/1",
+        "measurement/2",
+        "measurement/3",
+        "measurement/4",
+        "measurement/5",
+        "measurement/6",
+    ];
+    let mut world = World::new(V5, Script { refused, ..Script::default() }, MESSAGES);
+    world.wait_until("it has refused a window", || world.sink.count() > crate::world::WINDOW);
+    world.commit(Class::Alarm, 1);
+    let came = || world.sink.records().iter().any(|r| r.topic.contains("/alarm/"));
+    world.wait_until("the alarm has come", came);
+    world.wait_until("only it is gone", || world.waiting() == MESSAGES);
+    let offered = world.sink.count();
+    assert!(offered < 4 * crate::world::WINDOW, "{offered} were sent in vain");
+}
+
+#[test]
 fn an_alarm_overtakes_what_waits() {
     for protocol in [V4, V5] {
         let script = Script { delay: Duration::from_millis(5), ..Script::default() };
