@@ -25,6 +25,7 @@
 //! | [`config`] | settings: read, checked, explained with their sources | no |
 //! | [`ops`] | journal, service manager, health | no |
 //! | [`cli`] | the commands, one file each | no |
+//! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
 //!
 //! *Pure* means: no tokio, no clock, no I/O, no logging, no global. A pure room is a struct
