@@ -23,11 +23,14 @@ use crate::store::{Outbox, Store, StoreError};
 use crate::upstream::{Forwarder, Shared};
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::task::Poll;
 use std::time::Duration;
 use std::{io, thread};
 use tokio::sync::{Notify, oneshot, watch};
@@ -240,22 +243,14 @@ impl Gateway {
 
     /// Waits until a thread ends unasked, which only a bug can make it do.
     pub async fn ended(&mut self) -> GatewayError {
-        let mut all: Vec<_> = self
-            .upstreams
-            .iter_mut()
-            .chain([&mut self.ingest])
-            .map(|w| {
-                Box::pin(async {
-                    w.ended().await;
-                    w.name.clone()
-                })
-            })
-            .collect();
-        let name = std::future::poll_fn(|context| {
-            all.iter_mut()
-                .map(|worker| worker.as_mut().poll(context))
-                .find(std::task::Poll::is_ready)
-                .unwrap_or(std::task::Poll::Pending)
+        let name = poll_fn(|context| {
+            let mut workers = self.upstreams.iter_mut().chain([&mut self.ingest]);
+            match workers
+                .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
+            {
+                Some(name) => Poll::Ready(name.clone()),
+                None => Poll::Pending,
+            }
         })
         .await;
         GatewayError::Ended(name)

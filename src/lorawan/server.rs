@@ -113,9 +113,7 @@ impl EdgeServer {
             Advance::Next(session, replayable) => (session, replayable),
             Advance::Repeat => return Err(Refusal::Repeat(device.dev_eui)),
             Advance::ResetRefused => return Err(Refusal::ResetRefused(device.dev_eui)),
-            Advance::Replay | Advance::Forged => {
-                return Err(self.note_past(device.dev_eui, frame.f_cnt));
-            }
+            Advance::Replay => return Err(self.note_past(device.dev_eui, frame.f_cnt)),
         };
         let device = Arc::clone(device);
         self.past.remove(&device.dev_eui);
@@ -138,16 +136,14 @@ impl EdgeServer {
 
     /// What a frame means for a device; `None` when it is not that device's.
     fn judge(&self, device: &Device, frame: &DataFrame<'_>, now: Timestamp) -> Option<Advance> {
-        let advance = Session::advance(
+        Session::advance(
             self.sessions.get(&device.dev_eui),
             frame.f_cnt,
-            frame.mic,
             self.bindings.get(&device.dev_eui).copied()?,
             &device.profile.counter,
             now,
             |f_cnt| frame.mic_matches(&device.activation.nwk_s_key, f_cnt),
-        );
-        (advance != Advance::Forged).then_some(advance)
+        )
     }
 
     /// An authentic frame of the past: a recording, or a device that has begun to count anew?

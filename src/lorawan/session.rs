@@ -13,8 +13,6 @@ pub struct Session {
     pub high_water: u32,
     /// When the counter was last allowed to start again.
     pub reset_at: Option<Timestamp>,
-    /// The MIC of the last accepted uplink: tells its retransmission from another frame.
-    pub mic: [u8; 4],
     /// Which address and key the counter belongs to. A device with new ones begins anew.
     pub binding: [u8; 8],
 }
@@ -31,8 +29,6 @@ pub(super) enum Advance {
     Replay,
     /// The device starts again from zero, and did so too recently.
     ResetRefused,
-    /// No counter that the device could be at makes the MIC match.
-    Forged,
 }
 
 /// How many times the low 16 bits may have rolled over unheard, for a device that has never
@@ -46,7 +42,8 @@ const ROLLOVERS_UNHEARD: u32 = 4;
 const LATE_COPY: u32 = 16;
 
 impl Session {
-    /// Finds the full counter of a frame and what it means.
+    /// Finds the full counter of a frame and what it means; `None` when no counter that the
+    /// device could be at makes the MIC match.
     ///
     /// `authentic` answers whether the frame's MIC matches with a given full counter. There
     /// is no greatest gap: a gateway may have been without power for weeks, and the MIC
@@ -54,57 +51,46 @@ impl Session {
     pub(super) fn advance(
         session: Option<&Self>,
         f_cnt: u16,
-        mic: [u8; 4],
         binding: [u8; 8],
         policy: &CounterPolicy,
         now: Timestamp,
         authentic: impl Fn(u32) -> bool,
-    ) -> Advance {
+    ) -> Option<Advance> {
         let low = u32::from(f_cnt);
         let Some(last) = session else {
             let mut possible = (0..ROLLOVERS_AT_FIRST_CONTACT).map(|n| n << 16 | low);
-            let first = possible.find(|c| authentic(*c));
-            return first.map_or(Advance::Forged, |f_cnt_up| {
+            return possible.find(|c| authentic(*c)).map(|f_cnt_up| {
                 let high_water = f_cnt_up;
-                Advance::Next(Self { f_cnt_up, high_water, reset_at: None, mic, binding }, false)
+                Advance::Next(Self { f_cnt_up, high_water, reset_at: None, binding }, false)
             });
         };
         let same_rollover = last.f_cnt_up & 0xffff_0000 | low;
-        let behind = u32::from(same_rollover <= last.f_cnt_up);
-        let ahead = (behind..=ROLLOVERS_UNHEARD)
+        let behind = same_rollover <= last.f_cnt_up;
+        let ahead = (u32::from(behind)..=ROLLOVERS_UNHEARD)
             .filter_map(|n| same_rollover.checked_add(n << 16))
             .find(|c| authentic(*c));
         if let Some(f_cnt_up) = ahead {
             let high_water = last.high_water.max(f_cnt_up);
             let replayable = last.reset_at.is_some() && f_cnt_up <= last.high_water;
-            return Advance::Next(Self { f_cnt_up, high_water, mic, ..*last }, replayable);
+            return Some(Advance::Next(Self { f_cnt_up, high_water, ..*last }, replayable));
         }
         // From here on the frame is not new. If the device may have started again, its upper
         // half is zero; while the old counter was below 65,536 a recording looks just the same.
-        let past = [same_rollover, low].into_iter().find(|c| authentic(*c));
-        match past {
-            None => Advance::Forged,
-            Some(c) if last.f_cnt_up.checked_sub(c).is_some_and(|gap| gap <= LATE_COPY) => {
-                Advance::Repeat
-            }
-            Some(c) if c == low && policy.reset => {
-                // not `abs`: a clock that is behind the last reset has not been set yet
-                let since = last.reset_at.map(|at| now.duration_since(at));
-                match since {
-                    Some(since)
-                        if since
-                            < policy.reset_interval.try_into().unwrap_or(SignedDuration::MAX) =>
-                    {
-                        Advance::ResetRefused
-                    }
-                    _ => Advance::Next(
-                        Self { f_cnt_up: low, reset_at: Some(now), mic, ..*last },
-                        true,
-                    ),
-                }
-            }
-            Some(_) => Advance::Replay,
+        let past = [(same_rollover, behind), (low, low != same_rollover)]
+            .into_iter()
+            .find_map(|(c, untried)| (untried && authentic(c)).then_some(c))?;
+        if last.f_cnt_up.checked_sub(past).is_some_and(|gap| gap <= LATE_COPY) {
+            return Some(Advance::Repeat);
         }
+        if past != low || !policy.reset {
+            return Some(Advance::Replay);
+        }
+        let interval = policy.reset_interval.try_into().unwrap_or(SignedDuration::MAX);
+        // signed: a clock that is behind the last reset has not been set yet
+        if last.reset_at.is_some_and(|at| now.duration_since(at) < interval) {
+            return Some(Advance::ResetRefused);
+        }
+        Some(Advance::Next(Self { f_cnt_up: low, reset_at: Some(now), ..*last }, true))
     }
 }
 
@@ -117,7 +103,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn at(f_cnt_up: u32) -> Session {
-        Session { f_cnt_up, high_water: f_cnt_up, reset_at: None, mic: [0; 4], binding: [0; 8] }
+        Session { f_cnt_up, high_water: f_cnt_up, reset_at: None, binding: [0; 8] }
     }
 
     /// A frame of a device whose true counter is `truth`, as the session sees it.
@@ -126,18 +112,17 @@ mod tests {
         truth: u32,
         policy: &CounterPolicy,
         now: Timestamp,
-    ) -> Advance {
-        let mic = truth.to_le_bytes();
-        Session::advance(session, truth as u16, mic, [0; 8], policy, now, |c| c == truth)
+    ) -> Option<Advance> {
+        Session::advance(session, truth as u16, [0; 8], policy, now, |c| c == truth)
     }
 
-    fn next(advance: Advance) -> Session {
+    fn next(advance: Option<Advance>) -> Session {
         flagged(advance).0
     }
 
-    fn flagged(advance: Advance) -> (Session, bool) {
+    fn flagged(advance: Option<Advance>) -> (Session, bool) {
         match advance {
-            Advance::Next(session, replayable) => (session, replayable),
+            Some(Advance::Next(session, replayable)) => (session, replayable),
             other => panic!("not accepted: {other:?}"),
         }
     }
@@ -147,35 +132,35 @@ mod tests {
         let strict = CounterPolicy::default();
         assert_eq!(next(hear(Some(&at(65_535)), 65_536, &strict, NOW)).f_cnt_up, 65_536);
         assert_eq!(next(hear(Some(&at(65_000)), 70_000, &strict, NOW)).f_cnt_up, 70_000);
-        assert_eq!(hear(Some(&at(u32::MAX)), 3, &strict, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&at(u32::MAX)), 3, &strict, NOW), Some(Advance::Replay));
     }
 
     #[test]
     fn a_device_that_ran_for_years_is_found_at_first_contact() {
         let strict = CounterPolicy::default();
         assert_eq!(next(hear(None, 700_000, &strict, NOW)).f_cnt_up, 700_000);
-        assert_eq!(hear(None, 17 << 16, &strict, NOW), Advance::Forged);
+        assert_eq!(hear(None, 17 << 16, &strict, NOW), None);
     }
 
     #[test]
     fn the_past_is_refused_and_a_retransmission_is_told_from_it() {
         let strict = CounterPolicy::default();
         let session = next(hear(Some(&at(99)), 100, &strict, NOW));
-        assert_eq!(hear(Some(&session), 100, &strict, NOW), Advance::Repeat);
-        assert_eq!(hear(Some(&session), 99, &strict, NOW), Advance::Repeat, "overtaken");
-        assert_eq!(hear(Some(&session), 50, &strict, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&session), 100, &strict, NOW), Some(Advance::Repeat));
+        assert_eq!(hear(Some(&session), 99, &strict, NOW), Some(Advance::Repeat), "overtaken");
+        assert_eq!(hear(Some(&session), 50, &strict, NOW), Some(Advance::Replay));
         let far = next(hear(Some(&session), 70_000, &strict, NOW));
-        assert_eq!(hear(Some(&far), 69_000, &strict, NOW), Advance::Replay);
-        assert_eq!(hear(Some(&far), 0, &strict, NOW), Advance::Replay);
+        assert_eq!(hear(Some(&far), 69_000, &strict, NOW), Some(Advance::Replay));
+        assert_eq!(hear(Some(&far), 0, &strict, NOW), Some(Advance::Replay));
     }
 
     #[test]
     fn a_late_copy_is_no_reset() {
         let policy = CounterPolicy { reset: true, ..CounterPolicy::default() };
         let session = next(hear(Some(&at(99)), 101, &policy, NOW));
-        assert_eq!(hear(Some(&session), 100, &policy, NOW), Advance::Repeat);
-        assert_eq!(hear(Some(&session), 85, &policy, NOW), Advance::Repeat);
-        assert!(matches!(hear(Some(&session), 84, &policy, NOW), Advance::Next(_, true)));
+        assert_eq!(hear(Some(&session), 100, &policy, NOW), Some(Advance::Repeat));
+        assert_eq!(hear(Some(&session), 85, &policy, NOW), Some(Advance::Repeat));
+        assert!(matches!(hear(Some(&session), 84, &policy, NOW), Some(Advance::Next(_, true))));
     }
 
     #[test]
@@ -186,9 +171,13 @@ mod tests {
         assert!(replayable);
         let (later, replayable) = flagged(hear(Some(&reset), 40, &policy, NOW));
         assert!(replayable, "an old recording could follow the old reset");
-        assert_eq!(hear(Some(&later), 0, &policy, NOW), Advance::ResetRefused);
+        assert_eq!(hear(Some(&later), 0, &policy, NOW), Some(Advance::ResetRefused));
         let before = NOW - Duration::from_secs(50 * 365 * 24 * 3600);
-        assert_eq!(hear(Some(&later), 0, &policy, before), Advance::ResetRefused, "no clock yet");
+        assert_eq!(
+            hear(Some(&later), 0, &policy, before),
+            Some(Advance::ResetRefused),
+            "no clock yet"
+        );
         let a_day_later = NOW + Duration::from_secs(24 * 3600);
         assert_eq!(next(hear(Some(&later), 0, &policy, a_day_later)).f_cnt_up, 0);
         let (_, replayable) = flagged(hear(Some(&later), 5_000, &policy, NOW));
@@ -210,7 +199,7 @@ mod tests {
                 (session, replayable) = flagged(hear(Some(&session), truth, &strict, NOW));
                 prop_assert_eq!(session.f_cnt_up, truth);
                 prop_assert!(!replayable);
-                prop_assert_eq!(hear(Some(&session), truth, &strict, NOW), Advance::Repeat);
+                prop_assert_eq!(hear(Some(&session), truth, &strict, NOW), Some(Advance::Repeat));
             }
         }
 
@@ -220,7 +209,7 @@ mod tests {
             prop_assume!(truth <= last);
             let strict = CounterPolicy::default();
             let heard = hear(Some(&at(last)), truth, &strict, NOW);
-            prop_assert!(!matches!(heard, Advance::Next(..)), "{:?}", heard);
+            prop_assert!(!matches!(heard, Some(Advance::Next(..))), "{:?}", heard);
         }
     }
 }

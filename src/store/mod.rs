@@ -174,17 +174,14 @@ impl Store {
     pub fn sessions(&self) -> Result<HashMap<DevEui, Session>, StoreError> {
         let read = || {
             self.db
-                .prepare(
-                    "SELECT dev_eui, f_cnt_up, high_water, reset_at, mic, binding FROM session",
-                )?
+                .prepare("SELECT dev_eui, f_cnt_up, high_water, reset_at, binding FROM session")?
                 .query_map([], |row| {
                     let reset_at: Option<i64> = row.get(3)?;
                     let session = Session {
                         f_cnt_up: row.get(1)?,
                         high_water: row.get(2)?,
                         reset_at: reset_at.and_then(|s| Timestamp::from_second(s).ok()),
-                        mic: row.get(4)?,
-                        binding: row.get(5)?,
+                        binding: row.get(4)?,
                     };
                     Ok((DevEui(row.get::<_, i64>(0)? as u64), session))
                 })?
@@ -208,10 +205,10 @@ impl Store {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut session = tx.prepare_cached(
-                "INSERT INTO session (dev_eui, f_cnt_up, high_water, reset_at, mic, binding)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO session (dev_eui, f_cnt_up, high_water, reset_at, binding)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (dev_eui) DO UPDATE SET f_cnt_up = ?2, high_water = ?3,
-                 reset_at = ?4, mic = ?5, binding = ?6",
+                 reset_at = ?4, binding = ?5",
             )?;
             let mut outbox = tx.prepare_cached(
                 "INSERT INTO outbox (key, time_us, clock, topic, body) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -223,7 +220,6 @@ impl Store {
                     s.f_cnt_up,
                     s.high_water,
                     reset_at,
-                    s.mic,
                     s.binding
                 ])?;
                 for m in messages {
@@ -276,7 +272,6 @@ mod tests {
                 f_cnt_up: f_cnt,
                 high_water: f_cnt,
                 reset_at: None,
-                mic: [7; 4],
                 binding: [8; 8],
             },
             messages: classes.iter().map(message).collect(),
@@ -298,7 +293,7 @@ mod tests {
         store.commit(&[entry(1, 1, &[Class::Alarm])]).expect("commits");
         let mut outbox = Outbox::open(&file).expect("opens again");
         assert_eq!(outbox.epoch(), epoch);
-        let rows = outbox.next(&mut Cursor::default(), 10).expect("reads");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 10).expect("reads");
         let order: Vec<_> = rows.iter().map(|row| row.key.sequence()).collect();
         assert_eq!(order, [3, 1, 2], "the alarm first, and no number twice");
 
@@ -337,7 +332,12 @@ mod tests {
         assert!(store.sessions().expect("reads").is_empty());
         store.commit(&[entry(2, 1, &[Class::Event])]).expect("a small one still fits");
         let outbox = Outbox::open(&file).expect("opens");
-        assert_eq!(outbox.next(&mut Cursor::default(), 9).expect("reads")[0].key.sequence(), 1);
+        assert_eq!(
+            outbox.next(Class::Diagnostic, &mut Cursor::default(), 9).expect("reads")[0]
+                .key
+                .sequence(),
+            1
+        );
     }
 
     proptest! {
@@ -356,7 +356,7 @@ mod tests {
             store.commit(&[entry(1, 1, &classes)]).expect("commits");
             let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
             loop {
-                let rows = outbox.next(&mut cursor, limit).expect("reads");
+                let rows = outbox.next(Class::Diagnostic, &mut cursor, limit).expect("reads");
                 if rows.is_empty() { break }
                 let gone: Vec<_> = rows.iter().map(|r| r.key)
                     .filter(|k| removed[k.sequence() as usize % removed.len()]).collect();
@@ -366,7 +366,7 @@ mod tests {
             prop_assert!(seen.is_sorted());
             let sequences: BTreeSet<_> = seen.iter().map(|k| k.sequence()).collect();
             prop_assert_eq!(sequences.len(), classes.len());
-            let again = outbox.next(&mut Cursor::default(), 100).expect("reads");
+            let again = outbox.next(Class::Diagnostic, &mut Cursor::default(), 100).expect("reads");
             let kept: Vec<_> = seen.into_iter()
                 .filter(|k| !removed[k.sequence() as usize % removed.len()]).collect();
             prop_assert_eq!(again.into_iter().map(|r| r.key).collect::<Vec<_>>(), kept);

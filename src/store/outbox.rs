@@ -61,19 +61,12 @@ impl Outbox {
         &self.epoch
     }
 
-    /// The next messages after the cursor, most important first, at most `limit`.
+    /// The next messages after the cursor, most important first, none less important than
+    /// `least`, at most `limit`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn next(&self, cursor: &mut Cursor, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.next_up_to(Class::Diagnostic, cursor, limit)
-    }
-
-    /// As [`Outbox::next`], but none that are less important than `least`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn next_up_to(
+    pub fn next(
         &self,
         least: Class,
         cursor: &mut Cursor,

@@ -32,7 +32,6 @@ const TABLES: &str = "
         f_cnt_up INTEGER NOT NULL,         -- of the last accepted uplink
         high_water INTEGER NOT NULL,       -- the greatest ever accepted
         reset_at INTEGER,                  -- unix seconds of the last counter reset
-        mic BLOB NOT NULL,                 -- of the last accepted uplink
         binding BLOB NOT NULL              -- address and key check that the counter belongs to
     ) STRICT;
     CREATE TABLE outbox (

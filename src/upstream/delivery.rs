@@ -189,7 +189,7 @@ impl<'a> Delivery<'a> {
         // are always tried
         let hopeless = self.retry_at.is_some() && self.refused_in_a_row >= WINDOW;
         let least = if hopeless { Class::Alarm } else { Class::Diagnostic };
-        let rows = self.forwarder.outbox.next_up_to(least, &mut self.cursor, room);
+        let rows = self.forwarder.outbox.next(least, &mut self.cursor, room);
         let Some(rows) = self.forwarder.note_outbox(rows) else {
             self.more = false;
             self.unread = true;

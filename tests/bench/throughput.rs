@@ -12,7 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use lykta::store::{Cursor, Outbox, Store};
+use lykta::store::{Class, Cursor, Outbox, Store};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -164,7 +164,7 @@ impl Bench {
         });
         let accepted = before.at.elapsed();
         // counting what waits would take a core of its own
-        let first = || outbox.next(&mut Cursor::default(), 1).unwrap();
+        let first = || outbox.next(Class::Diagnostic, &mut Cursor::default(), 1).unwrap();
         wait_until("everything is delivered", || first().is_empty());
         let after = self.sample();
         let total = self.commits();

@@ -108,13 +108,7 @@ impl World {
         self.committed += messages;
         let entry = Entry {
             dev_eui: DevEui(1),
-            session: Session {
-                f_cnt_up: 1,
-                high_water: 1,
-                reset_at: None,
-                mic: [0; 4],
-                binding: [0; 8],
-            },
+            session: Session { f_cnt_up: 1, high_water: 1, reset_at: None, binding: [0; 8] },
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();

@@ -12,7 +12,7 @@ use lykta::ingest::{Counters, Ingest, TenantCounters, TenantSink};
 use lykta::lorawan::EdgeServer;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{Heard, Reception};
-use lykta::store::{Cursor, Outbox, Store};
+use lykta::store::{Class, Cursor, Outbox, Store};
 use lykta::units::{AesKey, Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -98,7 +98,7 @@ impl Running {
         drop(self.frames);
         self.thread.join().unwrap();
         let outbox = Outbox::open(&self.file).unwrap();
-        let rows = outbox.next(&mut Cursor::default(), usize::MAX >> 1).unwrap();
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), usize::MAX >> 1).unwrap();
         (self.air, self.tenant, rows.into_iter().map(|row| row.topic).collect())
     }
 }
