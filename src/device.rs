@@ -1,6 +1,6 @@
 //! The device registry: which sensors there are, whose they are, and what they are.
 
-use crate::units::{AesKey, DevAddr, DevEui, Quantity, TenantId, duration};
+use crate::units::{AesKey, DevAddr, DevEui, JoinEui, Quantity, TenantId, duration};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,6 +129,24 @@ pub struct Abp {
     pub app_s_key: AesKey,
 }
 
+/// What a device that joins over the air (OTAA, LoRaWAN 1.0.x) gets its sessions with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otaa {
+    /// Which join server it asks for (AppEUI before LoRaWAN 1.0.4).
+    pub join_eui: JoinEui,
+    /// Authenticates its joins; session keys are derived from it.
+    pub app_key: AesKey,
+}
+
+/// How a device comes to its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activation {
+    /// The session is fixed.
+    Abp(Abp),
+    /// It joins over the air.
+    Otaa(Otaa),
+}
+
 /// One sensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Device {
@@ -140,8 +158,8 @@ pub struct Device {
     pub tenant: TenantId,
     /// What it is.
     pub profile: Arc<Profile>,
-    /// Its session.
-    pub activation: Abp,
+    /// How it comes to its session.
+    pub activation: Activation,
     /// The bin that it sits in.
     pub bin: Option<String>,
     /// The resident, by pseudonym, whose home it is in.
@@ -150,34 +168,24 @@ pub struct Device {
     pub sensor: Option<String>,
 }
 
-/// All devices, found by DevEUI or by the DevAddr of a frame.
+/// All devices, found by DevEUI.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     by_eui: HashMap<DevEui, Arc<Device>>,
-    by_addr: HashMap<DevAddr, Vec<Arc<Device>>>,
 }
 
 impl Registry {
     /// A registry of these devices. Of two with one DevEUI the later stays; the settings
     /// are checked for such pairs before they come here.
     pub fn new(devices: impl IntoIterator<Item = Device>) -> Self {
-        let by_eui: HashMap<_, _> =
-            devices.into_iter().map(|device| (device.dev_eui, Arc::new(device))).collect();
-        let mut by_addr: HashMap<_, Vec<_>> = HashMap::new();
-        for device in by_eui.values() {
-            by_addr.entry(device.activation.dev_addr).or_default().push(Arc::clone(device));
+        Self {
+            by_eui: devices.into_iter().map(|device| (device.dev_eui, Arc::new(device))).collect(),
         }
-        Self { by_eui, by_addr }
     }
 
     /// The device with this DevEUI.
     pub fn get(&self, dev_eui: DevEui) -> Option<&Arc<Device>> {
         self.by_eui.get(&dev_eui)
-    }
-
-    /// Every device whose frames carry this address.
-    pub fn at(&self, dev_addr: DevAddr) -> &[Arc<Device>] {
-        self.by_addr.get(&dev_addr).map_or(&[], Vec::as_slice)
     }
 
     /// All devices, in no particular order.

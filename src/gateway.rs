@@ -19,6 +19,7 @@ use crate::lorawan::{EdgeServer, Session};
 use crate::ops::health::{TenantView, View};
 use crate::radio::concentrator::{self, Listener};
 use crate::radio::dedup::Dedup;
+use crate::radio::{AirEvent, Heard, Outlet, OutletError};
 use crate::store::{Outbox, Store, StoreError};
 use crate::upstream::{Forwarder, Shared};
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::task::Poll;
 use std::time::Duration;
 use std::{io, thread};
@@ -209,7 +210,8 @@ impl Gateway {
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
                 let (tell, started) = oneshot::channel();
-                let part = Listener::new(settings.listen, settings.allow, clock, frames, udp);
+                let part =
+                    Listener::new(settings.listen, settings.allow, clock, outlet(frames), udp);
                 let listener = tokio::spawn(part.run(stop, move |outcome| {
                     // nobody asks any more when the gateway is gone already
                     let _ = tell.send(outcome.ok());
@@ -277,11 +279,18 @@ impl Gateway {
     }
 }
 
+fn outlet(frames: SyncSender<Heard>) -> Outlet {
+    Outlet::new(move |event| match event {
+        AirEvent::Heard(heard) => frames.try_send(heard).map_err(|error| match error {
+            TrySendError::Full(_) => OutletError::Full,
+            TrySendError::Disconnected(_) => OutletError::Closed,
+        }),
+        AirEvent::Sent(_) => Ok(()),
+    })
+}
+
 /// Holds the way to the ingest loop open until the stop.
-async fn idle(
-    frames: std::sync::mpsc::SyncSender<crate::radio::Heard>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn idle(frames: SyncSender<Heard>, mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
     drop(frames);
 }

@@ -54,6 +54,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod device;
+pub mod eu868;
 pub mod gateway;
 pub mod ingest;
 pub mod lorawan;

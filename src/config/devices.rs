@@ -5,8 +5,10 @@ use super::key::KeyPath;
 use super::profile::Profiles;
 use super::read::known;
 use super::secret::{read_key, well_known};
-use super::settings::{AbpSettings, Activation, DeviceSettings, Settings, TenantKind};
-use crate::device::{Abp, Device};
+use super::settings::{
+    AbpSettings, Activation, DeviceSettings, OtaaSettings, Settings, TenantKind,
+};
+use crate::device::{self, Abp, Device, Otaa};
 use crate::units::{AesKey, DevAddr, DevEui};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -45,7 +47,7 @@ impl Checks<'_> {
     fn unique_session(&mut self, devices: &[(Device, &KeyPath)]) {
         let mut seen: HashMap<(DevAddr, [u8; 16]), (&Device, &KeyPath)> = HashMap::new();
         for (device, path) in devices {
-            let session = &device.activation;
+            let device::Activation::Abp(session) = &device.activation else { continue };
             let Some((earlier, at)) =
                 seen.insert((session.dev_addr, session.nwk_s_key.0), (device, path))
             else {
@@ -89,8 +91,13 @@ impl Checks<'_> {
             let help = known(&device.profile, &profiles.names(), "profiles");
             self.error(&path.key("profile"), "there is no such profile", help);
         }
-        let Activation::Abp(abp) = &device.activation;
-        let activation = self.session(&path.key("activation").key("abp"), abp);
+        let at = path.key("activation");
+        let activation = match &device.activation {
+            Activation::Abp(abp) => self.session(&at.key("abp"), abp).map(device::Activation::Abp),
+            Activation::Otaa(otaa) => {
+                self.join(&at.key("otaa"), otaa).map(device::Activation::Otaa)
+            }
+        };
         tenant?;
         Some(Device {
             dev_eui: device.dev_eui,
@@ -153,6 +160,11 @@ impl Checks<'_> {
         let app_s_key =
             self.key(path, "app_s_key", abp.app_s_key.as_ref(), abp.app_s_key_file.as_ref());
         Some(Abp { dev_addr: abp.dev_addr, nwk_s_key: nwk_s_key?, app_s_key: app_s_key? })
+    }
+
+    fn join(&mut self, path: &KeyPath, otaa: &OtaaSettings) -> Option<Otaa> {
+        let app_key = self.key(path, "app_key", otaa.app_key.as_ref(), otaa.app_key_file.as_ref());
+        Some(Otaa { join_eui: otaa.join_eui, app_key: app_key? })
     }
 
     /// Exactly one of a key and its file.

@@ -32,7 +32,8 @@ mod value;
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
 pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
-    AbpSettings, Activation, BrokerUrl, Concentrator, DeviceSettings, Protocol, Settings,
+    AbpSettings, Activation, BrokerUrl, Chip, Concentrator, DeviceSettings, LorawanSettings,
+    Megahertz, OtaaSettings, OutputSettings, Protocol, RadioSettings, Settings, SpiPort,
     StoreSettings, Tenant, TenantKind, Upstream,
 };
 pub use source::{Effective, Place, Sources};

@@ -59,16 +59,6 @@ pub(super) struct Reader {
 /// Keys that later versions know, with what to do in this one.
 const LATER: &[(&str, &str, &str)] = &[
     (
-        "radio",
-        "this version hears concentrators over Semtech UDP only, not a radio HAT",
-        "remove [[radio]], connect a concentrator and set [concentrator] listen",
-    ),
-    (
-        "otaa",
-        "this version knows ABP only: joins over the air (OTAA) come with the radio",
-        "give the device a fixed session: activation = { abp = { dev_addr, nwk_s_key, app_s_key } }",
-    ),
-    (
         "bin",
         "this version keeps no details of bins",
         "remove [bin.…]; `bin = \"…\"` in a device stays",

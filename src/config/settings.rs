@@ -4,8 +4,9 @@
 use super::key::KeyPath;
 use super::read::{Read, Reader};
 use super::schema::{Key, Shape, Table, settings};
-use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId};
+use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, TenantId};
 use figment::value::Value;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,12 @@ settings! {
         /// A concentrator (or several) that speaks the Semtech UDP protocol. Left out: none
         /// is listened for.
         pub concentrator: Option<Concentrator>,
+        /// The radio HATs of this machine. See config/examples for tables of common ones.
+        pub radio: Vec<RadioSettings> = [],
+        /// What devices are told about their network.
+        pub lorawan: LorawanSettings = {},
+        /// Lamps and relays on GPIO pins of this machine.
+        pub output: OutputSettings = {},
         /// Who owns data: each tenant has its own database, broker connection and topics.
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
@@ -42,9 +49,68 @@ settings! {
         pub listen: SocketAddr = "127.0.0.1:1700",
         /// The EUIs that may speak. Empty: every concentrator may.
         pub allow: Vec<GatewayEui> = [],
+        /// The networks that they may speak from, such as "192.168.7.0/24". Empty: any.
+        pub allow_from: Vec<IpNet> = [],
         /// How long to wait for copies of a frame by other concentrators. Waited only once a
         /// second concentrator has been heard.
         pub dedup_window: Duration = "200ms",
+    }
+
+    /// A radio HAT. It listens on one channel with one spreading factor. Pins are BCM numbers.
+    pub struct RadioSettings {
+        /// What it is called in the journal. Left out: radio0, radio1 … in this order.
+        pub name: Option<String> => "street",
+        /// Its chip: "sx1262" or "sx1276".
+        pub chip: Chip => "sx1262",
+        /// Its SPI bus and chip select: "0.0" is /dev/spidev0.0.
+        pub spi: SpiPort = "0.0",
+        /// The chip-select pin, where the HAT does not use the one of its SPI bus.
+        pub select: Option<u8> => 21,
+        /// The pin of its reset line.
+        pub reset: u8 => 18,
+        /// The pin of its busy line. Only an SX1262 has one, and must.
+        pub busy: Option<u8> => 20,
+        /// The pin of its interrupt line: DIO1 of an SX1262, DIO0 of an SX1276.
+        pub dio: u8 => 16,
+        /// The pin that switches the antenna to reception, where there is one.
+        pub rx_enable: Option<u8> => 5,
+        /// The pin that switches the antenna to transmission, where there is one.
+        pub tx_enable: Option<u8> => 6,
+        /// Whether the chip itself switches the antenna, by its DIO2 (SX1262).
+        pub dio2_switch: bool = true,
+        /// The voltage of the temperature-compensated oscillator on DIO3 (SX1262). Left out: the HAT has a
+        /// crystal.
+        pub tcxo: Option<f32> => 1.8,
+        /// The channel that it listens on, in MHz.
+        pub channel: Megahertz = 868.1,
+        /// The spreading factor that it listens for, 7 to 12.
+        pub spreading_factor: u8 = 9,
+        /// The greatest power that it sends with, in dBm, 0 to 22 (SX1262) or 2 to 20 (SX1276).
+        /// Never more than the law allows is radiated.
+        pub power: u8 = 14,
+        /// The gain of its antenna in dBi, less the loss of its cable.
+        pub antenna_gain: f32 = 2.15,
+    }
+
+    /// What devices are told about their network when they join, or later.
+    pub struct LorawanSettings {
+        /// From the end of an uplink to its answer, 1 s to 15 s. More helps a slow card.
+        pub rx1_delay: Duration = "1s",
+        /// The data rate of the second answer window at 869.525 MHz, 0 (SF12) to 5 (SF7).
+        pub rx2_data_rate: u8 = 0,
+        /// The five channels, in MHz, that devices use behind a concentrator beside the three that
+        /// every device knows. Radio HATs alone never hand them out.
+        pub channels: Vec<Megahertz> = [867.1, 867.3, 867.5, 867.7, 867.9],
+    }
+
+    /// Lamps and relays, by the BCM number of their pin.
+    pub struct OutputSettings {
+        /// A lamp: steady when all is well, slow blinking without a broker, fast with a fault.
+        pub status_led: Option<u8> => 26,
+        /// A relay, closed while an alarm waits for somebody.
+        pub relay: Option<u8> => 13,
+        /// A buzzer, on while an alarm waits for somebody.
+        pub buzzer: Option<u8> => 19,
     }
 
     /// One owner of data.
@@ -106,6 +172,16 @@ settings! {
         pub sensor: Option<String> => "bed",
     }
 
+    /// What a device joins with. The key is given either as text or as a file.
+    pub struct OtaaSettings {
+        /// The JoinEUI (AppEUI), as printed on the device or in the vendor's key list.
+        pub join_eui: JoinEui => "70b3d50700000000",
+        /// The AppKey, 32 hexadecimal digits.
+        pub app_key: Option<AesKey> => "32 hexadecimal digits",
+        /// File that holds the AppKey. A bare name is a systemd credential.
+        pub app_key_file: Option<PathBuf> => "1739.app",
+    }
+
     /// A fixed session. Each key is given either as text or as a file.
     pub struct AbpSettings {
         /// Its address on the air, 8 hexadecimal digits.
@@ -126,30 +202,92 @@ settings! {
 pub enum Activation {
     /// Activation by personalisation: the session is fixed.
     Abp(AbpSettings),
+    /// Over-the-air activation: the device joins.
+    Otaa(OtaaSettings),
 }
 
 impl Read for Activation {
     const SHAPE: Shape = Shape::Table(&Table {
-        keys: &[Key {
-            name: "abp",
-            doc: &[" Activation by personalisation: the session is fixed."],
-            default: None,
-            example: None,
-            optional: false,
-            shape: AbpSettings::SHAPE,
-        }],
+        keys: &[
+            Key {
+                name: "abp",
+                doc: &[" Activation by personalisation: the session is fixed."],
+                default: None,
+                example: None,
+                optional: true,
+                shape: AbpSettings::SHAPE,
+            },
+            Key {
+                name: "otaa",
+                doc: &[" Over-the-air activation: the device joins."],
+                default: None,
+                example: None,
+                optional: true,
+                shape: OtaaSettings::SHAPE,
+            },
+        ],
     });
 
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
         let Shape::Table(table) = Self::SHAPE else { return None };
         let found = reader.table(path, value, table)?;
-        // an unknown way of activation is already noted; that `abp` is missing adds nothing
-        if found.keys().any(|key| key != "abp") {
-            return None;
+        let [abp, otaa] = table.keys else { return None };
+        match (found.contains_key(abp.name), found.contains_key(otaa.name)) {
+            (true, false) => reader.key(path, found, abp).map(Self::Abp),
+            (false, true) => reader.key(path, found, otaa).map(Self::Otaa),
+            (true, true) => {
+                let help = "remove one: a device has a fixed session or joins over the air";
+                reader.wrong(path, "both `abp` and `otaa` are given", help);
+                None
+            }
+            (false, false) => {
+                if found.is_empty() {
+                    let help = "write activation = { otaa = { join_eui, app_key } }, or abp";
+                    reader.wrong(path, "neither `abp` nor `otaa` is given", help);
+                }
+                None
+            }
         }
-        reader.key(path, found, table.keys.first()?).map(Self::Abp)
     }
 }
+
+/// A radio chip that lykta drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chip {
+    /// Semtech SX1262 (and SX1268, LLCC68 as far as they are alike): first choice.
+    Sx1262,
+    /// Semtech SX1276 (and SX1278, RFM95): works, with less.
+    Sx1276,
+}
+
+/// An SPI bus and one of its chip selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpiPort {
+    /// The bus.
+    pub bus: u8,
+    /// The chip select.
+    pub select: u8,
+}
+
+impl std::str::FromStr for SpiPort {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = |text: &str| text.parse().ok();
+        text.split_once('.')
+            .and_then(|(bus, select)| Some(Self { bus: parse(bus)?, select: parse(select)? }))
+            .ok_or_else(|| "this is not an SPI port".to_owned())
+    }
+}
+
+impl std::fmt::Display for SpiPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.bus, self.select)
+    }
+}
+
+/// A frequency that people write in MHz.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Megahertz(pub Hertz);
 
 /// What a tenant's data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,9 +3,12 @@
 use super::key::KeyPath;
 use super::read::{Read, Reader, kind, known};
 use super::schema::Shape;
-use super::settings::{BrokerUrl, Protocol, TenantKind};
-use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, TenantId, duration};
+use super::settings::{BrokerUrl, Chip, Megahertz, Protocol, SpiPort, TenantKind};
+use crate::units::{
+    AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, TenantId, duration,
+};
 use figment::value::Value;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,6 +75,8 @@ text! {
     TenantId: "it becomes part of topics and file names: use small letters, digits and '-'", Shape::Value;
     DevEui: "copy the DevEUI from the sensor's label: 16 hexadecimal digits", Shape::Value;
     DevAddr: "copy the DevAddr from the vendor's key list: 8 hexadecimal digits", Shape::Value;
+    JoinEui: "copy the JoinEUI (AppEUI) from the vendor's key list: 16 hexadecimal digits", Shape::Value;
+    SpiPort: "write BUS.SELECT: \"0.0\" is /dev/spidev0.0", Shape::Value;
     GatewayEui: "copy the EUI from the concentrator's label: 16 hexadecimal digits", Shape::Value;
     AesKey: "copy the key from the vendor's key list: 32 hexadecimal digits", Shape::Secret;
 }
@@ -152,6 +157,83 @@ impl Read for TenantKind {
             ("there is no such kind of tenant".to_owned(), known(text, &kinds, "kinds"))
         })
     }
+}
+
+impl Read for Chip {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let parse = |text: &str| match text {
+            "sx1262" => Ok(Self::Sx1262),
+            "sx1276" => Ok(Self::Sx1276),
+            _ => Err(()),
+        };
+        reader.parsed(path, value, parse, |text, ()| {
+            let chips = ["sx1262", "sx1276"];
+            ("lykta does not drive this chip".to_owned(), known(text, &chips, "chips"))
+        })
+    }
+}
+
+impl Read for IpNet {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let parse = |text: &str| {
+            text.parse()
+                .or_else(|e| text.parse::<std::net::IpAddr>().map(Self::from).map_err(|_| e))
+        };
+        reader.parsed(path, value, parse, |_, _| {
+            let help = "write an address or a network, such as \"192.168.7.0/24\"";
+            ("this is no network".to_owned(), help.to_owned())
+        })
+    }
+}
+
+impl Read for bool {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let found = value.to_bool();
+        if found.is_none() {
+            let what = format!("expected true or false, found {}", kind(value));
+            reader.wrong(path, what, "write true or false, without quotes");
+        }
+        found
+    }
+}
+
+impl Read for u8 {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let found = value.to_i128().and_then(|number| number.try_into().ok());
+        if found.is_none() {
+            let help = "write a number from 0 to 255, without quotes";
+            reader.wrong(path, format!("expected a small number, found {}", kind(value)), help);
+        }
+        found
+    }
+}
+
+impl Read for f32 {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let found = number(value).filter(|n| n.is_finite());
+        if found.is_none() {
+            let what = format!("expected a number, found {}", kind(value));
+            reader.wrong(path, what, "write a number, without quotes");
+        }
+        found.map(|n| n as Self)
+    }
+}
+
+impl Read for Megahertz {
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let found = number(value).filter(|mhz| (100.0..3000.0).contains(mhz));
+        if found.is_none() {
+            let help = "write megahertz, without quotes: 868.1";
+            reader.wrong(path, "this is not a frequency in MHz", help);
+        }
+        found.map(|mhz| Self(Hertz((mhz * 1e6).round() as u32)))
+    }
+}
+
+/// A number, written with a decimal point or without.
+fn number(value: &Value) -> Option<f64> {
+    let Value::Num(_, number) = value else { return None };
+    number.to_f64().or_else(|| number.to_i128().map(|n| n as f64))
 }
 
 impl Read for Protocol {

@@ -2,7 +2,7 @@
 
 use super::frame::{DataFrame, Direction, Frame, FrameError, key_check};
 use super::session::{Advance, Session};
-use crate::device::{Abp, Device, Registry};
+use crate::device::{Abp, Activation, Device, Registry};
 use crate::units::{DevAddr, DevEui};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// An authenticated uplink, decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
+    /// The session's address.
+    pub dev_addr: DevAddr,
     /// The full frame counter.
     pub f_cnt: u32,
     /// The port; `None` when the frame carries no payload.
@@ -68,7 +70,7 @@ pub enum Refusal {
 /// Sessions of all registered devices.
 #[derive(Debug)]
 pub struct EdgeServer {
-    registry: Registry,
+    by_addr: HashMap<DevAddr, Vec<Arc<Device>>>,
     sessions: HashMap<DevEui, Session>,
     /// What authenticates a device's session, worked out once.
     bindings: HashMap<DevEui, [u8; 8]>,
@@ -86,9 +88,15 @@ impl EdgeServer {
     /// or key is dropped: its counter says nothing about the new one.
     pub fn new(registry: Registry, mut sessions: HashMap<DevEui, Session>) -> Self {
         let bindings: HashMap<_, _> =
-            registry.iter().map(|device| (device.dev_eui, binding(&device.activation))).collect();
+            registry.iter().filter_map(|d| Some((d.dev_eui, binding(abp(d)?)))).collect();
         sessions.retain(|dev_eui, session| bindings.get(dev_eui) == Some(&session.binding));
-        Self { registry, sessions, bindings, past: HashMap::new() }
+        let mut by_addr: HashMap<DevAddr, Vec<Arc<Device>>> = HashMap::new();
+        for device in registry.iter() {
+            if let Some(abp) = abp(device) {
+                by_addr.entry(abp.dev_addr).or_default().push(Arc::clone(device));
+            }
+        }
+        Self { by_addr, sessions, bindings, past: HashMap::new() }
     }
 
     /// What a received frame is. An accepted one advances the session at once, so that a copy
@@ -101,7 +109,7 @@ impl EdgeServer {
             Frame::Data(data) if data.direction == Direction::Up => data,
             Frame::Data(_) | Frame::JoinRequest | Frame::Other => return Err(Refusal::NotUplink),
         };
-        let candidates = self.registry.at(frame.dev_addr);
+        let candidates = self.by_addr.get(&frame.dev_addr).map_or(&[][..], Vec::as_slice);
         if candidates.is_empty() {
             return Err(Refusal::UnknownDevAddr(frame.dev_addr));
         }
@@ -118,12 +126,13 @@ impl EdgeServer {
         let device = Arc::clone(device);
         self.past.remove(&device.dev_eui);
         let previous = self.sessions.insert(device.dev_eui, session);
-        let keys = &device.activation;
+        let Some(keys) = abp(&device) else { return Err(Refusal::NotUplink) };
         let payload = match frame.f_port {
             None | Some(0) => Vec::new(),
             Some(_) => frame.decrypt(&keys.nwk_s_key, &keys.app_s_key, session.f_cnt_up),
         };
         let uplink = Uplink {
+            dev_addr: frame.dev_addr,
             f_cnt: session.f_cnt_up,
             f_port: frame.f_port,
             payload,
@@ -142,7 +151,7 @@ impl EdgeServer {
             self.bindings.get(&device.dev_eui).copied()?,
             &device.profile.counter,
             now,
-            |f_cnt| frame.mic_matches(&device.activation.nwk_s_key, f_cnt),
+            |f_cnt| abp(device).is_some_and(|abp| frame.mic_matches(&abp.nwk_s_key, f_cnt)),
         )
     }
 
@@ -161,6 +170,13 @@ impl EdgeServer {
             Some(session) => self.sessions.insert(dev_eui, session),
             None => self.sessions.remove(&dev_eui),
         };
+    }
+}
+
+fn abp(device: &Device) -> Option<&Abp> {
+    match &device.activation {
+        Activation::Abp(abp) => Some(abp),
+        Activation::Otaa(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The UDP side of a concentrator: datagrams in, acknowledgements out, frames on.
 
 use super::gwmp::{self, Content, Packet, PacketError};
-use super::{Heard, Reception};
+use super::{AirEvent, Heard, Outlet, OutletError, Reception};
 use crate::clock::{Clock, Moment};
 use crate::message;
 use crate::units::{GatewayEui, duration};
@@ -10,7 +10,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -64,7 +63,7 @@ pub struct Listener {
     listen: SocketAddr,
     allow: Vec<GatewayEui>,
     clock: Clock,
-    frames: SyncSender<Heard>,
+    outlet: Outlet,
     counters: Arc<Counters>,
     known: HashMap<GatewayEui, Presence>,
     refused_before: bool,
@@ -84,14 +83,14 @@ impl Listener {
         listen: SocketAddr,
         allow: Vec<GatewayEui>,
         clock: Clock,
-        frames: SyncSender<Heard>,
+        outlet: Outlet,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
             listen,
             allow,
             clock,
-            frames,
+            outlet,
             counters,
             known: HashMap::new(),
             refused_before: false,
@@ -205,12 +204,12 @@ impl Listener {
     }
 
     fn pass_on(&mut self, frame: Heard) -> bool {
-        match self.frames.try_send(frame) {
+        match self.outlet.pass(AirEvent::Heard(frame)) {
             Ok(()) => {
                 self.dropping = false;
                 true
             }
-            Err(TrySendError::Full(_)) => {
+            Err(OutletError::Full) => {
                 self.counters.dropped.fetch_add(1, Relaxed);
                 if !std::mem::replace(&mut self.dropping, true) {
                     log::error!(
@@ -221,7 +220,7 @@ impl Listener {
                 false
             }
             // the gateway stops: nobody waits for this frame any more
-            Err(TrySendError::Disconnected(_)) => false,
+            Err(OutletError::Closed) => false,
         }
     }
 

@@ -1,4 +1,8 @@
-//! Frames in from the air. Today by concentrators that speak the Semtech UDP protocol.
+//! Frames in and out of the air: by concentrators that speak the Semtech UDP protocol, and by
+//! radio HATs of this machine.
+//!
+//! Both are *gateways* with an EUI and a wrapping microsecond counter (`tmst`), by which a frame is
+//! received and an answer is timed, so that nothing beyond this room needs to know which is which.
 
 pub mod concentrator;
 pub mod dedup;
@@ -7,6 +11,8 @@ pub mod gwmp;
 use crate::clock::Moment;
 use crate::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
 use jiff::Timestamp;
+use std::fmt;
+use std::sync::Arc;
 
 /// A frame as it was heard: once on the air, by one or several receivers.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,4 +49,103 @@ pub struct Reception {
     pub channel: u32,
     /// Which of its radios.
     pub rf_chain: u32,
+}
+
+/// A frame to be sent: a downlink, with inverted IQ, without a checksum.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transmission {
+    /// Names it in its [`Report`].
+    pub id: u64,
+    /// Which gateway shall send it.
+    pub gateway: GatewayEui,
+    /// When its first symbol shall leave, by the counter of that gateway.
+    pub tmst: u32,
+    /// The channel's centre.
+    pub frequency: Hertz,
+    /// How it is modulated; the coding rate is 4/5.
+    pub modulation: LoRa,
+    /// Radiated power (ERP).
+    pub power: Dbm,
+    /// The PHYPayload.
+    pub phy: Vec<u8>,
+}
+
+/// What became of a [`Transmission`]. Every one is reported, and once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which transmission.
+    pub id: u64,
+    /// The gateway that was to send it.
+    pub gateway: GatewayEui,
+    /// Whether it was sent (a HAT), or taken to be sent (a concentrator).
+    pub result: Result<(), TxError>,
+}
+
+/// Why a frame was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TxError {
+    /// No way to that gateway: it is unknown, down, or has not asked for downlinks.
+    #[error("no way to the gateway")]
+    NoWay,
+    /// Its time is over, or too near.
+    #[error("too late")]
+    TooLate,
+    /// Its time is too far away.
+    #[error("too early")]
+    TooEarly,
+    /// Something else is sent at that time.
+    #[error("collides with another transmission")]
+    Collision,
+    /// The gateway cannot send on that frequency, or with that power.
+    #[error("the gateway cannot send there")]
+    Impossible,
+    /// The radio failed.
+    #[error("the radio failed")]
+    Radio,
+    /// The gateway refused for a reason of its own.
+    #[error("refused by the gateway")]
+    Refused,
+}
+
+/// What the front ends of the air tell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AirEvent {
+    /// A frame was received.
+    Heard(Heard),
+    /// What became of a transmission.
+    Sent(Report),
+}
+
+/// Where the front ends tell what happened: the way to the rest of the gateway, which is bounded.
+#[derive(Clone)]
+pub struct Outlet(Arc<dyn Fn(AirEvent) -> Result<(), OutletError> + Send + Sync>);
+
+/// Why an event could not be handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutletError {
+    /// The rest of the gateway is too slow.
+    Full,
+    /// The gateway stops: nobody waits for this event any more.
+    Closed,
+}
+
+impl Outlet {
+    /// An outlet that hands events to this function, which must not block.
+    pub fn new(pass: impl Fn(AirEvent) -> Result<(), OutletError> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(pass))
+    }
+
+    /// Hands an event on.
+    ///
+    /// # Errors
+    /// When there is no room for it, or nobody to take it.
+    pub fn pass(&self, event: AirEvent) -> Result<(), OutletError> {
+        (self.0)(event)
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outlet")
+    }
 }

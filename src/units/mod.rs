@@ -105,6 +105,10 @@ hex_id!(
     DevEui, u64, 16
 );
 hex_id!(
+    /// The EUI-64 of the join server that a device asks for (AppEUI before LoRaWAN 1.0.4).
+    JoinEui, u64, 16
+);
+hex_id!(
     /// The 32-bit address that a session uses on the air. Several devices may share one.
     DevAddr, u32, 8
 );
@@ -188,18 +192,6 @@ pub struct LoRa {
     pub bandwidth: Hertz,
 }
 
-impl LoRa {
-    /// The EU868 data-rate index (DR0 to DR6), where this modulation has one.
-    /// Source: LoRaWAN Regional Parameters, EU863-870, data rate table.
-    pub fn eu868_data_rate(self) -> Option<u8> {
-        match (self.spreading_factor, self.bandwidth.0) {
-            (sf @ 7..=12, 125_000) => Some(12 - sf),
-            (7, 250_000) => Some(6),
-            _ => None,
-        }
-    }
-}
-
 impl FromStr for LoRa {
     type Err = ();
     /// Parses the Semtech text form, `SF7BW125`.
@@ -251,15 +243,6 @@ mod tests {
     fn a_key_never_shows_itself() {
         let key: AesKey = "000102030405060708090a0b0c0d0e0f".parse().expect("a key");
         assert_eq!(format!("{key:?}"), "AesKey(…)");
-    }
-
-    #[test]
-    fn eu868_data_rates() {
-        let dr = |t: &str| t.parse::<LoRa>().expect("a data rate").eu868_data_rate();
-        assert_eq!(dr("SF12BW125"), Some(0));
-        assert_eq!(dr("SF7BW125"), Some(5));
-        assert_eq!(dr("SF7BW250"), Some(6));
-        assert_eq!(dr("SF9BW500"), None);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 use crate::codec::{DecodeError, Decoded, Object};
 use crate::device::Device;
+use crate::eu868;
 use crate::lorawan::Uplink;
 use crate::radio::{Heard, Reception};
 use crate::store::{Class, Message};
@@ -161,9 +162,9 @@ fn up<'a>(
             device_class_enabled: "CLASS_A",
             tags: tags.into_iter().collect(),
         },
-        dev_addr: device.activation.dev_addr,
+        dev_addr: uplink.dev_addr,
         adr: uplink.adr,
-        dr: heard.modulation.eu868_data_rate(),
+        dr: eu868::index(heard.modulation),
         f_cnt: uplink.f_cnt,
         // protobuf has no absent number; ChirpStack writes 0 for a frame without a port
         f_port: uplink.f_port.unwrap_or(0),

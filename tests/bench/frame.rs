@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use jiff::Timestamp;
-use lykta::device::{Abp, Device, Profile, Registry};
+use lykta::device::{Abp, Activation, Device, Profile, Registry};
 use lykta::lorawan::frame::{Direction, Outgoing};
 use lykta::lorawan::{EdgeServer, Refusal};
 use lykta::units::{AesKey, DevAddr, DevEui};
@@ -51,11 +51,11 @@ impl Town {
                 name: String::new(),
                 tenant: "waste".parse().unwrap(),
                 profile: Arc::clone(&profile),
-                activation: Abp {
+                activation: Activation::Abp(Abp {
                     dev_addr: DevAddr(n % addresses),
                     nwk_s_key: AesKey(key),
                     app_s_key: AesKey(key),
-                },
+                }),
                 bin: None,
                 resident: None,
                 sensor: None,

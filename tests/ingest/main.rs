@@ -7,7 +7,7 @@ mod support;
 use lykta::clock::{ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
-use lykta::device::{Abp, Device, Registry};
+use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{Counters, Ingest, TenantCounters, TenantSink};
 use lykta::lorawan::EdgeServer;
 use lykta::radio::dedup::Dedup;
@@ -55,11 +55,11 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
             name: format!("bin {n}"),
             tenant: tenant.clone(),
             profile: Arc::clone(&profiles[usize::from(n == 3)]),
-            activation: Abp {
+            activation: Activation::Abp(Abp {
                 dev_addr: sensor.dev_addr,
                 nwk_s_key: AesKey(sensor.nwk_s_key),
                 app_s_key: AesKey(sensor.app_s_key),
-            },
+            }),
             bin: None,
             resident: None,
             sensor: None,
