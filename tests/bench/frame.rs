@@ -70,7 +70,9 @@ impl Town {
 
     fn frames(&self, f_cnt: u32) -> Vec<Vec<u8>> {
         let frame = |device: &Device| {
-            let Abp { dev_addr, nwk_s_key, app_s_key } = &device.activation;
+            let Activation::Abp(Abp { dev_addr, nwk_s_key, app_s_key }) = &device.activation else {
+                unreachable!("all devices here have fixed sessions")
+            };
             Outgoing {
                 direction: Direction::Up,
                 confirmed: false,

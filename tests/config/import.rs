@@ -3,6 +3,7 @@
 use crate::check::{Output, lykta};
 use crate::site::{LEAST, Site};
 use lykta::config::import::{read_back, read_csv, to_toml};
+use lykta::device::Activation;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 
@@ -59,8 +60,9 @@ fn the_things_stack() {
     let loaded = site.load().unwrap();
     let device = loaded.registry.get("70b3d50700000001".parse().unwrap()).unwrap();
     assert_eq!(device.name, "Kungsgatan; norr");
-    assert_eq!(device.activation.nwk_s_key, NWK.parse().unwrap());
-    assert_eq!(device.activation.app_s_key, APP.parse().unwrap());
+    let Activation::Abp(abp) = &device.activation else { panic!("not ABP") };
+    assert_eq!(abp.nwk_s_key, NWK.parse().unwrap());
+    assert_eq!(abp.app_s_key, APP.parse().unwrap());
 }
 
 #[test]
