@@ -44,6 +44,16 @@ messages! {
     COUNTER_RESET_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e222";
     /// A device was allowed to count from zero again.
     COUNTER_RESET = "8c9f6a2e4d0b4f57a1e35d7c90b1e223";
+    /// A device joined.
+    DEVICE_JOINED = "8c9f6a2e4d0b4f57a1e35d7c90b1e224";
+    /// A registered device asks to join and is refused.
+    JOIN_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e225";
+    /// A device does not stay on the channel that is heard.
+    DEVICE_NOT_PINNED = "8c9f6a2e4d0b4f57a1e35d7c90b1e226";
+    /// An answer to a device could not be sent.
+    DOWNLINK_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e227";
+    /// Answers are sent again.
+    DOWNLINK_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e228";
     /// What is heard cannot be written to the disk.
     STORE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e230";
     /// The disk takes writes again.
