@@ -167,7 +167,7 @@ impl Reader {
         };
         let read = T::read(self, &at, value)?;
         let (shown, is_secret) = match T::SHAPE {
-            Shape::Value => (toml(value), false),
+            Shape::Value | Shape::Bare => (toml(value), false),
             Shape::Secret => ("…".to_owned(), true),
             Shape::Table(_) | Shape::Tables(_) => return Some(read),
         };
@@ -208,7 +208,13 @@ fn addition(key: &Key) -> String {
         (Shape::Table(table) | Shape::Tables(table), _) => {
             let needed = table.keys.iter().filter(|k| k.default.is_none() && !k.optional);
             let names: Vec<&str> = needed.map(|key| key.name).collect();
-            format!("add the table `{name}` with {}", names.join(", "))
+            match names.as_slice() {
+                [] => {
+                    let all: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+                    format!("add the table `{name}` with {}", all.join(" or "))
+                }
+                names => format!("add the table `{name}` with {}", names.join(", ")),
+            }
         }
         (_, Some(example)) => format!("add it, such as {name} = {example}"),
         (_, None) => "add it".to_owned(),

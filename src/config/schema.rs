@@ -28,6 +28,8 @@ pub(super) struct Key {
 pub(super) enum Shape {
     /// A value, or a list of values.
     Value,
+    /// A number or a truth value (or a list of them): what TOML writes without quotes.
+    Bare,
     /// A value that is never shown.
     Secret,
     /// A table.

@@ -14,6 +14,9 @@ const HEAD: &str = "\
 # Look at the result with `lykta check`.
 ";
 
+/// The table of which exactly one table is there.
+const CHOICE: &str = "device.activation.";
+
 /// The text of `config/lykta.toml`.
 pub fn template() -> String {
     let mut text = HEAD.to_owned();
@@ -27,23 +30,33 @@ pub fn template() -> String {
 /// part of the least configuration.
 fn section(text: &mut String, table: &Table, path: &str, off: &str) {
     for key in table.keys {
-        if let Shape::Value | Shape::Secret = key.shape {
+        if let Shape::Value | Shape::Bare | Shape::Secret = key.shape {
             text.push('\n');
             explain(text, key);
             value(text, key, off);
         }
     }
+    let mut live = None;
     for key in table.keys {
         let (inner, open, close) = match key.shape {
             Shape::Table(inner) => (inner, "[", "]"),
             Shape::Tables(inner) => (inner, "[[", "]]"),
-            Shape::Value | Shape::Secret => continue,
+            Shape::Value | Shape::Bare | Shape::Secret => continue,
         };
         let path =
             if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-        // an example device would be a device that nobody has
-        let off = if key.name == "device" { "#" } else { off };
+        // an example would be a device or a radio that nobody has
+        let off = if matches!(key.name, "device" | "radio") { "#" } else { off };
         text.push('\n');
+        // of tables that exclude each other, the first could be switched on
+        let off = match live {
+            Some(first) if path.starts_with(CHOICE) => {
+                let _ = writeln!(text, "# Or, instead of `{first}`:");
+                "# "
+            }
+            _ => off,
+        };
+        live.get_or_insert(key.name);
         explain(text, key);
         let _ = writeln!(text, "{off}{open}{path}{close}");
         section(text, inner, &path, off);
