@@ -65,9 +65,7 @@ fn parse_bare(text: &str) -> Value {
 /// What stands behind the keys of a variable's name.
 fn shape(steps: &[String]) -> Option<Shape> {
     steps.iter().try_fold(Settings::SHAPE, |shape, step| match shape {
-        Shape::Table(table) => {
-            table.keys.iter().find(|key| key.name == step).map(|key| key.shape)
-        }
+        Shape::Table(table) => table.keys.iter().find(|key| key.name == step).map(|key| key.shape),
         _ => None,
     })
 }

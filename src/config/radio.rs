@@ -56,11 +56,8 @@ impl Checks<'_> {
             self.pins(path, &pins, &mut taken);
         }
         let output = &settings.output;
-        let pins = [
-            ("status_led", output.status_led),
-            ("relay", output.relay),
-            ("buzzer", output.buzzer),
-        ];
+        let pins =
+            [("status_led", output.status_led), ("relay", output.relay), ("buzzer", output.buzzer)];
         self.pins(&root.key("output"), &pins, &mut taken);
         self.lorawan(&root.key("lorawan"), &settings.lorawan);
         self.same_reception(&radios);
@@ -105,16 +102,14 @@ impl Checks<'_> {
         }
         // the kernel keeps radios apart by the bus's own pins only: what is sent to one would
         // reach the other, too, while its own pin selects it
-        let other = radios
-            .iter()
-            .take_while(|(_, other)| *other != path)
-            .find(|(other, _)| {
-                other.spi.bus == bus && (other.select.is_some() || radio.select.is_some())
-            });
+        let other = radios.iter().take_while(|(_, other)| *other != path).find(|(other, _)| {
+            other.spi.bus == bus && (other.select.is_some() || radio.select.is_some())
+        });
         if let Some((_, other)) = other {
-            let what = format!("a radio with a `select` pin shares SPI bus {bus} with another radio");
+            let what =
+                format!("a radio with a `select` pin shares SPI bus {bus} with another radio");
             let help = "put it on a bus of its own: what is sent to one would disturb the other";
-            self.twice(&at, &other.key("spi"), what, help);
+            self.contradiction(&at, &other.key("spi"), "the other is here", what, help);
         }
     }
 
@@ -198,7 +193,8 @@ impl Checks<'_> {
         for (name, pin) in pins {
             let (at, Some(pin)) = (path.key(name), *pin) else { continue };
             if !PINS.contains(&pin) {
-                let help = "write the BCM number, 0 to 27, not the place on the header: GPIO17 is 17";
+                let help =
+                    "write the BCM number, 0 to 27, not the place on the header: GPIO17 is 17";
                 self.error(&at, format!("there is no pin {pin}"), help);
                 continue;
             }
@@ -224,7 +220,11 @@ impl Checks<'_> {
         let delay = lorawan.rx1_delay;
         if delay.subsec_nanos() != 0 || !(1..=15).contains(&delay.as_secs()) {
             let help = "devices know whole seconds only; \"1s\" is what they know before they join";
-            self.error(&path.key("rx1_delay"), "rx1_delay must be 1s to 15s, in whole seconds", help);
+            self.error(
+                &path.key("rx1_delay"),
+                "rx1_delay must be 1s to 15s, in whole seconds",
+                help,
+            );
         }
         if lorawan.rx2_data_rate > 5 {
             let what = format!("there is no data rate {} here", lorawan.rx2_data_rate);

@@ -167,9 +167,9 @@ impl Read for Chip {
             "sx1276" => Ok(Self::Sx1276),
             _ => Err(()),
         };
-        reader.parsed(path, value, parse, |text, ()| {
-            let chips = ["sx1262", "sx1276"];
-            ("lykta does not drive this chip".to_owned(), known(text, &chips, "chips"))
+        reader.parsed(path, value, parse, |_, ()| {
+            let help = "chips: sx1262, sx1276 (an RFM95 is an sx1276)";
+            ("lykta does not drive this chip".to_owned(), help.to_owned())
         })
     }
 }
@@ -207,8 +207,8 @@ impl Read for u8 {
         let number = number(reader, path, value)?;
         let found = value.to_i128().and_then(|number| Self::try_from(number).ok());
         if found.is_none() {
-            let what = format!("{number} is not a whole number from 0 to 255");
-            reader.wrong(path, what, "write a small number without a decimal point");
+            let what = format!("{number} cannot be meant here");
+            reader.wrong(path, what, "write a whole number from 0 to 255");
         }
         found
     }
@@ -236,11 +236,11 @@ impl Read for Megahertz {
         if RANGE.contains(&number) {
             return Some(Self(Hertz((number * 1e6).round() as u32)));
         }
-        let units = [("Hz", 1e-6), ("kHz", 1e-3), ("GHz", 1e3)];
-        let meant = units.iter().find(|(_, factor)| RANGE.contains(&(number * factor)));
+        let units = [("Hz", 1e6), ("kHz", 1e3), ("GHz", 1e-3)];
+        let meant = units.iter().find(|(_, in_mhz)| RANGE.contains(&(number / in_mhz)));
         let help = match meant {
-            Some((unit, factor)) => {
-                format!("this looks like {unit}: in MHz it is {}", number * factor)
+            Some((unit, in_mhz)) => {
+                format!("this looks like {unit}: in MHz it is {}", number / in_mhz)
             }
             None => "write the frequency in MHz, such as 868.1".to_owned(),
         };

@@ -23,6 +23,7 @@ chip = "sx1276"
 spi = "1.0"
 reset = 25
 dio = 22
+channel = 868.3
 "#;
 
 const SESSION: &str = r#"abp = { dev_addr = "260b1739", nwk_s_key = "8f1d4a90b7c3e25660a1f4d2798bce03", app_s_key = "c9e07a5134bd286ff15e90a24c8d3b76" }"#;
@@ -106,10 +107,10 @@ wrong! { LEAST.to_owned() + &RADIO.replace("select = 21\n", "") + &OTHER.replace
     busy_of_an_sx1276: "dio = 22" => "dio = 22\nbusy = 5\ntcxo = 1.8";
     switch_of_an_sx1276: "dio = 22" => "dio = 22\ndio2_switch = true";
     power_of_an_sx1276: "dio = 22" => "dio = 22\npower = 1";
-    port_twice: "0.1" => "0.0";
+    port_twice: "spi = \"0.1\"" => "spi = \"0.0\"";
     bus_with_a_select_pin: "dio = 22" => "dio = 22\nselect = 5";
     name_twice: "dio = 22" => "dio = 22\nname = \"radio0\"";
-    same_reception: "dio = 22" => "dio = 22";
+    same_reception: "channel = 868.3" => "channel = 868.1";
 }
 
 wrong! { joining();
