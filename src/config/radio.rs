@@ -43,7 +43,7 @@ impl Checks<'_> {
             self.chip(radio, path);
             self.reception(radio, path);
         }
-        // names of SPI pins come from all radios, so pins are looked at after all ports
+        // a bus that any radio uses takes its pins from all: only now are all buses known
         for (radio, path) in &radios {
             let pins = [
                 ("select", radio.select),

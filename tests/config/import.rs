@@ -69,6 +69,18 @@ fn the_things_stack() {
     assert_eq!(otaa.app_key, APP.parse().unwrap());
 }
 
+#[test]
+fn a_bad_object_of_json_is_named() {
+    let json = format!(
+        r#"[{{"ids":{{"dev_eui":"70b3d50700000001"}},"root_keys":{{"app_key":{{"key":"{APP}0"}}}},"join_eui":"70b3d50700000000"}},
+            {{"ids":{{"dev_eui":"70b3d507"}}}}]"#
+    );
+    let (_, output) = import(json, &["--profile", "sensoneo-single"]);
+    assert_eq!(output.code, 65);
+    assert!(!output.stderr.contains(APP));
+    insta::assert_snapshot!(output.stderr);
+}
+
 /// How each device of an import is activated, without the keys.
 fn activations(site: &Site) -> Vec<String> {
     let loaded = site.load().unwrap();
