@@ -228,6 +228,7 @@ impl Read for Activation {
                 shape: AbpSettings::SHAPE,
             },
         ],
+        one_of: true,
     });
 
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {

@@ -14,9 +14,6 @@ const HEAD: &str = "\
 # Look at the result with `lykta check`.
 ";
 
-/// The table of which exactly one table is there.
-const CHOICE: &str = "device.activation.";
-
 /// The text of `config/lykta.toml`.
 pub fn template() -> String {
     let mut text = HEAD.to_owned();
@@ -36,7 +33,6 @@ fn section(text: &mut String, table: &Table, path: &str, off: &str) {
             value(text, key, off);
         }
     }
-    let mut live = None;
     for key in table.keys {
         let (inner, open, close) = match key.shape {
             Shape::Table(inner) => (inner, "[", "]"),
@@ -48,15 +44,12 @@ fn section(text: &mut String, table: &Table, path: &str, off: &str) {
         // an example would be a device or a radio that nobody has
         let off = if matches!(key.name, "device" | "radio") { "#" } else { off };
         text.push('\n');
-        // of tables that exclude each other, the first could be switched on
-        let off = match live {
-            Some(first) if path.starts_with(CHOICE) => {
-                let _ = writeln!(text, "# Or, instead of `{first}`:");
-                "# "
-            }
-            _ => off,
-        };
-        live.get_or_insert(key.name);
+        // of tables that exclude each other, the first can be switched on
+        let first = table.keys.first().filter(|first| table.one_of && first.name != key.name);
+        let off = if first.is_some() { "# " } else { off };
+        if let Some(first) = first {
+            let _ = writeln!(text, "# Or, instead of `{}`:", first.name);
+        }
         explain(text, key);
         let _ = writeln!(text, "{off}{open}{path}{close}");
         section(text, inner, &path, off);

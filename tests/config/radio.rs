@@ -137,7 +137,9 @@ fn joins_need_a_channel_on_which_devices_join() {
 
 #[test]
 fn a_device_that_joins() {
-    let loaded = Site::new(&joining()).load().unwrap();
+    let site = Site::new(&joining());
+    assert_eq!(site.told(), "ok");
+    let loaded = site.load().unwrap();
     let Activation::Otaa(otaa) = &loaded.settings.device[0].activation else { panic!("not OTAA") };
     assert_eq!(otaa.join_eui, "70b3d50700000001".parse().unwrap());
     let device = loaded.registry.get("70b3d50700001739".parse().unwrap()).unwrap();
