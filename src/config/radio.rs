@@ -6,13 +6,13 @@ use super::key::KeyPath;
 use super::settings::{Activation, Chip, LorawanSettings, RadioSettings, Settings, SpiPort};
 use crate::eu868::{DEFAULT_CHANNELS, SUB_BANDS, sub_band};
 use crate::units::Hertz;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 /// The pins of the 40-pin header, by their BCM numbers.
 const PINS: RangeInclusive<u8> = 0..=27;
 
-/// The voltages that an SX1262 can put on its DIO3 (data sheet DS.SX1261-2, table 13-35).
+/// The voltages that an SX1262 can put on its DIO3 (its data sheet, SetDIO3AsTcxoCtrl).
 const TCXO_VOLTAGES: [f32; 8] = [1.6, 1.7, 1.8, 2.2, 2.4, 2.7, 3.0, 3.3];
 
 /// The bandwidth of every channel that is listened on.
@@ -268,7 +268,7 @@ impl Checks<'_> {
 
     /// Without a concentrator.
     fn single_channel(&mut self, settings: &Settings, radios: &[(&RadioSettings, &KeyPath)]) {
-        let Some((first, path)) = radios.first() else {
+        let Some((_, path)) = radios.first() else {
             self.warning(
                 &KeyPath::default().key("concentrator"),
                 "neither a concentrator nor a radio is configured, so no sensor can be heard",
@@ -277,12 +277,17 @@ impl Checks<'_> {
             );
             return;
         };
+        let heard: BTreeSet<String> = radios
+            .iter()
+            .map(|(radio, _)| {
+                let (channel, factor) = (mhz(radio.channel.0), radio.spreading_factor);
+                format!("{channel} MHz with DR{} (SF{factor})", 12u8.saturating_sub(factor))
+            })
+            .collect();
         let help = format!(
-            "set each sensor in its vendor's tool to {} MHz and DR{} (SF{}), with ADR off; one that \
-             changes channels is heard now and then, and takes several tries to join",
-            mhz(first.channel.0),
-            12u8.saturating_sub(first.spreading_factor),
-            first.spreading_factor
+            "set each sensor in its vendor's tool to {}, and ADR off; one that changes channels is \
+             heard now and then, and takes several tries to join",
+            heard.into_iter().collect::<Vec<_>>().join(" or ")
         );
         self.warning(
             path,

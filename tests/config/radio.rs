@@ -136,6 +136,13 @@ fn joins_need_a_channel_on_which_devices_join() {
 }
 
 #[test]
+fn two_radios_alone_say_what_both_hear() {
+    let first = RADIO.replace("select = 21\n", "");
+    let alone = LEAST.replace("[concentrator]\n", "") + &first + &OTHER.replace("1.0", "0.1");
+    insta::assert_snapshot!(Site::new(&alone).told());
+}
+
+#[test]
 fn a_device_that_joins() {
     let site = Site::new(&joining());
     assert_eq!(site.told(), "ok");
