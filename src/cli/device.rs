@@ -1,7 +1,7 @@
 //! `lykta device import`: device lists of other network servers.
 
 use super::exit;
-use crate::config::import::{Import, read_back, read_csv, to_toml};
+use crate::config::import::{self, Import, Row, read_back, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
 use crate::units::{DevEui, TenantId};
 use std::collections::HashMap;
@@ -23,18 +23,20 @@ enum Command {
     Import(ImportArgs),
 }
 
-/// Turns a CSV file of The Things Stack or ChirpStack into [[device]] tables.
+/// Turns a device list of The Things Stack or ChirpStack, CSV or JSON, into [[device]] tables.
 ///
-/// The first line names the columns; comma, semicolon and tab are recognised. Needed are
-/// dev_eui, dev_addr, nwk_s_key (also f_nwk_s_int_key, nwk_s_enc_key) and app_s_key; name,
-/// profile (also device_profile_name, model_id), bin, resident and sensor are used. With one
-/// bad row nothing is written.
+/// The first line of a CSV file names the columns; comma, semicolon and tab are recognised.
+/// Needed are dev_eui and, of a device that joins (OTAA), join_eui (also app_eui) and app_key
+/// (also nwk_key); of one with a fixed session (ABP), dev_addr, nwk_s_key (also f_nwk_s_int_key,
+/// nwk_s_enc_key) and app_s_key. A device with both joins. name, profile (also
+/// device_profile_name, model_id), bin, resident and sensor are used. With one bad row nothing
+/// is written.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  lykta device import sensors.csv --tenant waste --profile sensoneo-single --config /etc/lykta/lykta.toml"
 )]
 struct ImportArgs {
-    /// The CSV file
+    /// The CSV or JSON file
     file: PathBuf,
     /// The tenant that owns the devices
     #[arg(long, value_name = "ID")]
@@ -106,7 +108,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
             return Ok(exit::IO.into());
         }
     };
-    let import = match read_csv(&bytes, args.profile.as_deref(), &profiles) {
+    let import = match import::read(&bytes, args.profile.as_deref(), &profiles) {
         Ok(import) => import,
         Err(error) => {
             writeln!(err, "error: {shown}: {error}")?;
@@ -127,14 +129,11 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let fresh: Vec<_> = import
         .devices
         .iter()
-        .filter(|device| !known.iter().any(|(line, _)| *line == device.line))
+        .filter(|device| !known.iter().any(|(row, _)| *row == device.row))
         .cloned()
         .collect();
     if fresh.is_empty() {
-        writeln!(
-            err,
-            "Nothing was written: {shown} holds no device that this version can import."
-        )?;
+        writeln!(err, "Nothing was written: {shown} holds no new device.")?;
         return Ok(exit::DATA.into());
     }
     let text = to_toml(&fresh, &args.tenant);
@@ -180,7 +179,7 @@ fn wrong_arguments(
 }
 
 /// Rows whose device the configuration has already, outside the file that is overwritten.
-fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(u64, Place)> {
+fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(Row, Place)> {
     let settings = loaded.into_iter().flat_map(|loaded| loaded.sources.iter());
     let places: HashMap<DevEui, &Place> = settings
         .filter(|setting| setting.key.starts_with("device[") && setting.key.ends_with(".dev_eui"))
@@ -188,7 +187,7 @@ fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(u
         .filter_map(|setting| Some((setting.value.trim_matches('"').parse().ok()?, &setting.place)))
         .collect();
     let rows = import.devices.iter();
-    rows.filter_map(|row| Some((row.line, (*places.get(&row.dev_eui)?).clone()))).collect()
+    rows.filter_map(|row| Some((row.row, (*places.get(&row.dev_eui)?).clone()))).collect()
 }
 
 fn count(n: usize, noun: &str) -> String {
@@ -204,28 +203,21 @@ fn tell(
     err: &mut impl Write,
     file: &Path,
     import: &Import,
-    known: &[(u64, Place)],
+    known: &[(Row, Place)],
 ) -> std::io::Result<()> {
     let file = file.display();
     for bad in &import.bad {
         writeln!(err, "error: {file}: {bad}")?;
     }
-    for (line, place) in known {
-        writeln!(err, "error: {file}: line {line}: the device is already configured at {place}")?;
+    for (row, place) in known {
+        writeln!(err, "error: {file}: {row}: the device is already configured at {place}")?;
     }
-    for (line, dev_eui) in &import.joins {
+    for device in import.devices.iter().filter(|device| device.leaves_session) {
         writeln!(
             err,
-            "left out: {file}: line {line}: device {dev_eui} joins over the air, which this version \
-             cannot: joins come later. With a fixed session (ABP) it could be imported"
-        )?;
-    }
-    for device in import.devices.iter().filter(|device| device.also_joins) {
-        writeln!(
-            err,
-            "warning: {file}: line {}: device {} can also join over the air: after its next join \
-             it is not heard any more. Set it to ABP",
-            device.line, device.dev_eui
+            "warning: {file}: {}: device {} joins over the air, and its present session is left \
+             behind: it is heard from its next join on. Restart it if it does not join by itself",
+            device.row, device.dev_eui
         )?;
     }
     Ok(())
