@@ -27,6 +27,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// rumqttc refuses packets above 10 KB unless told; the largest of ours stay far below this.
 const MAX_PACKET: u32 = 256 * 1024;
 
+/// What comes in on a command topic is a few hundred bytes. More is not even passed on, so that
+/// a full channel of events stays below a megabyte.
+pub(super) const MAX_INCOMING: usize = 8 * 1024;
+
+/// Requests that rumqttc may not have taken yet: all messages, and one subscription.
+const REQUESTS: usize = WINDOW + 1;
+
 /// The content type of every message, where the protocol has one.
 const JSON: &str = "application/json";
 
@@ -41,8 +48,33 @@ pub(super) enum Event {
     Acknowledged(u16),
     /// The broker has refused it, with this reason (MQTT 5 only).
     Refused(u16, String),
+    /// The answer to the subscription: granted, or the reason why not.
+    Subscribed(Result<(), String>),
+    /// A message came in.
+    Received(Incoming),
     /// The connection is over, for this reason. Nothing follows.
     Closed(LinkError),
+}
+
+/// A message that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Incoming {
+    pub(super) topic: String,
+    /// Whether the broker kept it from before the subscription.
+    pub(super) retained: bool,
+    /// `None` when it is larger than [`MAX_INCOMING`], together with its topic.
+    pub(super) payload: Option<Vec<u8>>,
+}
+
+impl Incoming {
+    fn new(topic: &[u8], retained: bool, payload: &[u8]) -> Self {
+        // copied: a slice of rumqttc's would keep its whole read buffer
+        if topic.len() + payload.len() > MAX_INCOMING {
+            return Self { topic: String::new(), retained, payload: None };
+        }
+        let topic = String::from_utf8_lossy(topic).into_owned();
+        Self { topic, retained, payload: Some(payload.to_vec()) }
+    }
 }
 
 /// A message on its way out.
@@ -104,7 +136,7 @@ impl Link {
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
-                let (client, mut event_loop) = rumqttc::AsyncClient::new(options, WINDOW);
+                let (client, mut event_loop) = rumqttc::AsyncClient::new(options, REQUESTS);
                 event_loop.network_options = network_options;
                 (
                     Client::V4(client),
@@ -140,7 +172,7 @@ impl Link {
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
-                let (client, event_loop) = v5::AsyncClient::new(options, WINDOW);
+                let (client, event_loop) = v5::AsyncClient::new(options, REQUESTS);
                 (
                     Client::V5(client),
                     tokio::spawn(pump(EventLoop::V5(Box::new(event_loop)), peer, sender)),
@@ -182,6 +214,17 @@ impl Link {
                         properties,
                     )
                     .is_ok()
+            }
+        }
+    }
+
+    /// Asks for messages on these topics. Only while nothing is on its way: a packet identifier
+    /// may be in use for one thing at a time. `false` when there is no room.
+    pub(super) fn subscribe(&self, filter: String) -> bool {
+        match &self.client {
+            Client::V4(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
+            Client::V5(client) => {
+                client.try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce).is_ok()
             }
         }
     }
@@ -261,12 +304,17 @@ enum EventLoop {
 
 impl EventLoop {
     async fn poll(&mut self, peer: &Peer) -> Result<Noted, LinkError> {
+        use rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded;
         match self {
             Self::V4(event_loop) => match event_loop.poll().await {
                 Ok(event) => Ok(noted_v4(&event)),
                 Err(rumqttc::ConnectionError::ConnectionRefused(code)) => {
                     Err(LinkError::Refused(trouble::refused(&code)))
                 }
+                // an MQTT 5 broker is told the limit, and leaves such a message out
+                Err(rumqttc::ConnectionError::MqttState(rumqttc::StateError::Deserialization(
+                    PayloadSizeLimitExceeded(_),
+                ))) => Err(LinkError::TooLarge { limit: MAX_PACKET / 1024 }),
                 Err(error) => Err(LinkError::Connection(peer.v4(&error))),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
@@ -321,6 +369,13 @@ fn noted_v4(event: &rumqttc::Event) -> Noted {
         E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
         E::Outgoing(O::Publish(id)) => Some(Event::Sent(*id)),
         E::Incoming(P::PubAck(ack)) => Some(Event::Acknowledged(ack.pkid)),
+        E::Incoming(P::SubAck(ack)) => {
+            let refused = ack.return_codes.contains(&rumqttc::SubscribeReasonCode::Failure);
+            Some(Event::Subscribed(if refused { Err("failure".into()) } else { Ok(()) }))
+        }
+        E::Incoming(P::Publish(p)) => {
+            Some(Event::Received(Incoming::new(p.topic.as_bytes(), p.retain, &p.payload)))
+        }
         _ => None,
     };
     Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
@@ -328,7 +383,7 @@ fn noted_v4(event: &rumqttc::Event) -> Noted {
 
 fn noted_v5(event: &v5::Event) -> Noted {
     use v5::Event as E;
-    use v5::mqttbytes::v5::{Packet as P, PubAckReason};
+    use v5::mqttbytes::v5::{Packet as P, PubAckReason, SubscribeReasonCode};
     let meaning = match event {
         E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
         E::Outgoing(rumqttc::Outgoing::Publish(id)) => Some(Event::Sent(*id)),
@@ -338,6 +393,14 @@ fn noted_v5(event: &v5::Event) -> Noted {
             }
             reason => Event::Refused(ack.pkid, trouble::spaced(&reason)),
         }),
+        E::Incoming(P::SubAck(ack)) => Some(Event::Subscribed(match ack.return_codes[..] {
+            [SubscribeReasonCode::Success(_)] => Ok(()),
+            [reason, ..] => Err(trouble::spaced(&reason)),
+            [] => Err("no reason".into()),
+        })),
+        E::Incoming(P::Publish(p)) => {
+            Some(Event::Received(Incoming::new(&p.topic, p.retain, &p.payload)))
+        }
         _ => None,
     };
     Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
