@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_deadline_that_is_over_is_told_by_its_code() {
-        for deadline in ["2026-03-01T12:00:00Z", "2026-03-01T11:59:59.9Z", "-009999-01-02T00:00Z"] {
+        for deadline in ["2026-03-01T12:00:00Z", "2026-03-01T11:59:59.9Z", "1970-01-01T00:00:00Z"] {
             let (id, code, message) = rejected(&format!(r#"{{"id":"x","deadline":"{deadline}"}}"#));
             assert_eq!((id.as_deref(), code), (Some("x"), Code::Expired), "{message}");
         }
