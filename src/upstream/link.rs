@@ -304,17 +304,18 @@ enum EventLoop {
 
 impl EventLoop {
     async fn poll(&mut self, peer: &Peer) -> Result<Noted, LinkError> {
-        use rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded;
+        use rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded as TooLargeV4;
+        use v5::mqttbytes::Error::PayloadSizeLimitExceeded as TooLargeV5;
+        const TOO_LARGE: LinkError = LinkError::TooLarge { limit: MAX_PACKET / 1024 };
         match self {
             Self::V4(event_loop) => match event_loop.poll().await {
                 Ok(event) => Ok(noted_v4(&event)),
                 Err(rumqttc::ConnectionError::ConnectionRefused(code)) => {
                     Err(LinkError::Refused(trouble::refused(&code)))
                 }
-                // an MQTT 5 broker is told the limit, and leaves such a message out
                 Err(rumqttc::ConnectionError::MqttState(rumqttc::StateError::Deserialization(
-                    PayloadSizeLimitExceeded(_),
-                ))) => Err(LinkError::TooLarge { limit: MAX_PACKET / 1024 }),
+                    TooLargeV4(_),
+                ))) => Err(TOO_LARGE),
                 Err(error) => Err(LinkError::Connection(peer.v4(&error))),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
@@ -328,6 +329,10 @@ impl EventLoop {
                 Err(v5::ConnectionError::ConnectionRefused(code)) => {
                     Err(LinkError::Refused(trouble::refused(&code)))
                 }
+                // from a broker that disregards what the CONNECT said
+                Err(v5::ConnectionError::MqttState(v5::StateError::Deserialization(
+                    TooLargeV5 { .. },
+                ))) => Err(TOO_LARGE),
                 Err(error) => Err(LinkError::Connection(peer.v5(&error))),
             },
         }

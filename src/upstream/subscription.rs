@@ -5,7 +5,7 @@
 //! until it is answered: no packet identifier is ever in use twice. But a broker that does not
 //! answer holds nothing up for longer than [`PATIENCE`], and one that breaks the connection over
 //! it is left alone about it for a while: AWS IoT does so to whoever may not subscribe, and a
-//! retained message too large for rumqttc ends each MQTT 3.1.1 connection that asks for it.
+//! retained message that is too large ends each MQTT 3.1.1 connection that asks for it.
 
 use super::backoff::Backoff;
 use std::time::Duration;

@@ -42,7 +42,7 @@ pub enum Answer {
     Refuse,
     /// The connection is closed.
     Close,
-    /// Nothing is said.
+    /// Nothing is said; the packet identifier counts as free.
     Silence,
     /// Granted, and then comes a message larger than any client should take.
     Giant,
@@ -271,7 +271,8 @@ impl<'a> Connection<'a> {
         let length = usize::from(u16::from_be_bytes([filter[0], filter[1]]));
         let filter = String::from_utf8(filter[2..2 + length].to_vec()).unwrap();
         self.command_topic = Some(filter.replace('+', "open"));
-        self.asked = Some((Instant::now() + self.shared.script.delay, identifier));
+        let due = Instant::now() + self.shared.script.delay;
+        self.asked = (self.answer() != Answer::Silence).then_some((due, identifier));
         self.answer() != Answer::Close
     }
 
@@ -282,7 +283,7 @@ impl<'a> Connection<'a> {
     /// Answers the subscription when it is due.
     fn answer_subscription(&mut self) -> GoesOn {
         let answer = self.answer();
-        let due = self.asked.take_if(|(at, _)| *at <= Instant::now() && answer != Answer::Silence);
+        let due = self.asked.take_if(|(at, _)| *at <= Instant::now());
         let Some((_, identifier)) = due else { return true };
         let reason = match (answer, self.v5) {
             (Answer::Refuse, true) => 0x87,
