@@ -2,7 +2,8 @@
 
 use super::envelope;
 use super::error::LinkError;
-use super::link::{Event, Incoming, Link, Outgoing, WINDOW};
+use super::event_loop::{Event, Incoming};
+use super::link::{Link, Outgoing, WINDOW};
 use super::{Forwarder, state_body};
 use crate::message;
 use crate::store::{Class, Cursor, Key, Row};
@@ -135,7 +136,8 @@ impl<'a> Delivery<'a> {
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            let held = self.subscribe();
+            self.subscribe();
+            let held = self.held();
             if !held && !std::mem::replace(&mut self.greeted, true) {
                 self.publish_state("online");
             }
@@ -186,14 +188,18 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Asks for commands when it is time to. Whether messages wait, for the answer or for their
-    /// forerunners' acknowledgement.
-    fn subscribe(&mut self) -> bool {
+    /// Asks for commands when it is time to, and nothing is on its way.
+    fn subscribe(&mut self) {
         let now = Instant::now();
         if self.forwarder.subscription.due(now) && self.outstanding() == 0 {
             self.forwarder.subscription.asked(now);
             self.overrun |= !self.link.subscribe(self.forwarder.topic("command/+"));
         }
+    }
+
+    /// Whether messages wait: for the answer to the subscription, or so that it can be asked for.
+    fn held(&self) -> bool {
+        let now = Instant::now();
         self.forwarder.subscription.due(now) || self.forwarder.subscription.holds(now)
     }
 
@@ -311,7 +317,7 @@ impl<'a> Delivery<'a> {
     fn receive(&mut self, incoming: Incoming) {
         let Some((leaf, body)) = self.forwarder.receive(incoming) else { return };
         let free = self.outstanding() < WINDOW - LIVE_SLOTS && self.answers < MAX_ANSWERS;
-        if free && !self.forwarder.subscription.holds(Instant::now()) {
+        if free && !self.held() {
             let message = self.forwarder.live(&leaf, Class::Event, &body);
             self.publish_unstored(message, Parcel::Answer);
         }

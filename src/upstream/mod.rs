@@ -23,6 +23,7 @@ mod delivery;
 mod envelope;
 mod error;
 pub(crate) mod event;
+mod event_loop;
 mod link;
 mod subscription;
 mod tls;
@@ -37,7 +38,8 @@ use backoff::Backoff;
 use command::Command;
 use delivery::{Delivery, REFUSED_RETRY};
 use error::LinkError;
-use link::{Event, Incoming, Link};
+use event_loop::{Event, Incoming};
+use link::Link;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -281,8 +283,8 @@ impl Forwarder {
                 return None;
             }
         };
-        let leaf = command::reply_topic(&command.name);
-        let id = command::id(&command.payload);
+        // read before it is given away
+        let (leaf, id) = (command::reply_topic(&command.name), command::id(&command.payload));
         if (self.shared.commands)(command) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Commands over a real broker. The forwarder runs in the test's own process, and the test
 //! takes the commands that the gateway would execute.
 
-use crate::support::{Broker, Subscriber, wait_until};
+use crate::support::{Broker, Lykta, Sensor, Subscriber, wait_until};
 use crate::world::Watcher;
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
@@ -247,4 +247,32 @@ fn a_storm_of_commands_costs_no_message_and_no_command() {
         let connections = ears.counters.connections.load(Relaxed);
         assert_eq!(connections, 1, "and no connection was lost over it");
     }
+}
+
+#[test]
+fn a_flood_of_large_commands_takes_no_memory() {
+    for protocol in [5, 4] {
+        let broker = Broker::start();
+        let lykta = Lykta::start(&broker, &format!("protocol = {protocol}"), &[Sensor::new(1)]);
+        let cloud = wait_for_subscription(&broker);
+        let before = most_memory(&lykta);
+        // 40 MB of what is too large, and of what cannot be answered
+        let large = format!("{{\"args\":\"{}\"}}", "x".repeat(10_000));
+        let unnamed = format!("{{\"args\":\"{}\"}}", "x".repeat(6_000));
+        let flood: Vec<_> = [large, unnamed].into_iter().cycle().take(5_000).collect();
+        send(&broker, "command/open", &[], &flood);
+        wait_until("it has come to an end", || {
+            send(&broker, "command/end", &[], &[r#"{"id":"end"}"#.into()]);
+            cloud.has("command/end/reply")
+        });
+        let taken = most_memory(&lykta) - before;
+        assert!(taken < 12 * 1024, "{taken} KiB");
+    }
+}
+
+/// The most memory that it has ever had, in KiB.
+fn most_memory(lykta: &Lykta) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lykta.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
