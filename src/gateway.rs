@@ -194,7 +194,13 @@ impl Gateway {
         let mut upstreams = Vec::new();
         for (tenant, outbox, news, counters) in outboxes {
             let (view, id) = (Arc::clone(&view), tenant.id.clone());
-            let shared = Shared { news, counters, health: Arc::new(move || view.health(&id)) };
+            let shared = Shared {
+                news,
+                counters,
+                health: Arc::new(move || view.health(&id)),
+                // nobody executes commands yet
+                commands: Arc::new(|_| false),
+            };
             let forwarder = Forwarder::new(
                 &settings.gateway,
                 &tenant.id,

@@ -95,6 +95,9 @@ impl View {
                 "refused": n(&view.upstream.refused),
                 "waiting": n(&view.upstream.waiting),
                 "connections": n(&view.upstream.connections),
+                "commands": n(&view.upstream.commands),
+                "commandsRefused": n(&view.upstream.commands_refused),
+                "subscriptionsRefused": n(&view.upstream.subscriptions_refused),
             });
         }
         body

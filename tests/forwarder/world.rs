@@ -8,10 +8,11 @@ use lykta::config::{Protocol, Upstream};
 use lykta::lorawan::Session;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
+use lykta::upstream::command::Command;
 use lykta::upstream::{Counters, Forwarder, Shared};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -26,6 +27,8 @@ pub struct World {
     pub sink: Sink,
     pub tenant: String,
     pub counters: Arc<Counters>,
+    /// The commands that came.
+    pub commands: Arc<Mutex<Vec<Command>>>,
     store: Store,
     file: PathBuf,
     news: Arc<Notify>,
@@ -47,6 +50,7 @@ impl World {
         let mut world = Self {
             tenant,
             counters: Arc::default(),
+            commands: Arc::default(),
             store,
             file,
             news: Arc::default(),
@@ -76,10 +80,15 @@ impl World {
             reconnect_min: Duration::from_millis(5),
             reconnect_max: Duration::from_millis(20),
         };
+        let commands = Arc::clone(&self.commands);
         let shared = Shared {
             news: Arc::clone(&self.news),
             counters: Arc::clone(&self.counters),
             health: Arc::new(|| serde_json::json!({})),
+            commands: Arc::new(move |command| {
+                commands.lock().unwrap().push(command);
+                true
+            }),
         };
         let forwarder = Forwarder::new(
             &"gw-1".parse().unwrap(),
@@ -155,6 +164,7 @@ impl World {
         let missing: Vec<_> = (1..=self.committed).filter(|n| !seen.contains(n)).collect();
         assert!(missing.is_empty(), "{missing:?}: gone from the outbox and never seen");
         assert!(duplicates <= cuts * WINDOW, "{duplicates} duplicates of {cuts} cuts");
+        assert_eq!(self.sink.misnumbered(), 0, "packet identifiers that were in use");
         println!("{} messages, {cuts} cuts, {duplicates} duplicates", self.committed);
     }
 }

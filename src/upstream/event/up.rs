@@ -1,8 +1,6 @@
-//! The bodies of what sensors said: ChirpStack's `up` event, and typed readings beside it.
-//!
-//! Source of the first: ChirpStack v4's integration event in its JSON form, so that what
-//! consumes ChirpStack consumes this.
+//! An accepted uplink: ChirpStack's `up` event, and typed readings beside it.
 
+use super::{DeviceInfo, LoraModulation, Modulation, json, message};
 use crate::codec::{DecodeError, Decoded, Object};
 use crate::device::Device;
 use crate::eu868;
@@ -14,7 +12,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 #[derive(Serialize)]
@@ -37,23 +34,8 @@ struct Up<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     codec_error: Option<String>,
     rx_info: Vec<RxInfo>,
-    tx_info: TxInfo<'a>,
+    tx_info: TxInfo,
     region_config_id: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DeviceInfo<'a> {
-    tenant_id: &'a str,
-    tenant_name: &'a str,
-    application_id: &'a str,
-    application_name: &'a str,
-    device_profile_id: &'a str,
-    device_profile_name: &'a str,
-    device_name: &'a str,
-    dev_eui: DevEui,
-    device_class_enabled: &'static str,
-    tags: BTreeMap<&'static str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -74,22 +56,9 @@ struct RxInfo {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TxInfo<'a> {
+struct TxInfo {
     frequency: Hertz,
-    modulation: Modulation<'a>,
-}
-
-#[derive(Serialize)]
-struct Modulation<'a> {
-    lora: LoraModulation<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LoraModulation<'a> {
-    bandwidth: Hertz,
-    spreading_factor: u8,
-    code_rate: &'a str,
+    modulation: Modulation,
 }
 
 #[derive(Serialize)]
@@ -113,13 +82,7 @@ pub(crate) fn messages(
     uplink: &Uplink,
     decoded: Option<&Result<Decoded, DecodeError>>,
 ) -> Vec<Message> {
-    let message = |leaf, body| Message {
-        class: Class::Measurement,
-        time: heard.at.wall,
-        clock: heard.at.quality,
-        topic: format!("device/{}/{leaf}", device.dev_eui),
-        body,
-    };
+    let message = |leaf, body| message(device, heard.at, Class::Measurement, leaf, body);
     let mut messages = vec![message("event/up", json(&up(heard, device, uplink, decoded)))];
     if let Some(Ok(Decoded { readings, .. })) = decoded
         && !readings.is_empty()
@@ -144,24 +107,9 @@ fn up<'a>(
     uplink: &Uplink,
     decoded: Option<&'a Result<Decoded, DecodeError>>,
 ) -> Up<'a> {
-    let tenant = device.tenant.as_str();
-    let profile = &device.profile.name;
-    // nothing that could point at a resident: their devices belong to tenants that publish no uplinks
-    let tags = device.bin.as_deref().map(|bin| ("bin", bin));
     Up {
         deduplication_id: Uuid::new_v4(),
-        device_info: DeviceInfo {
-            tenant_id: tenant,
-            tenant_name: tenant,
-            application_id: tenant,
-            application_name: tenant,
-            device_profile_id: profile,
-            device_profile_name: profile,
-            device_name: &device.name,
-            dev_eui: device.dev_eui,
-            device_class_enabled: "CLASS_A",
-            tags: tags.into_iter().collect(),
-        },
+        device_info: DeviceInfo::of(device),
         dev_addr: uplink.dev_addr,
         adr: uplink.adr,
         dr: eu868::index(heard.modulation),
@@ -186,10 +134,11 @@ fn up<'a>(
                         "4/8" => "CR_4_8",
                         _ => "CR_4_5",
                     },
+                    polarization_inversion: None,
                 },
             },
         },
-        region_config_id: "eu868",
+        region_config_id: super::REGION,
     }
 }
 
@@ -207,8 +156,4 @@ fn rx_info(reception: &Reception, heard: Timestamp) -> RxInfo {
         context: BASE64.encode(reception.tmst.to_be_bytes()),
         crc_status: "CRC_OK",
     }
-}
-
-fn json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("bodies are plain structs with text keys")
 }
