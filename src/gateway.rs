@@ -19,7 +19,7 @@ use crate::lorawan::{EdgeServer, Session};
 use crate::ops::health::{TenantView, View};
 use crate::radio::concentrator::{self, Listener};
 use crate::radio::dedup::Dedup;
-use crate::radio::{AirEvent, Heard, Outlet, OutletError};
+use crate::radio::{AirEvent, Heard, Outlet, OutletError, Transmission};
 use crate::store::{Outbox, Store, StoreError};
 use crate::upstream::{Forwarder, Shared};
 use std::collections::HashMap;
@@ -34,12 +34,15 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::task::Poll;
 use std::time::Duration;
 use std::{io, thread};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How many frames may wait for the disk: about ten seconds of the busiest concentrator.
 const FRAME_QUEUE: usize = 1024;
+
+/// How many transmissions may wait for the front end of a gateway.
+const TRANSMISSION_QUEUE: usize = 64;
 
 /// How long the last uplinks may take to reach the disk at a stop.
 const INGEST_PATIENCE: Duration = Duration::from_secs(1);
@@ -100,6 +103,8 @@ pub struct Gateway {
     listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
     stop_listener: watch::Sender<bool>,
+    /// To the concentrators.
+    _transmissions: mpsc::Sender<Transmission>,
     ingest: Worker,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
@@ -212,12 +217,21 @@ impl Gateway {
             upstreams.push(spawn_upstream(format!("up-{}", tenant.id), forwarder, stop.clone())?);
         }
 
+        let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let (stop_listener, stop) = watch::channel(false);
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
                 let (tell, started) = oneshot::channel();
-                let part =
-                    Listener::new(settings.listen, settings.allow, clock, outlet(frames), udp);
+                let part = Listener::new(concentrator::Parts {
+                    listen: settings.listen,
+                    allow: settings.allow,
+                    allow_from: settings.allow_from,
+                    clock,
+                    outlet: outlet(frames),
+                    transmissions: to_send,
+                    counters: udp,
+                    roster: Arc::default(),
+                });
                 let listener = tokio::spawn(part.run(stop, move |outcome| {
                     // nobody asks any more when the gateway is gone already
                     let _ = tell.send(outcome.ok());
@@ -232,6 +246,7 @@ impl Gateway {
             listening,
             listener,
             stop_listener,
+            _transmissions: transmissions,
             ingest,
             upstreams,
             stop_upstreams,

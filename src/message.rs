@@ -68,6 +68,16 @@ messages! {
     COMMANDS_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e243";
     /// The subscription to commands is granted again.
     COMMANDS_WORK = "8c9f6a2e4d0b4f57a1e35d7c90b1e244";
+    /// A concentrator refuses one downlink after the other.
+    DOWNLINK_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e260";
+    /// A concentrator takes downlinks again.
+    DOWNLINK_TAKEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e261";
+    /// Datagrams come from a network that is not allowed.
+    CONCENTRATOR_SOURCE_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e262";
+    /// A gateway may send no more in a part of the band for now.
+    DUTY_CYCLE_REACHED = "8c9f6a2e4d0b4f57a1e35d7c90b1e263";
+    /// The record of what was sent is damaged and was set aside.
+    AIRTIME_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e264";
 }
 
 #[cfg(test)]
