@@ -3,9 +3,9 @@
 use super::Departure;
 use crate::clock::Moment;
 use crate::message;
-use crate::radio::schedule::{self, Failure, Order, Outcome, Schedule};
+use crate::radio::schedule::{self, Failure, Order, Outcome, RxWindow, Schedule};
 use crate::radio::{Report, Transmission, TxError};
-use crate::store::{Airtimes, StoreError};
+use crate::store::{AirtimeStore, StoreError};
 use crate::units::DevEui;
 use std::fmt;
 
@@ -30,7 +30,7 @@ pub(super) enum Fate {
 /// The schedule, its memory, and the way out.
 pub struct Downlinks {
     schedule: Schedule<Tag>,
-    airtimes: Airtimes,
+    airtimes: AirtimeStore,
     transmit: Transmit,
     /// Whether the airtime could not be written the last time.
     failing: bool,
@@ -44,7 +44,7 @@ impl fmt::Debug for Downlinks {
 
 impl Downlinks {
     /// Goes on with what was sent within the last hour.
-    pub fn new(schedule: Schedule<Tag>, airtimes: Airtimes, transmit: Transmit) -> Self {
+    pub fn new(schedule: Schedule<Tag>, airtimes: AirtimeStore, transmit: Transmit) -> Self {
         Self { schedule, airtimes, transmit, failing: false }
     }
 
@@ -53,6 +53,7 @@ impl Downlinks {
         let Departure { dev_eui, answer, receptions, ended } = departure;
         let tag = Tag { dev_eui, carries: answer.carries };
         let windows = answer.windows.iter().map(|window| schedule::Window {
+            rx: if window.second { RxWindow::Rx2 } else { RxWindow::Rx1 },
             delay: window.delay,
             frequency: window.frequency,
             modulation: window.modulation,

@@ -30,6 +30,8 @@ pub struct Window {
     pub frequency: Hertz,
     /// How the answer is to be modulated.
     pub modulation: LoRa,
+    /// Whether it is RX2.
+    pub second: bool,
     /// How many bytes of FOpts and payload it may carry.
     pub(super) room: usize,
 }
@@ -43,27 +45,31 @@ const SECOND: Duration = Duration::from_secs(1);
 /// MAC commands in a frame's header.
 const MAX_F_OPTS: usize = 15;
 
-fn window(delay: Duration, frequency: Hertz, data_rate: u8) -> Option<Window> {
+fn first(delay: Duration, frequency: Hertz, data_rate: u8) -> Option<Window> {
     let rate = eu868::data_rate(data_rate)?;
-    Some(Window { delay, frequency, modulation: rate.modulation, room: rate.max_payload })
+    let (modulation, room) = (rate.modulation, rate.max_payload);
+    Some(Window { delay, frequency, modulation, second: false, room })
+}
+
+fn second(delay: Duration, data_rate: u8) -> Option<Window> {
+    let window = first(delay + SECOND, eu868::RX2_FREQUENCY, data_rate)?;
+    Some(Window { second: true, ..window })
 }
 
 /// When a device listens after a join request: it has been told nothing yet.
 pub(super) fn join_windows(received: &Received<'_>) -> Vec<Window> {
-    let first = eu868::index(received.modulation)
-        .and_then(|rate| window(JOIN_DELAY, received.frequency, rate));
-    let second = window(JOIN_DELAY + SECOND, eu868::RX2_FREQUENCY, eu868::RX2_DATA_RATE);
-    first.into_iter().chain(second).collect()
+    let rate = eu868::index(received.modulation);
+    let rx1 = rate.and_then(|rate| first(JOIN_DELAY, received.frequency, rate));
+    rx1.into_iter().chain(second(JOIN_DELAY, eu868::RX2_DATA_RATE)).collect()
 }
 
 /// When a device listens after an uplink.
 fn windows(link: &Link, received: &Received<'_>) -> Vec<Window> {
     let delay = Duration::from_secs(link.rx1_delay.into());
-    let first = eu868::index(received.modulation)
-        .map(|rate| rate.saturating_sub(link.rx1_offset))
-        .and_then(|rate| window(delay, received.frequency, rate));
-    let second = window(delay + SECOND, eu868::RX2_FREQUENCY, link.rx2_data_rate);
-    first.into_iter().chain(second).collect()
+    let rate = eu868::index(received.modulation);
+    let rate = rate.map(|rate| rate.saturating_sub(link.rx1_offset));
+    let rx1 = rate.and_then(|rate| first(delay, received.frequency, rate));
+    rx1.into_iter().chain(second(delay, link.rx2_data_rate)).collect()
 }
 
 /// What is to be put into a downlink.

@@ -41,13 +41,15 @@ const FREE_AGAIN: f64 = 0.5;
 pub struct Answer {
     /// The PHYPayload.
     pub phy: Vec<u8>,
-    /// When the device listens, RX1 and RX2.
-    pub windows: [Window; 2],
+    /// When the device listens, earlier first.
+    pub windows: Vec<Window>,
 }
 
 /// A time at which a device listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Which of the two it is.
+    pub rx: RxWindow,
     /// From the end of the uplink to the start of the answer.
     pub delay: Duration,
     /// The channel's centre.
@@ -351,7 +353,7 @@ impl<T> Schedule<T> {
                 Ok((order, reservation, expires)) => {
                     let id = order.transmission.id;
                     let pending =
-                        Pending { course, reservation, order: order.clone(), window, expires };
+                        Pending { course, reservation, order: order.clone(), window: window.rx, expires };
                     self.pending.insert(id, pending);
                     return Outcome::Transmit(order);
                 }
@@ -369,12 +371,12 @@ impl<T> Schedule<T> {
     fn place(
         &mut self,
         course: &Course<T>,
-        window: RxWindow,
+        window: Window,
         gateway: GatewayEui,
         tmst: u32,
         now: Moment,
     ) -> Result<(Order, Reservation, Duration), Failure> {
-        let Window { delay, frequency, modulation } = course.answer.windows[window as usize];
+        let Window { delay, frequency, modulation, .. } = window;
         let start = course.ended + delay;
         if start < now.monotonic + LEAD {
             return Err(Failure::TooLate);
@@ -449,13 +451,9 @@ impl<T> Schedule<T> {
 }
 
 impl<T> Course<T> {
-    fn next(&mut self) -> Option<(RxWindow, (GatewayEui, u32))> {
+    fn next(&mut self) -> Option<(Window, (GatewayEui, u32))> {
         let count = self.receivers.len();
-        let window = match self.choice.checked_div(count)? {
-            0 => RxWindow::Rx1,
-            1 => RxWindow::Rx2,
-            _ => return None,
-        };
+        let window = *self.answer.windows.get(self.choice.checked_div(count)?)?;
         let receiver = self.receivers[self.choice % count];
         self.choice += 1;
         Some((window, receiver))

@@ -14,12 +14,13 @@ fn lora(spreading_factor: u8) -> LoRa {
 }
 
 fn answer(sf: u8, len: usize) -> Answer {
-    let window = |delay, frequency, sf| Window {
+    let window = |rx, delay, frequency, sf| Window {
+        rx,
         delay: Duration::from_secs(delay),
         frequency,
         modulation: lora(sf),
     };
-    Answer { phy: vec![0x60; len], windows: [window(1, RX1, sf), window(2, RX2, 12)] }
+    Answer { phy: vec![0x60; len], windows: vec![window(RxWindow::Rx1, 1, RX1, sf), window(RxWindow::Rx2, 2, RX2, 12)] }
 }
 
 fn heard_by(gateways: &[GatewayEui], tmst: u32) -> Vec<Reception> {

@@ -103,39 +103,12 @@ pub struct Gateway {
     listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
     stop_listener: watch::Sender<bool>,
-    /// To the concentrators.
-    _transmissions: mpsc::Sender<Transmission>,
+    inlet: Inlet,
     ingest: Worker,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
     /// Held for as long as the gateway runs.
     _lock: File,
-}
-
-/// A thread, and a way to wait for its end without blocking.
-#[derive(Debug)]
-struct Worker {
-    name: String,
-    ended: oneshot::Receiver<()>,
-}
-
-impl Worker {
-    fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<Self, GatewayError> {
-        let (guard, ended) = oneshot::channel::<()>();
-        let spawned = thread::Builder::new().name(name.clone()).spawn(move || {
-            // dropped at the end, also when the work panics
-            let _guard = guard;
-            work();
-        });
-        match spawned {
-            Ok(_) => Ok(Self { name, ended }),
-            Err(source) => Err(GatewayError::Thread { name, source }),
-        }
-    }
-
-    async fn ended(&mut self) {
-        let _ = (&mut self.ended).await;
-    }
 }
 
 impl Gateway {
@@ -149,20 +122,14 @@ impl Gateway {
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
 
-        let mut sessions = HashMap::new();
+        let mut memory = Memory::default();
         let mut sinks = HashMap::new();
         let mut views = Vec::new();
         let mut outboxes = Vec::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let store = Store::open(&file)?;
-            for (dev_eui, session) in store.sessions()? {
-                // a device that changed its owner left a session behind: the newest holds
-                let known: &mut Session = sessions.entry(dev_eui).or_insert(session);
-                if known.high_water < session.high_water {
-                    *known = session;
-                }
-            }
+            memory.merge(store.memory()?);
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {
@@ -184,16 +151,20 @@ impl Gateway {
         let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
 
         let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
-        let ingest = Ingest::new(
-            EdgeServer::new(registry, sessions),
+        let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
+        let ingest = Ingest::new(ingest::Parts {
+            server: EdgeServer::new(&registry, plan(&settings), memory),
             codecs,
-            sinks,
-            Dedup::new(window),
-            air,
-            settings.store.commit_interval,
-        );
-        let (frames, received) = sync_channel(FRAME_QUEUE);
-        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&received))?;
+            tenants: sinks,
+            dedup: Dedup::new(window),
+            downlinks: downlinks(&settings, &clock, transmissions)?,
+            clock: clock.clone(),
+            counters: air,
+            commit_interval: settings.store.commit_interval,
+        });
+        let (sender, inputs) = sync_channel(INPUT_QUEUE);
+        let inlet = Inlet::new(sender);
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
 
         let (stop_upstreams, stop) = watch::channel(false);
         let mut upstreams = Vec::new();
@@ -203,8 +174,7 @@ impl Gateway {
                 news,
                 counters,
                 health: Arc::new(move || view.health(&id)),
-                // nobody executes commands yet
-                commands: Arc::new(|_| false),
+                commands: Arc::new(inlet.commands(tenant.id.clone())),
             };
             let forwarder = Forwarder::new(
                 &settings.gateway,
@@ -217,7 +187,6 @@ impl Gateway {
             upstreams.push(spawn_upstream(format!("up-{}", tenant.id), forwarder, stop.clone())?);
         }
 
-        let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let (stop_listener, stop) = watch::channel(false);
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
@@ -227,7 +196,7 @@ impl Gateway {
                     allow: settings.allow,
                     allow_from: settings.allow_from,
                     clock,
-                    outlet: outlet(frames),
+                    outlet: inlet.air(),
                     transmissions: to_send,
                     counters: udp,
                     roster: Arc::default(),
@@ -239,14 +208,14 @@ impl Gateway {
                 (listener, started.await.ok().flatten())
             }
             // nothing is heard, but what is in the outbox is delivered and health is told
-            None => (tokio::spawn(idle(frames, stop)), None),
+            None => (tokio::spawn(async {}), None),
         };
         Ok(Self {
             view,
             listening,
             listener,
             stop_listener,
-            _transmissions: transmissions,
+            inlet,
             ingest,
             upstreams,
             stop_upstreams,
@@ -285,6 +254,7 @@ impl Gateway {
         self.stop_listener.send_replace(true);
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;
+        self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
         }
@@ -300,20 +270,47 @@ impl Gateway {
     }
 }
 
-fn outlet(frames: SyncSender<Heard>) -> Outlet {
-    Outlet::new(move |event| match event {
-        AirEvent::Heard(heard) => frames.try_send(heard).map_err(|error| match error {
-            TrySendError::Full(_) => OutletError::Full,
-            TrySendError::Disconnected(_) => OutletError::Closed,
-        }),
-        AirEvent::Sent(_) => Ok(()),
-    })
+/// What devices are to be told about their network.
+fn plan(settings: &Settings) -> Plan {
+    let LorawanSettings { rx1_delay, rx2_data_rate, channels } = &settings.lorawan;
+    let radios = settings.radio.iter().map(|radio| (radio.channel.0, radio.spreading_factor));
+    let channels = match &settings.concentrator {
+        None if !settings.radio.is_empty() => Channels::Only(radios.collect()),
+        _ if channels.is_empty() => Channels::All(None),
+        _ => {
+            // a channel of no frequency is none
+            let mut list = [Hertz(0); 5];
+            list.iter_mut().zip(channels).for_each(|(to, from)| *to = from.0);
+            Channels::All(Some(list))
+        }
+    };
+    Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Holds the way to the ingest loop open until the stop.
-async fn idle(frames: SyncSender<Heard>, mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-    drop(frames);
+/// The way out for answers, with what was sent within the last hour.
+fn downlinks(
+    settings: &Settings,
+    clock: &Clock,
+    transmissions: mpsc::Sender<Transmission>,
+) -> Result<Downlinks, GatewayError> {
+    let now = clock.now();
+    let file = settings.state_dir.join("air.db");
+    let (airtimes, aside) = AirtimeStore::open(&file, now.wall)?;
+    let mut schedule = Schedule::new(POWER);
+    if let Some(aside) = aside {
+        log::error!(
+            MESSAGE_ID = message::AIRTIME_SET_ASIDE,
+            LYKTA_REASON = aside.reason.to_string();
+            "what was sent before the restart is not known, and half of each hour counts as used: \
+             {}; the file is kept as {}", aside.reason, aside.file.display()
+        );
+        schedule.assume_half_used(now.monotonic);
+    }
+    schedule.import(airtimes.load()?, now);
+    let transmit = Box::new(move |transmission| {
+        transmissions.try_send(transmission).map_err(|_| TxError::NoWay)
+    });
+    Ok(Downlinks::new(schedule, airtimes, transmit))
 }
 
 fn spawn_upstream(
