@@ -1,45 +1,51 @@
 //! Builds all parts from the settings, joins them, and stops them in order.
 //!
 //! ```text
-//! thread "main"        concentrator (UDP) ──┐ bounded channel
-//! thread "ingest"                           └─► dedup ► lorawan ► codec ► store ─┐ notify
-//! thread "up-TENANT"   one for each tenant        outbox ► MQTT ◄────────────────┘
+//! thread "main"        concentrator (UDP) ◄─┐ bounded channels, both ways
+//! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
+//! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
 //! ```
 //!
 //! A part that fails and says so stops no other: a taken port is tried again, a dead broker
 //! leaves everything in the outbox. A thread that ends unasked is a bug, and ends the gateway,
 //! so that the service manager starts it anew.
 
+mod inlet;
+mod worker;
+
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::Settings;
+use crate::config::{LorawanSettings, Settings};
 use crate::device::Registry;
-use crate::ingest::{self, Ingest, TenantSink};
-use crate::lorawan::{EdgeServer, Session};
+use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit};
+use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::health::{TenantView, View};
+use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener};
 use crate::radio::dedup::Dedup;
-use crate::radio::{AirEvent, Heard, Outlet, OutletError, Transmission};
 use crate::store::{Outbox, Store, StoreError};
+use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
+use inlet::Inlet;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::task::Poll;
 use std::time::Duration;
-use std::{io, thread};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use worker::Worker;
 
-/// How many frames may wait for the disk: about ten seconds of the busiest concentrator.
-const FRAME_QUEUE: usize = 1024;
+/// How many frames, reports and commands may wait for the disk: about ten seconds of the busiest concentrator.
+const INPUT_QUEUE: usize = 1024;
 
 /// How many transmissions may wait for the front end of a gateway.
 const TRANSMISSION_QUEUE: usize = 64;
@@ -152,12 +158,15 @@ impl Gateway {
 
         let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
+        let transmit: Transmit = Box::new(move |transmission| {
+            transmissions.try_send(transmission).map_err(|_| TxError::NoWay)
+        });
         let ingest = Ingest::new(ingest::Parts {
             server: EdgeServer::new(&registry, plan(&settings), memory),
             codecs,
             tenants: sinks,
             dedup: Dedup::new(window),
-            downlinks: downlinks(&settings, &clock, transmissions)?,
+            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), clock.now(), transmit)?,
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,
@@ -285,32 +294,6 @@ fn plan(settings: &Settings) -> Plan {
         }
     };
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
-}
-
-/// The way out for answers, with what was sent within the last hour.
-fn downlinks(
-    settings: &Settings,
-    clock: &Clock,
-    transmissions: mpsc::Sender<Transmission>,
-) -> Result<Downlinks, GatewayError> {
-    let now = clock.now();
-    let file = settings.state_dir.join("air.db");
-    let (airtimes, aside) = AirtimeStore::open(&file, now.wall)?;
-    let mut schedule = Schedule::new(POWER);
-    if let Some(aside) = aside {
-        log::error!(
-            MESSAGE_ID = message::AIRTIME_SET_ASIDE,
-            LYKTA_REASON = aside.reason.to_string();
-            "what was sent before the restart is not known, and half of each hour counts as used: \
-             {}; the file is kept as {}", aside.reason, aside.file.display()
-        );
-        schedule.assume_half_used(now.monotonic);
-    }
-    schedule.import(airtimes.load()?, now);
-    let transmit = Box::new(move |transmission| {
-        transmissions.try_send(transmission).map_err(|_| TxError::NoWay)
-    });
-    Ok(Downlinks::new(schedule, airtimes, transmit))
 }
 
 fn spawn_upstream(

@@ -12,7 +12,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<Self, GatewayError> {
+    pub(super) fn spawn(
+        name: String,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, GatewayError> {
         let (guard, ended) = oneshot::channel::<()>();
         let spawned = thread::Builder::new().name(name.clone()).spawn(move || {
             // dropped at the end, also when the work panics

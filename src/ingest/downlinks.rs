@@ -5,9 +5,19 @@ use crate::clock::Moment;
 use crate::message;
 use crate::radio::schedule::{self, Failure, Order, Outcome, RxWindow, Schedule};
 use crate::radio::{Report, Transmission, TxError};
-use crate::store::{AirtimeStore, StoreError};
-use crate::units::DevEui;
+use crate::store::StoreError;
+use crate::store::airtime::AirtimeStore;
+use crate::units::{Dbm, DevEui};
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The power that answers are radiated with (ERP): what the law allows on every channel that
+/// devices join on, and what they send with themselves.
+const POWER: Dbm = Dbm(14.0);
+
+/// What was sent more than an hour ago is of no concern.
+const TIDY: Duration = Duration::from_secs(3600);
 
 /// Hands a transmission to the front end of its gateway. Must not block.
 pub type Transmit = Box<dyn FnMut(Transmission) -> Result<(), TxError> + Send>;
@@ -34,6 +44,8 @@ pub struct Downlinks {
     transmit: Transmit,
     /// Whether the airtime could not be written the last time.
     failing: bool,
+    /// When the airtime of the last hour next takes the place of all that was written.
+    tidy_at: Duration,
 }
 
 impl fmt::Debug for Downlinks {
@@ -43,9 +55,35 @@ impl fmt::Debug for Downlinks {
 }
 
 impl Downlinks {
-    /// Goes on with what was sent within the last hour.
-    pub fn new(schedule: Schedule<Tag>, airtimes: AirtimeStore, transmit: Transmit) -> Self {
-        Self { schedule, airtimes, transmit, failing: false }
+    /// Goes on with what was sent within the last hour, as this file knows it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or made. A damaged one is set aside, and told of.
+    pub fn open(file: &Path, now: Moment, transmit: Transmit) -> Result<Self, StoreError> {
+        let (mut airtimes, aside) = AirtimeStore::open(file, now.wall)?;
+        let mut schedule = Schedule::new(POWER);
+        if let Some(aside) = aside {
+            log::error!(
+                MESSAGE_ID = message::AIRTIME_SET_ASIDE,
+                LYKTA_REASON = aside.reason.to_string();
+                "what was sent before the restart is not known, and half of each hour counts as \
+                 used: {}; the file is kept as {}", aside.reason, aside.file.display()
+            );
+            schedule.assume_half_used(now.monotonic);
+        }
+        schedule.import(airtimes.load()?, now);
+        airtimes.replace(&schedule.export(now))?;
+        let tidy_at = now.monotonic + TIDY;
+        Ok(Self { schedule, airtimes, transmit, failing: false, tidy_at })
+    }
+
+    /// Now and then, what has grown old goes from the disk.
+    pub(super) fn tidy(&mut self, now: Moment) {
+        if now.monotonic >= self.tidy_at {
+            self.tidy_at = now.monotonic + TIDY;
+            let replaced = self.airtimes.replace(&self.schedule.export(now));
+            self.note(replaced);
+        }
     }
 
     /// Sends an answer, or begins to. What became of it, if that is known at once.

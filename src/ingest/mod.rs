@@ -14,7 +14,7 @@ mod journal;
 
 pub use downlinks::{Downlinks, Transmit};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::Codec;
 use crate::config::TenantKind;
 use crate::device::Device;
@@ -274,7 +274,7 @@ impl Ingest {
         let received = Received {
             phy: &heard.phy,
             at: heard.at.wall,
-            synced: heard.at.quality == crate::clock::ClockQuality::Synced,
+            synced: heard.at.quality == ClockQuality::Synced,
             frequency: heard.frequency,
             modulation: heard.modulation,
             snr: best.snr,
@@ -387,6 +387,7 @@ impl Ingest {
         }
         self.expire_at = Instant::now() + IDLE;
         let now = self.clock.now();
+        self.downlinks.tidy(now);
         for (device, id) in self.server.expire(now.wall) {
             let message = expired(&device, now, &id);
             let changes = Changes { ended: vec![id], ..Changes::default() };
@@ -411,9 +412,13 @@ impl Ingest {
             Some(Fate::Failed { tag: Tag { dev_eui, carries }, reason }) => {
                 self.counters.not_answered.fetch_add(1, Relaxed);
                 self.journal.not_answered(&reason);
-                if let Some((id, _)) = carries {
-                    self.server.not_sent(dev_eui, &id);
-                }
+                let Some((id, _)) = carries else { return };
+                self.server.not_sent(dev_eui, &id);
+                let Some(device) = self.server.device(dev_eui).cloned() else { return };
+                let text = format!("{reason}; tried again after the next uplink");
+                let ending = event::Ending::Gateway;
+                let message = event::log(&device, self.clock.now(), &id, ending, &text);
+                self.push(&device, Changes::default(), message);
             }
         }
     }
@@ -468,6 +473,6 @@ impl Ingest {
     }
 }
 
-fn expired(device: &Device, at: crate::clock::Moment, id: &str) -> Message {
+fn expired(device: &Device, at: Moment, id: &str) -> Message {
     event::log(device, at, id, event::Ending::Expired, "the device was not heard in time")
 }

@@ -344,17 +344,15 @@ impl Listener {
 
     /// Whether datagrams of this address are listened to.
     fn admit_source(&mut self, source: IpAddr) -> bool {
-        // an IPv6 socket hears IPv4 as ::ffff:192.0.2.1, and nobody writes the network so
-        let plain = source.to_canonical();
-        let nets = &self.parts.allow_from;
-        if nets.is_empty() || nets.iter().any(|net| net.contains(&plain) || net.contains(&source)) {
+        if self.parts.allow_from.is_empty() || lies_in(&self.parts.allow_from, source) {
             return true;
         }
         if !std::mem::replace(&mut self.refused_source_before, true) {
             log::warn!(
                 MESSAGE_ID = message::CONCENTRATOR_SOURCE_REFUSED;
-                "datagrams from {plain} are refused: it is in no network of [concentrator] \
-                 allow_from; further ones are only counted"
+                "datagrams from {} are refused: it is in no network of [concentrator] \
+                 allow_from; further ones are only counted",
+                source.to_canonical()
             );
         }
         false
@@ -415,6 +413,12 @@ impl Listener {
     }
 }
 
+/// An IPv6 socket hears IPv4 as ::ffff:192.0.2.1; networks are written in either form.
+fn lies_in(networks: &[IpNet], source: IpAddr) -> bool {
+    let plain = source.to_canonical();
+    networks.iter().any(|network| network.contains(&plain) || network.contains(&source))
+}
+
 fn bind(listen: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(listen)?;
     // best effort: the kernel caps it at net.core.rmem_max
@@ -447,5 +451,25 @@ fn heard(packet: Packet, gateway: GatewayEui, at: Moment) -> Heard {
             channel: packet.channel,
             rf_chain: packet.rf_chain,
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_its_addresses_in_either_form() {
+        let lies = |network: &str, source: &str| {
+            let network = network.parse().expect("a network");
+            lies_in(&[network], source.parse().expect("an address"))
+        };
+        assert!(lies("192.168.7.0/24", "192.168.7.9"));
+        assert!(lies("192.168.7.0/24", "::ffff:192.168.7.9"));
+        assert!(lies("::ffff:192.168.7.0/120", "::ffff:192.168.7.9"));
+        assert!(lies("fd00::/8", "fd12::1"));
+        assert!(!lies("192.168.7.0/24", "192.168.8.9"));
+        assert!(!lies("192.168.7.0/24", "::ffff:192.168.8.9"));
+        assert!(!lies("fd00::/8", "192.168.7.9"));
     }
 }

@@ -352,8 +352,13 @@ impl<T> Schedule<T> {
             match self.place(&course, window, gateway, tmst, now) {
                 Ok((order, reservation, expires)) => {
                     let id = order.transmission.id;
-                    let pending =
-                        Pending { course, reservation, order: order.clone(), window: window.rx, expires };
+                    let pending = Pending {
+                        course,
+                        reservation,
+                        order: order.clone(),
+                        window: window.rx,
+                        expires,
+                    };
                     self.pending.insert(id, pending);
                     return Outcome::Transmit(order);
                 }

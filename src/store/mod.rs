@@ -1,6 +1,7 @@
-//! What must survive a power cut: one SQLite file for each tenant.
+//! What must survive a power cut: one SQLite file for each tenant, and one for the time on the
+//! air ([`airtime`]).
 //!
-//! Two views of the same file. The [`Store`] belongs to the ingest loop and is the only one
+//! Two views of a tenant's file. The [`Store`] belongs to the ingest loop and is the only one
 //! that adds: an uplink's frame counter and its messages in one transaction, on disk when
 //! [`Store::commit`] returns. The [`Outbox`] belongs to the upstream: it reads what is waiting
 //! and removes what was acknowledged.
@@ -9,6 +10,7 @@
 //! committed row in a power cut (NORMAL does), small pages and a WAL that keeps its length
 //! spare the SD card, and SQLite is built to call fdatasync (see `.cargo/config.toml`).
 
+pub mod airtime;
 mod memory;
 mod outbox;
 mod schema;
@@ -58,6 +60,14 @@ pub enum StoreError {
         found: i64,
         /// The newest one known here.
         known: i64,
+    },
+    /// A damaged file cannot be renamed.
+    #[error("{}: damaged, and cannot be set aside: {source}", file.display())]
+    SetAside {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
 }
 

@@ -5,7 +5,7 @@ use crate::sink::{Script, Sink};
 use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Protocol, Upstream};
-use lykta::lorawan::Session;
+use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
 use lykta::upstream::command::Command;
@@ -117,7 +117,9 @@ impl World {
         self.committed += messages;
         let entry = Entry {
             dev_eui: DevEui(1),
-            session: Session { f_cnt_up: 1, high_water: 1, reset_at: None, binding: [0; 8] },
+            changes: Changes::default(),
+            queued: None,
+            command: None,
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();

@@ -286,7 +286,7 @@ mod tests {
     fn a_concentrator_that_refuses_is_told_once_until_it_takes_again() {
         let roster = Roster::default();
         heard(&roster, GATEWAY, Instant::now());
-        let mut judge = |times, result| -> Vec<Change> {
+        let judge = |times, result| -> Vec<Change> {
             (0..times).filter_map(|_| roster.judge(GATEWAY, result)).collect()
         };
         assert_eq!(judge(2, Err(TxError::TooLate)), [], "a coincidence");

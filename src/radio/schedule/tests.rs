@@ -20,7 +20,10 @@ fn answer(sf: u8, len: usize) -> Answer {
         frequency,
         modulation: lora(sf),
     };
-    Answer { phy: vec![0x60; len], windows: vec![window(RxWindow::Rx1, 1, RX1, sf), window(RxWindow::Rx2, 2, RX2, 12)] }
+    Answer {
+        phy: vec![0x60; len],
+        windows: vec![window(RxWindow::Rx1, 1, RX1, sf), window(RxWindow::Rx2, 2, RX2, 12)],
+    }
 }
 
 fn heard_by(gateways: &[GatewayEui], tmst: u32) -> Vec<Reception> {

@@ -4,16 +4,12 @@
 //! One way in which they differ: a value that there is none of is left out, where protobuf's
 //! JSON has a zero.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the server that tells this comes next"))]
 mod downlink;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server that tells this comes next"))]
 mod join;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server that tells this comes next"))]
 mod status;
 mod up;
 
 pub(crate) use up::messages;
-#[expect(unused_imports, reason = "the server that tells this comes next")]
 pub(crate) use {
     downlink::{Ending, ack, log, tx_ack},
     join::join,
