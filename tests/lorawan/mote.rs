@@ -12,48 +12,48 @@ use lykta::lorawan::{
 use lykta::units::{AesKey, Db, DevAddr, DevEui, Hertz, JoinEui, LoRa};
 use std::sync::Arc;
 
-pub const CHANNEL: Hertz = Hertz(868_100_000);
-pub const SF9: LoRa = LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) };
+pub(crate) const CHANNEL: Hertz = Hertz(868_100_000);
+pub(crate) const SF9: LoRa = LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) };
 
 /// One end of the air.
 #[derive(Clone)]
-pub struct Mote {
-    pub dev_eui: DevEui,
-    pub join_eui: JoinEui,
-    pub app_key: AesKey,
-    pub dev_nonce: u16,
-    pub session: Option<Abp>,
-    pub f_cnt: u32,
+pub(crate) struct Mote {
+    pub(crate) dev_eui: DevEui,
+    pub(crate) join_eui: JoinEui,
+    pub(crate) app_key: AesKey,
+    pub(crate) dev_nonce: u16,
+    pub(crate) session: Option<Abp>,
+    pub(crate) f_cnt: u32,
     /// The last downlink counter that it has heard.
-    pub f_cnt_down: Option<u32>,
-    pub adr: bool,
-    pub reset_allowed: bool,
-    otaa: bool,
+    pub(crate) f_cnt_down: Option<u32>,
+    pub(crate) adr: bool,
+    pub(crate) reset_allowed: bool,
+    pub(crate) otaa: bool,
 }
 
 /// An uplink that is not made yet.
 #[derive(Default, Clone)]
-pub struct Say<'a> {
-    pub confirmed: bool,
-    pub ack: bool,
-    pub adr_ack_req: bool,
-    pub f_opts: &'a [u8],
-    pub payload: Option<(u8, &'a [u8])>,
+pub(crate) struct Say<'a> {
+    pub(crate) confirmed: bool,
+    pub(crate) ack: bool,
+    pub(crate) adr_ack_req: bool,
+    pub(crate) f_opts: &'a [u8],
+    pub(crate) payload: Option<(u8, &'a [u8])>,
 }
 
 /// What a device reads out of a downlink.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
-    pub confirmed: bool,
-    pub ack: bool,
-    pub adr: bool,
-    pub more: bool,
-    pub f_opts: Vec<u8>,
-    pub payload: Option<(u8, Vec<u8>)>,
+pub(crate) struct Told {
+    pub(crate) confirmed: bool,
+    pub(crate) ack: bool,
+    pub(crate) adr: bool,
+    pub(crate) more: bool,
+    pub(crate) f_opts: Vec<u8>,
+    pub(crate) payload: Option<(u8, Vec<u8>)>,
 }
 
 impl Mote {
-    pub fn otaa(number: u8) -> Self {
+    pub(crate) fn otaa(number: u8) -> Self {
         Self {
             dev_eui: DevEui(0x70b3_d507_0000_0000 + u64::from(number)),
             join_eui: JoinEui(0x70b3_d57e_d000_0001),
@@ -68,7 +68,7 @@ impl Mote {
         }
     }
 
-    pub fn abp(number: u8) -> Self {
+    pub(crate) fn abp(number: u8) -> Self {
         let session = Abp {
             dev_addr: DevAddr(0x260b_0000 + u32::from(number)),
             nwk_s_key: AesKey([number; 16]),
@@ -77,7 +77,7 @@ impl Mote {
         Self { session: Some(session), otaa: false, ..Self::otaa(number) }
     }
 
-    pub fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         let text = include_str!("../../config/profiles/sensoneo-single.toml");
         let mut profile: Profile = toml_edit::de::from_str(text).unwrap();
         profile.counter.reset = self.reset_allowed;
@@ -98,7 +98,7 @@ impl Mote {
     }
 
     /// The next join request.
-    pub fn join_request(&mut self) -> Vec<u8> {
+    pub(crate) fn join_request(&mut self) -> Vec<u8> {
         self.dev_nonce += 1;
         let mut phy = vec![0];
         phy.extend(self.join_eui.0.to_le_bytes());
@@ -109,7 +109,7 @@ impl Mote {
     }
 
     /// Takes the answer to its last join request. Returns its bytes in the clear.
-    pub fn join(&mut self, answer: &Answer) -> Vec<u8> {
+    pub(crate) fn join(&mut self, answer: &Answer) -> Vec<u8> {
         let key = &self.app_key;
         let cipher = Aes128::new(&key.0.into());
         let mut clear = answer.phy.clone();
@@ -140,13 +140,13 @@ impl Mote {
     }
 
     /// The next uplink.
-    pub fn say(&mut self, say: &Say<'_>) -> Vec<u8> {
+    pub(crate) fn say(&mut self, say: &Say<'_>) -> Vec<u8> {
         let phy = self.frame(self.f_cnt, say);
         self.f_cnt += 1;
         phy
     }
 
-    pub fn frame(&self, f_cnt: u32, say: &Say<'_>) -> Vec<u8> {
+    pub(crate) fn frame(&self, f_cnt: u32, say: &Say<'_>) -> Vec<u8> {
         let keys = self.session.as_ref().expect("a session");
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         Outgoing {
@@ -162,7 +162,7 @@ impl Mote {
     }
 
     /// Hears a downlink as a device does: its MIC must fit, its counter must be new.
-    pub fn hear(&mut self, answer: &Answer) -> Told {
+    pub(crate) fn hear(&mut self, answer: &Answer) -> Told {
         let keys = self.session.as_ref().expect("a session");
         let Ok(Frame::Data(frame)) = Frame::parse(&answer.phy) else { panic!("no data frame") };
         assert_eq!(frame.direction, Direction::Down);
@@ -196,29 +196,29 @@ fn mac(key: &AesKey, bytes: &[u8]) -> [u8; 16] {
 }
 
 /// The other end.
-pub struct Net {
-    pub server: EdgeServer,
-    pub now: Timestamp,
-    pub heard_at: LoRa,
+pub(crate) struct Net {
+    pub(crate) server: EdgeServer,
+    pub(crate) now: Timestamp,
+    pub(crate) heard_at: LoRa,
     /// What a store would hold.
-    pub disk: Memory,
+    pub(crate) disk: Memory,
 }
 
-pub fn single() -> Plan {
+pub(crate) fn single() -> Plan {
     Plan { channels: Channels::Only(vec![(CHANNEL, 9)]), rx1_delay: 1, rx2_data_rate: 0 }
 }
 
-pub fn concentrator() -> Plan {
+pub(crate) fn concentrator() -> Plan {
     let more = [867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000].map(Hertz);
     Plan { channels: Channels::All(Some(more)), rx1_delay: 1, rx2_data_rate: 0 }
 }
 
 impl Net {
-    pub fn new(plan: Plan, motes: &[&Mote]) -> Self {
+    pub(crate) fn new(plan: Plan, motes: &[&Mote]) -> Self {
         Self::remembering(plan, motes, Memory::default())
     }
 
-    pub fn remembering(plan: Plan, motes: &[&Mote], disk: Memory) -> Self {
+    pub(crate) fn remembering(plan: Plan, motes: &[&Mote], disk: Memory) -> Self {
         let registry = Registry::new(motes.iter().map(|mote| mote.device()));
         Self {
             server: EdgeServer::new(&registry, plan, disk.clone()),
@@ -229,20 +229,20 @@ impl Net {
     }
 
     /// Ends the process and starts another.
-    pub fn restart(&mut self, plan: Plan, motes: &[&Mote]) {
+    pub(crate) fn restart(&mut self, plan: Plan, motes: &[&Mote]) {
         let (now, disk) = (self.now, std::mem::take(&mut self.disk));
         *self = Self { now, ..Self::remembering(plan, motes, disk) };
     }
 
     /// Hears a frame, and writes down what must be.
-    pub fn hear(&mut self, phy: &[u8]) -> Result<Accepted, Refusal> {
+    pub(crate) fn hear(&mut self, phy: &[u8]) -> Result<Accepted, Refusal> {
         let accepted = self.hear_only(phy)?;
         self.keep(&accepted);
         Ok(accepted)
     }
 
     /// Hears a frame that no disk has taken yet.
-    pub fn hear_only(&mut self, phy: &[u8]) -> Result<Accepted, Refusal> {
+    pub(crate) fn hear_only(&mut self, phy: &[u8]) -> Result<Accepted, Refusal> {
         self.now += SignedDuration::from_mins(10);
         self.server.uplink(&Received {
             phy,
@@ -255,7 +255,7 @@ impl Net {
         })
     }
 
-    pub fn keep(&mut self, accepted: &Accepted) {
+    pub(crate) fn keep(&mut self, accepted: &Accepted) {
         let dev_eui = accepted.device.dev_eui;
         for (slot, session) in &accepted.changes.sessions {
             match session {
@@ -277,7 +277,7 @@ impl Net {
     }
 
     /// An uplink that is accepted, what it was, and what the device hears in answer.
-    pub fn exchange(&mut self, mote: &mut Mote, say: &Say<'_>) -> (Uplink, Option<Told>) {
+    pub(crate) fn exchange(&mut self, mote: &mut Mote, say: &Say<'_>) -> (Uplink, Option<Told>) {
         let phy = mote.say(say);
         let accepted = self.hear(&phy).expect("accepted");
         let told = accepted.answer.as_ref().map(|answer| mote.hear(answer));
@@ -286,7 +286,7 @@ impl Net {
     }
 
     /// Joins, hears the answer, and returns it in the clear.
-    pub fn join(&mut self, mote: &mut Mote) -> (Answer, Vec<u8>) {
+    pub(crate) fn join(&mut self, mote: &mut Mote) -> (Answer, Vec<u8>) {
         let request = mote.join_request();
         let accepted = self.hear(&request).expect("accepted");
         assert!(matches!(accepted.event, Event::Join(_)));
@@ -295,7 +295,7 @@ impl Net {
         (answer, clear)
     }
 
-    pub fn f_cnt_down(&self, mote: &Mote, slot: Slot) -> u32 {
+    pub(crate) fn f_cnt_down(&self, mote: &Mote, slot: Slot) -> u32 {
         self.disk.sessions[&(mote.dev_eui, slot)].f_cnt_down
     }
 }
