@@ -113,6 +113,7 @@ pub struct Forwarder {
     told: Vec<String>,
     /// When what the broker refused is offered again: longer each time, over all connections.
     refused: Backoff,
+    /// To commands, over all connections.
     subscription: Subscription,
     /// Why commands cannot come, as was last told to operations.
     deaf: Option<String>,
@@ -297,7 +298,7 @@ impl Forwarder {
     fn note_subscription(&mut self, answer: Result<(), String>) {
         match answer {
             Ok(()) => {
-                if self.deaf.take().is_some() {
+                if !self.subscription.doubtful() && self.deaf.take().is_some() {
                     log::info!(
                         MESSAGE_ID = message::COMMANDS_WORK,
                         LYKTA_TENANT = self.tenant.as_str();

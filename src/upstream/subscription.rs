@@ -28,6 +28,8 @@ pub(super) struct Subscription {
     retry: Backoff,
     /// Connections broken in a row.
     broken: u32,
+    /// Whether the last of them broke although it was granted.
+    doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,7 @@ enum State {
 impl Subscription {
     pub(super) fn new() -> Self {
         let retry = Backoff::new(RETRY.0, RETRY.1);
-        Self { state: State::Missing, not_before: None, retry, broken: 0 }
+        Self { state: State::Missing, not_before: None, retry, broken: 0, doubtful: false }
     }
 
     /// Whether to ask for it, as soon as nothing is on its way.
@@ -62,6 +64,11 @@ impl Subscription {
         self.state = State::Answered;
     }
 
+    /// Whether being granted says little: the last time, what came by it broke the connection.
+    pub(super) fn doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// The connection has ended; `by_it`: over something that came by this subscription.
     /// Whether this is to be told: it breaks one connection after the other.
     pub(super) fn ended(&mut self, now: Instant, by_it: bool) -> bool {
@@ -76,6 +83,7 @@ impl Subscription {
         }
         self.not_before = Some(now + self.retry.next(1.0));
         self.broken += 1;
+        self.doubtful = by_it;
         self.broken >= TELL_AT
     }
 }
@@ -125,13 +133,15 @@ mod tests {
         // what came by it may break the connection as well
         subscription.asked(now);
         subscription.answered();
+        assert!(!subscription.doubtful());
         assert!(subscription.ended(now, true));
+        assert!(subscription.doubtful(), "the next answer says little");
         assert!(!subscription.due(now + 100 * SECOND));
         // a connection that outlived the answer ends the story
         now += 160 * SECOND;
         subscription.asked(now);
         subscription.answered();
         assert!(!subscription.ended(now, false));
-        assert!(subscription.due(now));
+        assert!(subscription.due(now) && !subscription.doubtful());
     }
 }
