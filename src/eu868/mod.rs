@@ -58,7 +58,7 @@ pub fn index(modulation: LoRa) -> Option<u8> {
 /// A part of the band with a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SubBand {
-    /// Its name in ERC Recommendation 70-03, and in `lykta status`.
+    /// Its edges in MHz, by which people and `lykta status` call it.
     pub name: &'static str,
     /// From here.
     pub from: Hertz,
@@ -70,7 +70,8 @@ pub struct SubBand {
     pub power: Dbm,
 }
 
-/// Every part of the band in which lykta may send. The LoRaWAN practice counts 865 to 868 MHz
+/// Every part of the band in which lykta may send: K, L, M, N, P and Q of EN 300 220-2, which are
+/// h1.3 to h1.7 and h1.9 of ERC Recommendation 70-03. The LoRaWAN practice counts 865 to 868 MHz
 /// and 868.0 to 868.6 MHz separately, with budgets of their own.
 pub const SUB_BANDS: [SubBand; 6] = [
     SubBand {

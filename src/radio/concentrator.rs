@@ -1,6 +1,7 @@
 //! The UDP side of a concentrator: datagrams in, acknowledgements and transmissions out, frames
 //! and reports on.
 
+mod admission;
 mod roster;
 mod underway;
 
@@ -11,11 +12,12 @@ use super::{AirEvent, Heard, Outlet, OutletError, Reception, Report, Transmissio
 use crate::clock::{Clock, Moment};
 use crate::message;
 use crate::units::{GatewayEui, duration};
+use admission::Admission;
 use ipnet::IpNet;
-use roster::{Change, Noted, SILENT_AFTER};
+use roster::{Change, SILENT_AFTER};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -87,26 +89,34 @@ pub struct Parts {
 /// Listens for concentrators, and has them transmit.
 #[derive(Debug)]
 pub struct Listener {
-    parts: Parts,
+    listen: SocketAddr,
+    admission: Admission,
+    clock: Clock,
+    outlet: Outlet,
+    transmissions: mpsc::Receiver<Transmission>,
+    counters: Arc<Counters>,
+    roster: Arc<Roster>,
     underway: Underway,
     /// Reports for which there was no room. While there are any, no transmission is taken.
     unsaid: VecDeque<Report>,
-    refused_before: bool,
-    refused_source_before: bool,
-    crowded_before: bool,
     dropping: bool,
 }
 
 impl Listener {
     /// A listener that does not listen yet.
     pub fn new(parts: Parts) -> Self {
+        let Parts { listen, allow, allow_from, clock, outlet, transmissions, counters, roster } =
+            parts;
         Self {
-            parts,
+            listen,
+            admission: Admission::new(allow, allow_from),
+            clock,
+            outlet,
+            transmissions,
+            counters,
+            roster,
             underway: Underway::new(),
             unsaid: VecDeque::new(),
-            refused_before: false,
-            refused_source_before: false,
-            crowded_before: false,
             dropping: false,
         }
     }
@@ -120,13 +130,13 @@ impl Listener {
     ) {
         let mut started = Some(started);
         loop {
-            match bind(self.parts.listen) {
+            match bind(self.listen) {
                 Ok(socket) => {
                     match started.take() {
                         Some(started) => started(socket.local_addr()),
                         None => log::info!(
                             MESSAGE_ID = message::CONCENTRATOR_PORT_OPEN;
-                            "listening for concentrators at udp {}", self.parts.listen
+                            "listening for concentrators at udp {}", self.listen
                         ),
                     }
                     return self.listen(socket, stop).await;
@@ -137,7 +147,7 @@ impl Listener {
                             MESSAGE_ID = message::CONCENTRATOR_PORT;
                             "cannot listen for concentrators at udp {}: {error}; is another packet \
                              forwarder or gateway running? trying again every {}",
-                            self.parts.listen, duration::format(BIND_RETRY)
+                            self.listen, duration::format(BIND_RETRY)
                         );
                         started(Err(error));
                     }
@@ -146,7 +156,7 @@ impl Listener {
             let retry = Instant::now() + BIND_RETRY;
             while Instant::now() < retry {
                 tokio::select! {
-                    Some(transmission) = self.parts.transmissions.recv(), if self.unsaid.is_empty() => {
+                    Some(transmission) = self.transmissions.recv(), if self.unsaid.is_empty() => {
                         self.report(transmission.id, transmission.gateway, Err(TxError::NoWay));
                     }
                     () = sleep(REPORT_PAUSE), if !self.unsaid.is_empty() => {}
@@ -180,7 +190,7 @@ impl Listener {
                         sleep(ERROR_PAUSE).await;
                     }
                 },
-                Some(transmission) = self.parts.transmissions.recv(), if room => {
+                Some(transmission) = self.transmissions.recv(), if room => {
                     self.transmit(&socket, &transmission).await;
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -199,9 +209,9 @@ impl Listener {
     /// Takes a datagram in and returns its acknowledgement, which says "received" as the
     /// protocol has it, not "on disk". What had to be dropped is not acknowledged.
     fn datagram(&mut self, bytes: &[u8], from: SocketAddr) -> Option<[u8; 4]> {
-        let counters = Arc::clone(&self.parts.counters);
+        let counters = Arc::clone(&self.counters);
         counters.datagrams.fetch_add(1, Relaxed);
-        if !self.admit_source(from.ip()) {
+        if !self.admission.source(from.ip()) {
             counters.not_allowed.fetch_add(1, Relaxed);
             return None;
         }
@@ -214,20 +224,23 @@ impl Listener {
             }
         };
         let Datagram { version, gateway, ack, content } = datagram;
-        let now = self.parts.clock.now();
-        if !self.admit(gateway, version, from, now) {
+        let now = self.clock.now();
+        if !self.admission.gateway(gateway) {
             counters.not_allowed.fetch_add(1, Relaxed);
             return None;
         }
+        let noted = self.roster.note(gateway, version, from, now, Instant::now());
+        self.admission.note(gateway, noted);
         match content {
             Content::Push { packets, stat } => {
                 let good = packets.iter().flatten().count();
-                self.parts.roster.pushed(gateway, good as u64, stat);
-                ack.filter(|_| self.pushed(packets, gateway, now))
+                self.roster.pushed(gateway, good as u64, stat);
+                let all_taken = self.pushed(packets, gateway, now);
+                ack.filter(|_| all_taken)
             }
             Content::Pull => {
                 let pull = Pull { address: from, at: now };
-                if let Some(before) = self.parts.roster.pulled(gateway, pull, Instant::now()) {
+                if let Some(before) = self.roster.pulled(gateway, pull, Instant::now()) {
                     log::debug!("downlinks of concentrator {gateway} go to {from}, not {before}");
                 }
                 ack
@@ -249,7 +262,7 @@ impl Listener {
         gateway: GatewayEui,
         now: Moment,
     ) -> bool {
-        let counters = Arc::clone(&self.parts.counters);
+        let counters = Arc::clone(&self.counters);
         let newest = packets.iter().rev().flatten().map(|p| p.tmst).next().unwrap_or_default();
         let mut all_taken = true;
         for packet in packets {
@@ -276,7 +289,7 @@ impl Listener {
     async fn transmit(&mut self, socket: &UdpSocket, transmission: &Transmission) {
         let Transmission { id, gateway, .. } = *transmission;
         let now = Instant::now();
-        let Some((address, version)) = self.parts.roster.way(gateway, now) else {
+        let Some((address, version)) = self.roster.way(gateway, now) else {
             return self.report(id, gateway, Err(TxError::NoWay));
         };
         let token = self.underway.enter(transmission, now);
@@ -291,7 +304,7 @@ impl Listener {
 
     /// Notes what became of a transmission, to be told as soon as there is room.
     fn report(&mut self, id: u64, gateway: GatewayEui, result: Result<(), TxError>) {
-        match self.parts.roster.judge(gateway, result) {
+        match self.roster.judge(gateway, result) {
             Some(Change::Refuses(error)) => log::warn!(
                 MESSAGE_ID = message::DOWNLINK_REFUSED,
                 LYKTA_CONCENTRATOR = gateway.to_string(),
@@ -312,7 +325,7 @@ impl Listener {
     /// Tells what became of transmissions, as far as there is room.
     fn say(&mut self) {
         while let Some(report) = self.unsaid.pop_front() {
-            match self.parts.outlet.pass(AirEvent::Sent(report.clone())) {
+            match self.outlet.pass(AirEvent::Sent(report.clone())) {
                 Ok(()) => {}
                 Err(OutletError::Full) => return self.unsaid.push_front(report),
                 // the gateway stops: nobody waits for reports any more
@@ -322,13 +335,13 @@ impl Listener {
     }
 
     fn pass_on(&mut self, frame: Heard) -> bool {
-        match self.parts.outlet.pass(AirEvent::Heard(frame)) {
+        match self.outlet.pass(AirEvent::Heard(frame)) {
             Ok(()) => {
                 self.dropping = false;
                 true
             }
             Err(OutletError::Full) => {
-                self.parts.counters.dropped.fetch_add(1, Relaxed);
+                self.counters.dropped.fetch_add(1, Relaxed);
                 if !std::mem::replace(&mut self.dropping, true) {
                     log::error!(
                         MESSAGE_ID = message::FRAMES_DROPPED;
@@ -342,66 +355,8 @@ impl Listener {
         }
     }
 
-    /// Whether datagrams of this address are listened to.
-    fn admit_source(&mut self, source: IpAddr) -> bool {
-        if self.parts.allow_from.is_empty() || lies_in(&self.parts.allow_from, source) {
-            return true;
-        }
-        if !std::mem::replace(&mut self.refused_source_before, true) {
-            log::warn!(
-                MESSAGE_ID = message::CONCENTRATOR_SOURCE_REFUSED;
-                "datagrams from {} are refused: it is in no network of [concentrator] \
-                 allow_from; further ones are only counted",
-                source.to_canonical()
-            );
-        }
-        false
-    }
-
-    /// Whether this concentrator may speak; notes that it did.
-    fn admit(&mut self, gateway: GatewayEui, version: u8, from: SocketAddr, at: Moment) -> bool {
-        let Parts { allow, roster, .. } = &self.parts;
-        if !allow.is_empty() && !allow.contains(&gateway) {
-            if !std::mem::replace(&mut self.refused_before, true) {
-                log::warn!(
-                    MESSAGE_ID = message::CONCENTRATOR_REFUSED,
-                    LYKTA_CONCENTRATOR = gateway.to_string();
-                    "concentrator {gateway} is refused: it is not in [concentrator] allow; \
-                     further ones are only counted"
-                );
-            }
-            return false;
-        }
-        match roster.note(gateway, version, from, at, Instant::now()) {
-            Noted::Known => {}
-            Noted::First => log::info!(
-                MESSAGE_ID = message::CONCENTRATOR_HEARD,
-                LYKTA_CONCENTRATOR = gateway.to_string();
-                "concentrator {gateway} is heard"
-            ),
-            Noted::AfterSilence => log::info!(
-                MESSAGE_ID = message::CONCENTRATOR_HEARD,
-                LYKTA_CONCENTRATOR = gateway.to_string();
-                "concentrator {gateway} is heard again"
-            ),
-            Noted::Crowd => {
-                if !std::mem::replace(&mut self.crowded_before, true) {
-                    log::warn!(
-                        MESSAGE_ID = message::CONCENTRATORS_CROWD,
-                        LYKTA_CONCENTRATOR = gateway.to_string();
-                        "more than {MAX_CONCENTRATORS} concentrators speak, {gateway} is the next: \
-                         what they hear is used, but nobody is told when one of them goes silent, \
-                         and they get no downlinks; if their names are made up, list yours in \
-                         [concentrator] allow"
-                    );
-                }
-            }
-        }
-        true
-    }
-
     fn look_for_silence(&mut self) {
-        for gateway in self.parts.roster.take_silent(Instant::now()) {
+        for gateway in self.roster.take_silent(Instant::now()) {
             log::warn!(
                 MESSAGE_ID = message::CONCENTRATOR_SILENT,
                 LYKTA_CONCENTRATOR = gateway.to_string();
@@ -411,12 +366,6 @@ impl Listener {
             );
         }
     }
-}
-
-/// An IPv6 socket hears IPv4 as ::ffff:192.0.2.1; networks are written in either form.
-fn lies_in(networks: &[IpNet], source: IpAddr) -> bool {
-    let plain = source.to_canonical();
-    networks.iter().any(|network| network.contains(&plain) || network.contains(&source))
 }
 
 fn bind(listen: SocketAddr) -> io::Result<UdpSocket> {
@@ -451,25 +400,5 @@ fn heard(packet: Packet, gateway: GatewayEui, at: Moment) -> Heard {
             channel: packet.channel,
             rf_chain: packet.rf_chain,
         }],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_holds_its_addresses_in_either_form() {
-        let lies = |network: &str, source: &str| {
-            let network = network.parse().expect("a network");
-            lies_in(&[network], source.parse().expect("an address"))
-        };
-        assert!(lies("192.168.7.0/24", "192.168.7.9"));
-        assert!(lies("192.168.7.0/24", "::ffff:192.168.7.9"));
-        assert!(lies("::ffff:192.168.7.0/120", "::ffff:192.168.7.9"));
-        assert!(lies("fd00::/8", "fd12::1"));
-        assert!(!lies("192.168.7.0/24", "192.168.8.9"));
-        assert!(!lies("192.168.7.0/24", "::ffff:192.168.8.9"));
-        assert!(!lies("fd00::/8", "192.168.7.9"));
     }
 }

@@ -5,16 +5,24 @@
 //! the airtime that has to be on disk before it may leave: what was sent must be known after a
 //! power cut, what was not may be known as well.
 
-use super::{Reception, Report, Transmission, TxError};
+mod outcome;
+
+pub use outcome::{
+    Airtime, Answer, Counts, Failure, Order, Outcome, Reached, RxWindow, Step, Window,
+};
+
+use super::{Reception, Report, Transmission};
 use crate::clock::Moment;
 use crate::eu868::ledger::{Ledger, Record, Refused, Reservation};
 use crate::eu868::{SubBand, sub_band, time_on_air};
-use crate::units::{Dbm, GatewayEui, Hertz, LoRa};
+use crate::units::{Dbm, GatewayEui};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// How long before its start a transmission must be handed over. A concentrator's forwarder
-/// wants it 30 to 40 ms ahead and the datagram needs its way; a HAT prepares 40 ms ahead.
+/// wants it 30 to 40 ms ahead and the datagram needs its way; a HAT prepares 40 ms ahead. How
+/// long the uplink was on its way from a concentrator nobody knows: where that is much, the
+/// forwarder says "too late", and the next choice is tried.
 pub const LEAD: Duration = Duration::from_millis(60);
 
 /// Of how many receivers each window is tried: one that hears a device worse than three others
@@ -36,6 +44,7 @@ const UNKNOWN_PERMILLE: u32 = 500;
 /// The share of a sub-band's hour below which its duty cycle is no longer called reached.
 const FREE_AGAIN: f64 = 0.5;
 
+<<<<<<< HEAD
 /// A downlink that answers an uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -174,6 +183,8 @@ pub struct Reached {
     pub band: &'static SubBand,
 }
 
+=======
+>>>>>>> net
 /// Decides who answers and when, and keeps each gateway within the law.
 ///
 /// A transmission of which no report comes is given up [some seconds](REPORT_PATIENCE) after its
@@ -474,7 +485,7 @@ impl Transmitter {
         now: Duration,
     ) -> bool {
         match reserved {
-            Err(Refused::DutyCycle { .. }) if !self.told.contains(&band) => {
+            Err(Refused::DutyCycle { free_at: Some(_) }) if !self.told.contains(&band) => {
                 self.told.push(band);
                 true
             }

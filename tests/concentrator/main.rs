@@ -4,6 +4,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod airtime;
 mod world;
 
 use lykta::radio::TxError;

@@ -1,6 +1,6 @@
 //! Whatever comes over the air: no panic, no growth, nothing written for who is not authentic.
 
-use crate::mote::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
+use crate::net::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
 use lykta::lorawan::{Received, Refusal};
 use lykta::units::{AesKey, Db, DevEui, JoinEui};
 use proptest::prelude::*;
@@ -123,7 +123,7 @@ proptest! {
                 _ if mote.session.is_some() => {
                     let phy = mote.say(&Say { confirmed: true, ..Say::default() });
                     let accepted = net.hear(&phy).expect("an authentic uplink is always heard");
-                    prop_assert!(mote.hear(&accepted.answer.unwrap()).ack);
+                    prop_assert!(mote.hear(&accepted.answer.unwrap().phy).ack);
                 }
                 _ => {}
             }
@@ -173,6 +173,6 @@ fn a_spreading_factor_that_no_data_rate_has_is_answered_in_the_second_window_or_
         };
         let answer = net.server.uplink(&received).unwrap().answer.unwrap();
         assert_eq!(answer.windows.len(), 1);
-        mote.hear(&answer);
+        mote.hear(&answer.phy);
     }
 }

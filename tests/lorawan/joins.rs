@@ -1,6 +1,6 @@
 //! Joins over the air.
 
-use crate::mote::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
+use crate::net::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
 use lykta::device::Registry;
 use lykta::lorawan::{EdgeServer, Event, Plan, Refusal, Slot};
 use lykta::units::{AesKey, Hertz, JoinEui, LoRa};
@@ -74,13 +74,13 @@ fn what_no_disk_has_taken_has_not_happened() {
     let lost = net.hear_only(&request).unwrap();
     net.server.take_back(lost.undo);
     let answer = net.hear(&request).expect("the same request again").answer.unwrap();
-    mote.join(&answer);
+    mote.join(&answer.phy);
     let phy = mote.say(&Say { confirmed: true, ..Say::default() });
     let lost = net.hear_only(&phy).unwrap();
     net.server.take_back(lost.undo);
     let again = net.hear(&phy).expect("its repetition is welcome");
     assert!(matches!(again.event, Event::Uplink(_)));
-    mote.hear(&again.answer.unwrap());
+    mote.hear(&again.answer.unwrap().phy);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn another_app_key_is_another_device() {
     let mut mote = Mote::otaa(1);
     let mut net = Net::new(single(), &[&mote]);
     let first = mote.join_request();
-    mote.join(&net.hear(&first).unwrap().answer.unwrap());
+    mote.join(&net.hear(&first).unwrap().answer.unwrap().phy);
     net.exchange(&mut mote, &Say::default());
     let before = mote.clone();
     mote.app_key = AesKey([77; 16]);

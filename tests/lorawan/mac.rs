@@ -1,6 +1,6 @@
 //! What a device and the network say to each other beside the data.
 
-use crate::mote::{Mote, Net, Say, concentrator};
+use crate::net::{Mote, Net, Say, concentrator};
 use jiff::SignedDuration;
 use lykta::lorawan::mac::DevStatus;
 use lykta::lorawan::{News, Plan, Slot};
@@ -39,8 +39,8 @@ fn a_device_that_asks_for_the_time_is_told_only_if_it_is_known() {
         phy: &phy,
         at: net.now,
         synced: false,
-        frequency: crate::mote::CHANNEL,
-        modulation: crate::mote::SF9,
+        frequency: crate::net::CHANNEL,
+        modulation: crate::net::SF9,
         snr: lykta::units::Db(0.0),
         receivers: 1,
     };
@@ -81,7 +81,7 @@ fn the_status_is_asked_once_a_week() {
             let status = DevStatus { battery: 200, margin: -5 };
             assert_eq!(accepted.news, [News::Status(status)]);
         }
-        if let Some(told) = accepted.answer.map(|answer| mote.hear(&answer)) {
+        if let Some(told) = accepted.answer.map(|answer| mote.hear(&answer.phy)) {
             assert_eq!(told.f_opts, [0x06]);
             asked.push(net.now.duration_since(begin).as_hours());
             answer = asked.len() % 2 == 0;
@@ -114,7 +114,7 @@ fn a_device_with_a_fixed_session_is_told_other_answer_windows() {
     assert_eq!(hex::encode(told.unwrap().f_opts), "0503d2ad84080506");
     let windows = |net: &mut Net, mote: &mut Mote, f_opts: &[u8]| {
         let answer = net.hear(&mote.say(&say(f_opts))).unwrap().answer.expect("an answer");
-        let told = mote.hear(&answer);
+        let told = mote.hear(&answer.phy);
         let delay = answer.windows[0].delay.as_secs();
         (delay, answer.windows[1].modulation.spreading_factor, hex::encode(told.f_opts))
     };

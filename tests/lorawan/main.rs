@@ -2,10 +2,13 @@
 //! forged and repeated ones are refused.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod hostile;
 mod joins;
 mod mac;
-mod mote;
+mod net;
 mod pins;
 mod queue;
 mod sessions;

@@ -1,6 +1,6 @@
 //! A radio hears one channel: devices are asked to stay on it, and kept there.
 
-use crate::mote::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
+use crate::net::{CHANNEL, Mote, Net, SF9, Say, concentrator, single};
 use lykta::lorawan::{Channels, News, Pin, Plan, Slot};
 use lykta::units::{Hertz, LoRa};
 

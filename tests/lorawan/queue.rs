@@ -1,6 +1,6 @@
 //! Downlinks of applications.
 
-use crate::mote::{Mote, Net, SF9, Say, concentrator};
+use crate::net::{Mote, Net, SF9, Say, concentrator};
 use jiff::SignedDuration;
 use lykta::lorawan::{Answer, Downlink, News, QueueError};
 use lykta::units::LoRa;
@@ -43,7 +43,7 @@ fn a_downlink_leaves_after_the_next_uplink_and_once() {
     for (id, more) in [("a", true), ("b", false)] {
         let (sent, _) = answer(&mut net, &mut mote, &Say::default());
         let sent = sent.expect("an answer");
-        let told = mote.hear(&sent);
+        let told = mote.hear(&sent.phy);
         assert_eq!(told.payload, Some((3, id.as_bytes().to_vec())));
         assert_eq!(told.more, more, "so that the device asks soon");
         let (carried, f_cnt) = sent.carries.unwrap();
@@ -90,7 +90,7 @@ fn whether_a_confirmed_one_arrived_is_told_with_the_next_uplink() {
         enqueue(&mut net, &mote, confirmed);
         let (sent, _) = answer(&mut net, &mut mote, &Say::default());
         let sent = sent.unwrap();
-        assert!(mote.hear(&sent).confirmed);
+        assert!(mote.hear(&sent.phy).confirmed);
         let (id, f_cnt) = sent.carries.unwrap();
         let changes = net.server.sent(mote.dev_eui, &id, f_cnt).unwrap();
         for (slot, session) in changes.sessions {
@@ -149,11 +149,11 @@ fn one_that_fits_only_the_first_window_is_not_sent_in_the_second() {
 #[test]
 fn a_full_payload_leaves_the_questions_for_later_but_not_the_answers() {
     let mut mote = Mote::abp(1);
-    let mut net = Net::new(crate::mote::single(), &[&mote]);
+    let mut net = Net::new(crate::net::single(), &[&mote]);
     let full = item(&net, "a", &[7; 112]);
     enqueue(&mut net, &mote, full);
     let (sent, _) = answer(&mut net, &mut mote, &Say { f_opts: &[0x02], ..Say::default() });
-    let told = mote.hear(&sent.unwrap());
+    let told = mote.hear(&sent.unwrap().phy);
     assert_eq!(told.f_opts, [0x02, 15, 2], "how it is heard, and no request");
     assert_eq!(told.payload.unwrap().1.len(), 112);
 }

@@ -1,6 +1,6 @@
 //! Acknowledgements, counters and restarts.
 
-use crate::mote::{Mote, Net, Say, concentrator, single};
+use crate::net::{Mote, Net, Say, concentrator, single};
 use lykta::lorawan::{Event, Refusal, Slot};
 
 const CONFIRMED: Say<'_> =
@@ -34,7 +34,7 @@ fn a_lost_acknowledgement_is_given_again_and_the_data_once() {
     for _ in 0..8 {
         let again = net.hear(&phy).expect("the device repeats itself");
         assert_eq!(again.event, Event::Again);
-        assert!(mote.hear(&again.answer.unwrap()).ack);
+        assert!(mote.hear(&again.answer.unwrap().phy).ack);
     }
     let refused = net.hear(&phy).unwrap_err();
     assert_eq!(refused, Refusal::Repeat(mote.dev_eui), "somebody wastes our airtime");
@@ -48,11 +48,11 @@ fn the_acknowledgement_is_given_again_after_a_restart() {
     let mut mote = Mote::abp(1);
     let mut net = known(&mut mote);
     let phy = mote.say(&CONFIRMED);
-    mote.hear(&net.hear(&phy).unwrap().answer.unwrap());
+    mote.hear(&net.hear(&phy).unwrap().answer.unwrap().phy);
     net.restart(concentrator(), &[&mote]);
     let again = net.hear(&phy).unwrap();
     assert_eq!(again.event, Event::Again);
-    mote.hear(&again.answer.unwrap());
+    mote.hear(&again.answer.unwrap().phy);
     let (_, told) = net.exchange(&mut mote, &CONFIRMED);
     assert!(told.unwrap().ack);
 }

@@ -10,10 +10,12 @@
 mod broker;
 mod field;
 mod lykta;
+mod mote;
 
 pub use broker::{Broker, Subscriber};
 pub use field::{Concentrator, Sensor, packet};
 pub use lykta::Lykta;
+pub use mote::{Mote, Say, Told};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::Protocol::{self, V4, V5};
 use lykta::config::Upstream;
-use lykta::lorawan::Session;
+use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
 use lykta::upstream::command::{Command, Request};
@@ -108,7 +108,9 @@ fn entry(messages: u32) -> Entry {
     };
     Entry {
         dev_eui: DevEui(1),
-        session: Session { f_cnt_up: 1, high_water: 1, reset_at: None, binding: [0; 8] },
+        changes: Changes::default(),
+        queued: None,
+        command: None,
         messages: (1..=messages).map(message).collect(),
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::ClockQuality;
-use crate::units::Db;
+use crate::radio::TxError;
+use crate::units::{Db, Hertz, LoRa};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
