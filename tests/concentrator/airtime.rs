@@ -1,7 +1,7 @@
 //! The law's hour goes on when lykta does not.
 
 use lykta::clock::{ClockQuality, Moment};
-use lykta::radio::schedule::{Answer, Outcome, Schedule, Window};
+use lykta::radio::schedule::{Answer, Outcome, RxWindow, Schedule, Window};
 use lykta::radio::{Reception, Report, TxError};
 use lykta::store::airtime::AirtimeStore;
 use lykta::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
@@ -45,13 +45,16 @@ impl Life {
     /// choice if `refuse`.
     fn answer(&mut self, seconds: u64, mut refuse: bool) -> Option<Hertz> {
         let now = at(seconds, self.boot);
-        let window = |delay, frequency| Window {
+        let window = |rx, delay, frequency| Window {
+            rx,
             delay: Duration::from_secs(delay),
             frequency: Hertz(frequency),
             modulation: LoRa { spreading_factor: 10, bandwidth: Hertz(125_000) },
         };
-        let answer =
-            Answer { phy: vec![0x60; 17], windows: [window(1, RX1.0), window(2, 869_525_000)] };
+        let answer = Answer {
+            phy: vec![0x60; 17],
+            windows: vec![window(RxWindow::Rx1, 1, RX1.0), window(RxWindow::Rx2, 2, 869_525_000)],
+        };
         let reception = Reception {
             gateway: GatewayEui(0xa1),
             gateway_time: None,

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use support::wait_until;
-use world::{Forwarder, World, transmission};
+use support::{Forwarder, wait_until};
+use world::{World, transmission};
 
 /// Waits until the listener has read as many datagrams.
 fn wait_for_datagrams(world: &World, count: u64) {
@@ -26,7 +26,7 @@ fn wait_for_datagrams(world: &World, count: u64) {
 #[test]
 fn a_transmission_goes_to_where_the_forwarder_asked_from() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     forwarder.pull();
     forwarder.push(r#"{"rxpk":[]}"#);
     world.transmit(transmission(7, forwarder.eui));
@@ -42,7 +42,7 @@ fn a_transmission_goes_to_where_the_forwarder_asked_from() {
 #[test]
 fn every_refusal_of_a_forwarder_is_reported_with_its_reason() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     forwarder.pull();
     let errors = [
         ("TOO_LATE", TxError::TooLate),
@@ -67,7 +67,7 @@ fn every_refusal_of_a_forwarder_is_reported_with_its_reason() {
 #[test]
 fn a_forwarder_that_says_nothing_has_taken_it() {
     let world = World::start();
-    let mut old = Forwarder::new(0xa1, &world);
+    let mut old = Forwarder::new(0xa1, world.address);
     old.speak(1);
     old.pull();
     world.transmit(transmission(1, old.eui));
@@ -83,7 +83,7 @@ fn a_forwarder_that_says_nothing_has_taken_it() {
 #[test]
 fn there_is_no_way_to_who_has_not_asked_for_downlinks() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     world.transmit(transmission(1, forwarder.eui));
     assert_eq!(world.report(), (1, 0xa1, Err(TxError::NoWay)), "never heard of");
     forwarder.push("{}");
@@ -98,7 +98,7 @@ fn there_is_no_way_to_who_has_not_asked_for_downlinks() {
 #[test]
 fn each_of_two_concentrators_answers_for_itself() {
     let world = World::start();
-    let [first, second] = [0xa1, 0xa2].map(|eui| Forwarder::new(eui, &world));
+    let [first, second] = [0xa1, 0xa2].map(|eui| Forwarder::new(eui, world.address));
     first.pull();
     second.pull();
     world.transmit(transmission(1, first.eui));
@@ -119,9 +119,9 @@ fn each_of_two_concentrators_answers_for_itself() {
 #[test]
 fn a_forwarder_that_moved_is_found_at_its_new_address() {
     let world = World::start();
-    let before = Forwarder::new(0xa1, &world);
+    let before = Forwarder::new(0xa1, world.address);
     before.pull();
-    let after = Forwarder::new(0xa1, &world);
+    let after = Forwarder::new(0xa1, world.address);
     after.pull();
     world.transmit(transmission(1, after.eui));
     after.ack(after.downlink().token, None);
@@ -132,7 +132,7 @@ fn a_forwarder_that_moved_is_found_at_its_new_address() {
 #[test]
 fn a_network_that_is_not_allowed_is_neither_heard_nor_answered() {
     let world = World::with(&["192.168.7.0/24", "fd00::/8"]);
-    let stranger = Forwarder::new(0xa1, &world);
+    let stranger = Forwarder::new(0xa1, world.address);
     stranger.pull_in_vain(Duration::from_millis(200));
     wait_for_datagrams(&world, 1);
     assert_eq!(world.counters.not_allowed.load(Relaxed), 1);
@@ -141,13 +141,13 @@ fn a_network_that_is_not_allowed_is_neither_heard_nor_answered() {
     assert_eq!(world.report(), (1, 0xa1, Err(TxError::NoWay)));
 
     let world = World::with(&["192.168.7.0/24", "127.0.0.0/8"]);
-    Forwarder::new(0xa1, &world).pull();
+    Forwarder::new(0xa1, world.address).pull();
 }
 
 #[test]
 fn what_a_forwarder_tells_of_itself_can_be_seen() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     forwarder.push(
         r#"{"stat":{"time":"2026-01-12 08:59:28 GMT","lati":59.33,"long":18.07,"alti":44,
             "rxnb":20,"rxok":17,"rxfw":17,"ackr":99.5,"dwnb":3,"txnb":2,"temp":31.2}}"#,
@@ -177,7 +177,7 @@ fn what_a_forwarder_tells_of_itself_can_be_seen() {
 #[test]
 fn a_slow_gateway_loses_no_report() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     forwarder.pull();
     world.full.store(5, Relaxed);
     for id in 1..=3 {
@@ -195,7 +195,7 @@ fn a_slow_gateway_loses_no_report() {
 #[test]
 fn hundreds_of_transmissions_are_each_reported_once() {
     let world = World::start();
-    let forwarder = Forwarder::new(0xa1, &world);
+    let forwarder = Forwarder::new(0xa1, world.address);
     forwarder.pull();
     const COUNT: u64 = 600;
     std::thread::scope(|scope| {

@@ -3,14 +3,12 @@
 use crate::support::PATIENCE;
 use lykta::clock::Clock;
 use lykta::radio::concentrator::{Counters, Listener, Parts, Roster};
-use lykta::radio::gwmp::{self, PullResp};
 use lykta::radio::{AirEvent, Heard, Outlet, OutletError, Report, Transmission, TxError};
 use lykta::units::{Dbm, GatewayEui, Hertz, LoRa};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -98,82 +96,6 @@ impl World {
         self.stop.send_replace(true);
         drop(self.runtime);
         self.reports.try_iter().collect()
-    }
-}
-
-/// A packet forwarder: packets go up by one port, downlinks are asked for by another.
-pub(crate) struct Forwarder {
-    pub(crate) eui: GatewayEui,
-    up: UdpSocket,
-    down: UdpSocket,
-    version: u8,
-}
-
-impl Forwarder {
-    pub(crate) fn new(eui: u64, world: &World) -> Self {
-        let socket = || {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.connect(world.address).unwrap();
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
-            socket
-        };
-        Self { eui: GatewayEui(eui), up: socket(), down: socket(), version: 2 }
-    }
-
-    /// Speaks this version of the protocol from now on.
-    pub(crate) fn speak(&mut self, version: u8) {
-        self.version = version;
-    }
-
-    /// Where downlinks are asked for.
-    pub(crate) fn down(&self) -> SocketAddr {
-        self.down.local_addr().unwrap()
-    }
-
-    /// Asks for downlinks and waits for the acknowledgement.
-    pub(crate) fn pull(&self) {
-        let ack = self.exchange(&self.down, gwmp::pull_data(self.eui, 0x1234));
-        assert_eq!(ack, Some(vec![self.version, 0x12, 0x34, 4]));
-    }
-
-    /// Pushes this JSON and waits for the acknowledgement.
-    pub(crate) fn push(&self, json: &str) {
-        let mut datagram = gwmp::push_data(self.eui, 0x1234, &[]);
-        datagram.truncate(12);
-        datagram.extend(json.as_bytes());
-        let ack = self.exchange(&self.up, datagram);
-        assert_eq!(ack, Some(vec![self.version, 0x12, 0x34, 1]));
-    }
-
-    /// Asks for downlinks, to no avail.
-    pub(crate) fn pull_in_vain(&self, patience: Duration) {
-        self.down.set_read_timeout(Some(patience)).unwrap();
-        assert_eq!(self.exchange(&self.down, gwmp::pull_data(self.eui, 7)), None);
-    }
-
-    fn exchange(&self, socket: &UdpSocket, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
-        datagram[0] = self.version;
-        socket.send(&datagram).unwrap();
-        let mut answer = [0; 16];
-        let len = socket.recv(&mut answer).ok()?;
-        Some(answer[..len].to_vec())
-    }
-
-    /// The next PULL_RESP, as bytes.
-    pub(crate) fn pull_resp(&self) -> Vec<u8> {
-        let mut bytes = [0; 2000];
-        let len = self.down.recv(&mut bytes).unwrap();
-        bytes[..len].to_vec()
-    }
-
-    /// The next PULL_RESP, read.
-    pub(crate) fn downlink(&self) -> PullResp {
-        gwmp::parse_pull_resp(&self.pull_resp()).unwrap()
-    }
-
-    /// Says what becomes of a transmission.
-    pub(crate) fn ack(&self, token: u16, error: Option<&str>) {
-        self.down.send(&gwmp::tx_ack(self.eui, token, error)).unwrap();
     }
 }
 

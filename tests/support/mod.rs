@@ -9,11 +9,13 @@
 
 mod broker;
 mod field;
+mod forwarder;
 mod lykta;
 mod mote;
 
 pub use broker::{Broker, Subscriber};
 pub use field::{Concentrator, Sensor, packet};
+pub use forwarder::Forwarder;
 pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
 

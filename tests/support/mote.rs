@@ -50,7 +50,7 @@ impl Mote {
         Self {
             dev_eui: DevEui(0x70b3_d507_0000_0000 + u64::from(number)),
             join_eui: JoinEui(0x70b3_d57e_d000_0001),
-            app_key: AesKey([number; 16]),
+            app_key: key(number, 1),
             dev_nonce: 0,
             session: None,
             f_cnt: 0,
@@ -64,8 +64,8 @@ impl Mote {
     pub fn abp(number: u8) -> Self {
         let session = Abp {
             dev_addr: DevAddr(0x260b_0000 + u32::from(number)),
-            nwk_s_key: AesKey([number; 16]),
-            app_s_key: AesKey([!number; 16]),
+            nwk_s_key: key(number, 2),
+            app_s_key: key(number, 3),
         };
         Self { session: Some(session), otaa: false, ..Self::otaa(number) }
     }
@@ -203,6 +203,10 @@ impl Mote {
         self.f_cnt_down = Some(f_cnt);
         told
     }
+}
+
+fn key(number: u8, salt: u8) -> AesKey {
+    AesKey(std::array::from_fn(|i| number ^ salt.wrapping_mul(37 + i as u8)))
 }
 
 fn mac(key: &AesKey, bytes: &[u8]) -> [u8; 16] {

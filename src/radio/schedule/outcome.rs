@@ -11,13 +11,15 @@ use std::time::Duration;
 pub struct Answer {
     /// The PHYPayload.
     pub phy: Vec<u8>,
-    /// When the device listens, RX1 and RX2.
-    pub windows: [Window; 2],
+    /// When the device listens, earlier first.
+    pub windows: Vec<Window>,
 }
 
 /// A time at which a device listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Which of the two it is.
+    pub rx: RxWindow,
     /// From the end of the uplink to the start of the answer.
     pub delay: Duration,
     /// The channel's centre.
