@@ -1,7 +1,7 @@
 //! Builds all parts from the settings, joins them, and stops them in order.
 //!
 //! ```text
-//! thread "main"        concentrator (UDP) ──┐ bounded channel
+//! thread "main"        concentrator (UDP) ──┐ bounded channel        status socket
 //! thread "ingest"                           └─► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant        outbox ► MQTT ◄────────────────┘
 //! ```
@@ -12,15 +12,19 @@
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::Settings;
-use crate::device::Registry;
+use crate::config::{Settings, TenantKind};
+use crate::device::{Device, Registry};
 use crate::ingest::{self, Ingest, TenantSink};
 use crate::lorawan::{EdgeServer, Session};
 use crate::ops::health::{TenantView, View};
+use crate::ops::inquiry::{Answer, Ask, Inquiry, Inside, Question};
+use crate::ops::socket::{self, Reporter};
+use crate::ops::status::{DeviceStatus, DeviceSummary};
 use crate::radio::concentrator::{self, Listener};
 use crate::radio::dedup::Dedup;
 use crate::radio::{AirEvent, Heard, Outlet, OutletError};
 use crate::store::{Outbox, Store, StoreError};
+use crate::units::TenantId;
 use crate::upstream::{Forwarder, Shared};
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
@@ -100,6 +104,8 @@ pub struct Gateway {
     listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
     stop_listener: watch::Sender<bool>,
+    /// Answers `lykta status`.
+    reporter: JoinHandle<()>,
     ingest: Worker,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
@@ -162,6 +168,8 @@ impl Gateway {
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {
                 id: tenant.id.clone(),
+                kind: tenant.kind,
+                file: file.clone(),
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
@@ -177,6 +185,8 @@ impl Gateway {
             );
         }
         let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
+        let kinds = settings.tenant.iter().map(|tenant| (tenant.id.clone(), tenant.kind));
+        let ask = registry_only(registry.clone(), kinds.collect(), clock.clone());
 
         let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
         let ingest = Ingest::new(
@@ -221,11 +231,14 @@ impl Gateway {
             // nothing is heard, but what is in the outbox is delivered and health is told
             None => (tokio::spawn(idle(frames, stop)), None),
         };
+        let reporter =
+            Reporter { gateway: settings.gateway, view: Arc::clone(&view), listening, ask };
         Ok(Self {
             view,
             listening,
             listener,
             stop_listener,
+            reporter: socket::serve(&settings.state_dir, reporter),
             ingest,
             upstreams,
             stop_upstreams,
@@ -261,6 +274,7 @@ impl Gateway {
     /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
+        self.reporter.abort();
         self.stop_listener.send_replace(true);
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;
@@ -286,6 +300,28 @@ fn outlet(frames: SyncSender<Heard>) -> Outlet {
             TrySendError::Disconnected(_) => OutletError::Closed,
         }),
         AirEvent::Sent(_) => Ok(()),
+    })
+}
+
+/// Answers with what the registry knows: which devices there are, and not how they are.
+fn registry_only(registry: Registry, kinds: HashMap<TenantId, TenantKind>, clock: Clock) -> Ask {
+    let status = move |device: &Device| {
+        let kind = kinds.get(&device.tenant).copied().unwrap_or(TenantKind::Care);
+        DeviceStatus::new(device, kind, None, clock.now().wall)
+    };
+    Ask::new(move |Inquiry { question, answer }| {
+        let devices = || registry.iter().map(|device| status(device)).collect::<Vec<_>>();
+        let known = match question {
+            Question::Status => {
+                let devices = DeviceSummary::new(&devices());
+                Answer::Status(Box::new(Inside { devices, ..Inside::default() }))
+            }
+            Question::Devices => Answer::Devices(devices()),
+            Question::Device(dev_eui) => Answer::Devices(
+                registry.get(dev_eui).map(|device| status(device)).into_iter().collect(),
+            ),
+        };
+        answer.send(known).is_ok()
     })
 }
 

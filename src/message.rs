@@ -54,6 +54,10 @@ messages! {
     UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
     /// The broker refuses messages; they are kept.
     UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
+    /// The socket at which `lykta status` asks cannot be opened; lykta keeps trying.
+    STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
+    /// That socket could be opened at last.
+    STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
 }
 
 #[cfg(test)]

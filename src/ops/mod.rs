@@ -1,5 +1,8 @@
 //! For those who look after the gateway: the journal, the service manager, health.
 
 pub mod health;
+pub mod inquiry;
 pub mod journal;
 pub mod service;
+pub mod socket;
+pub mod status;

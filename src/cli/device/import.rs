@@ -1,6 +1,6 @@
 //! `lykta device import`: device lists of other network servers.
 
-use super::exit;
+use crate::cli::exit;
 use crate::config::import::{Import, read_back, read_csv, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
 use crate::units::{DevEui, TenantId};
@@ -10,18 +10,6 @@ use std::io::{Write, stderr, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Works with the list of devices.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    Import(ImportArgs),
-}
 
 /// Turns a CSV file of The Things Stack or ChirpStack into [[device]] tables.
 ///
@@ -33,7 +21,7 @@ enum Command {
 #[command(
     after_help = "Example:\n  lykta device import sensors.csv --tenant waste --profile sensoneo-single --config /etc/lykta/lykta.toml"
 )]
-struct ImportArgs {
+pub(super) struct Args {
     /// The CSV file
     file: PathBuf,
     /// The tenant that owns the devices
@@ -62,12 +50,6 @@ struct ImportArgs {
 /// # Errors
 /// When a file cannot be read or written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        Command::Import(args) => import(args),
-    }
-}
-
-fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut err = stderr().lock();
     let default = Path::new(DEFAULT_FILE);
     let config = args.config.as_deref().or_else(|| default.exists().then_some(default));
@@ -166,11 +148,7 @@ fn beside(config: &Path, file: &Path) -> PathBuf {
     directory.join(stem).with_added_extension("toml")
 }
 
-fn wrong_arguments(
-    args: &ImportArgs,
-    loaded: Option<&Loaded>,
-    profiles: &[&str],
-) -> Option<String> {
+fn wrong_arguments(args: &Args, loaded: Option<&Loaded>, profiles: &[&str]) -> Option<String> {
     if let Some(profile) = args.profile.as_deref().filter(|profile| !profiles.contains(profile)) {
         return Some(format!("there is no profile {profile:?}; profiles: {}", profiles.join(", ")));
     }
