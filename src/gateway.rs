@@ -275,6 +275,8 @@ impl Gateway {
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
         self.reporter.abort();
+        // its socket's file is gone before another daemon may come
+        let _ = self.reporter.await;
         self.stop_listener.send_replace(true);
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;

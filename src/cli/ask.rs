@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Longer than the daemon takes at the most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest answer that is read: a hundred times that of 5,000 devices.
-const MAX_ANSWER: u64 = 256 << 20;
+/// The longest answer that is read: twenty times that of 5,000 devices.
+const MAX_ANSWER: u64 = 64 << 20;
 
 /// Which daemon to ask.
 #[derive(Debug, clap::Args)]

@@ -72,22 +72,30 @@ pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A duration to about one part in ten.
+/// A duration as people say it: to the minute below ten hours, to the hour below two days.
 pub(super) fn long(duration: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
+    const TEN_HOURS: u64 = 10 * HOUR;
     const DAY: u64 = 24 * HOUR;
-    let seconds = duration.as_secs();
+    const TWO_DAYS: u64 = 2 * DAY;
+    let exact = duration.as_secs();
+    let unit = match exact {
+        0..MINUTE => 1,
+        MINUTE..TEN_HOURS => MINUTE,
+        TEN_HOURS..TWO_DAYS => HOUR,
+        _ => DAY,
+    };
+    let seconds = exact.saturating_add(unit / 2) / unit * unit;
+    let two = |n: u64, unit: &str, rest: u64, part: &str| match rest {
+        0 => format!("{n} {unit}"),
+        rest => format!("{n} {unit} {rest} {part}"),
+    };
     match seconds {
         0..MINUTE => format!("{seconds} s"),
         MINUTE..HOUR => format!("{} min", seconds / MINUTE),
-        HOUR..DAY => match seconds % HOUR / MINUTE {
-            minutes if seconds < 10 * HOUR && minutes > 0 => {
-                format!("{} h {minutes} min", seconds / HOUR)
-            }
-            _ => format!("{} h", seconds / HOUR),
-        },
-        _ if seconds < 2 * DAY => format!("1 day {} h", seconds % DAY / HOUR),
+        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
+        DAY..TWO_DAYS => two(1, "day", seconds % DAY / HOUR, "h"),
         _ => format!("{} days", seconds / DAY),
     }
 }
@@ -112,4 +120,47 @@ pub(super) fn bytes(n: u64) -> String {
 /// A number with its noun, in the plural where that is due.
 pub(super) fn count(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_say_them() {
+        let said = |seconds| long(Duration::from_secs(seconds));
+        assert_eq!(said(0), "0 s");
+        assert_eq!(said(59), "59 s");
+        assert_eq!(said(89), "1 min");
+        assert_eq!(said(1799), "30 min");
+        assert_eq!(said(3599), "1 h");
+        assert_eq!(said(2 * 3600 + 125), "2 h 2 min");
+        assert_eq!(said(17 * 3600 + 2000), "18 h");
+        assert_eq!(said(24 * 3600 - 1), "1 day");
+        assert_eq!(said(30 * 3600), "1 day 6 h");
+        assert_eq!(said(48 * 3600 - 1), "2 days");
+        assert_eq!(said(u64::MAX), format!("{} days", u64::MAX / 86_400));
+    }
+
+    #[test]
+    fn only_what_is_whole_is_a_hundred_percent() {
+        assert_eq!(percent(Ratio(0.9999)), "99 %");
+        assert_eq!(percent(Ratio(1.0)), "100 %");
+        assert_eq!(percent(Ratio(0.29)), "29 %");
+    }
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1000), "1.0 kB");
+        assert_eq!(bytes(u64::MAX), "18446744073.7 GB");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let mut table = Table::new([Column::Text("NAME"), Column::Number("N")]);
+        table.row(["Gläntan".to_owned(), "7".to_owned()]);
+        table.row(["x\n".to_owned(), "700".to_owned()]);
+        assert_eq!(table.to_string(), "NAME       N\nGläntan    7\nx\u{fffd}       700\n");
+    }
 }

@@ -29,8 +29,8 @@ const RASTER: u32 = 25_000;
 /// From this share of collisions on something should be done.
 const CROWDED: f64 = 0.10;
 
-/// What an installation needs above the demodulation floor so that rain, parked cars and Christmas
-/// trees do not silence it: the usual margin of ADR in network servers.
+/// What an installation needs above the demodulation floor so that rain, leaves and parked cars do
+/// not silence it: the usual margin of ADR in network servers.
 const INSTALLATION_MARGIN: Db = Db(10.0);
 
 /// Beside the time on air, how near two uplinks must be to count as in phase: a delay of its own

@@ -128,7 +128,7 @@ struct Last {
 }
 
 /// What is known about one device's way through the air.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Statistics {
     received: u32,

@@ -4,7 +4,7 @@
 //! a document of [`super::status`], or `{"error": "…"}`. Only the daemon's own user and root may
 //! connect. No client is trusted all the same: few at a time, short lines, short waits.
 
-use super::health::View;
+use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
 use super::status::{Devices, OneDevice, Status};
 use crate::message;
@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout};
 /// Its name in the state directory.
 pub const SOCKET: &str = "lykta.sock";
 
-/// How many may ask at once. Bounds memory: the list of 5,000 devices takes 2 MB for each.
+/// How many may ask at once. Bounds memory: the list of 5,000 devices takes 3 MB for each.
 const MAX_CLIENTS: usize = 4;
 
 /// How long a client may take to ask, and to read the answer.
@@ -223,7 +223,7 @@ impl Reporter {
             listening: self.listening,
             concentrator: self.view.concentrator().into(),
             dropped: self.view.concentrator().dropped.load(Relaxed),
-            tenants: self.view.tenants().iter().map(super::health::TenantView::status).collect(),
+            tenants: self.view.tenants().iter().map(TenantView::status).collect(),
             radios,
             airtime,
             capacity,

@@ -3,7 +3,7 @@
 use super::list::{last_heard, power, registered, word};
 use crate::cli::ask::Target;
 use crate::cli::exit;
-use crate::cli::table::{Column, Table, UNKNOWN, ago, long, percent, printable};
+use crate::cli::table::{Column, Table, UNKNOWN, ago, count, long, percent, printable};
 use crate::ops::status::{DeviceStatus, HeardStatus, OneDevice};
 use crate::units::DevEui;
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ fn frames(heard: &HeardStatus, line: &mut impl FnMut(&str, String)) {
     if let (Some(received), Some(missed)) = (heard.received, heard.missed) {
         let absences = match heard.absences {
             None | Some(0) => String::new(),
-            Some(n) => format!(", absent {n} times"),
+            Some(n) => format!(", {}", count(n.into(), "absence")),
         };
         line("frames", format!("{received} received, {missed} missed{absences}"));
     }
