@@ -453,8 +453,8 @@ impl HeardStatus {
         }
     }
 
-    /// What may be told of a home: nothing that changes with a single uplink, and so tells that
-    /// somebody went through a door.
+    /// What may be told of a home: neither times nor counts, from which it could be read when
+    /// somebody goes through a door.
     fn guarded(statistics: &Statistics, heartbeat: Duration, now: Timestamp) -> Self {
         let coarse = |ratio| rounded(ratio, 100.0);
         let heartbeat = SignedDuration::try_from(heartbeat).unwrap_or(SignedDuration::MAX);

@@ -64,7 +64,7 @@ fn json(status: &DeviceStatus) -> Value {
 }
 
 #[test]
-fn of_a_home_nothing_changes_with_a_single_uplink() {
+fn of_a_home_neither_times_nor_counts_are_told() {
     let mut statistics = heard_until(1_700_000_123);
     let now = |seconds| jiff::Timestamp::from_second(1_700_000_123 + seconds).unwrap();
     let told = |statistics: &Statistics, at| {
