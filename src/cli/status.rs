@@ -3,7 +3,8 @@
 use super::ask::Target;
 use super::exit;
 use super::table::{Column, Table, bytes, count, long, percent, printable};
-use crate::ops::status::{CapacityStatus, DeviceSummary, Status};
+use crate::ops::device::DeviceSummary;
+use crate::ops::status::{CapacityStatus, Status};
 use crate::units::{Hertz, Ratio};
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};

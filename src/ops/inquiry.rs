@@ -3,7 +3,8 @@
 //! The owner is a loop that must not wait for those who are curious: a question is handed over if
 //! there is room for it, and whoever asked waits for a while and no longer.
 
-use super::status::{CapacityStatus, DeviceStatus, DeviceSummary, RadioStatus, SubBandStatus};
+use super::device::{DeviceStatus, DeviceSummary};
+use super::status::{CapacityStatus, RadioStatus, SubBandStatus};
 use crate::units::DevEui;
 use std::fmt;
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! The Unix-domain socket at which the daemon is asked how it is.
 //!
 //! A client sends one line (`status`, `devices` or `device DEVEUI`) and receives one line of JSON:
-//! a document of [`super::status`], or `{"error": "…"}`. Only the daemon's own user and root may
+//! a document of [`super::status`] or [`super::device`], or `{"error": "…"}`. Only the daemon's own user and root may
 //! connect. No client is trusted all the same: few at a time, short lines, short waits.
 
+use super::device::{Devices, OneDevice};
 use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
-use super::status::{Devices, OneDevice, Status};
+use super::status::Status;
 use crate::message;
 use crate::units::GatewayId;
 use serde::Serialize;

@@ -5,7 +5,7 @@ use crate::cli::exit;
 use crate::cli::table::{Column, Table, UNKNOWN, ago, percent, printable};
 use crate::config::Loaded;
 use crate::lorawan::statistics::Trend;
-use crate::ops::status::{DeviceStatus, Devices, HeardStatus, PowerStatus};
+use crate::ops::device::{DeviceStatus, Devices, HeardStatus, PowerStatus};
 use crate::units::{DevEui, TenantId};
 use jiff::Timestamp;
 use std::io::{Write, stderr, stdout};

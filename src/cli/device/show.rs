@@ -4,7 +4,7 @@ use super::list::{last_heard, power, registered, word};
 use crate::cli::ask::Target;
 use crate::cli::exit;
 use crate::cli::table::{Column, Table, UNKNOWN, ago, count, long, percent, printable};
-use crate::ops::status::{DeviceStatus, HeardStatus, OneDevice};
+use crate::ops::device::{DeviceStatus, HeardStatus, OneDevice};
 use crate::units::DevEui;
 use jiff::Timestamp;
 use std::io::{Write, stderr, stdout};

@@ -11,7 +11,7 @@ pub use load::{Airtime, Load};
 pub use phase::{InPhase, in_phase};
 
 use super::statistics::Statistics;
-use crate::units::{Db, DevEui, Hertz, Ratio, duration};
+use crate::units::{Db, DevEui, Ratio, duration};
 use std::fmt;
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ impl fmt::Display for Advice {
 mod tests {
     use super::super::statistics::Observation;
     use super::*;
-    use crate::units::LoRa;
+    use crate::units::{Hertz, LoRa};
     use jiff::Timestamp;
 
     const CHANNEL: Hertz = Hertz(868_100_000);
