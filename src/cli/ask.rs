@@ -38,7 +38,10 @@ pub(super) struct Daemon {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Silence {
     /// Nobody listens there.
-    #[error("lykta does not run, or runs with another state_dir than {}: systemctl status lykta", .0.display())]
+    #[error(
+        "lykta does not run, or runs with another state_dir than {}: systemctl status lykta",
+        .0.display()
+    )]
     NotRunning(PathBuf),
     /// The socket is somebody else's.
     #[error("no permission to ask lykta at {}: ask as root or as the user lykta", .0.display())]
@@ -82,7 +85,8 @@ impl Target {
         writeln!(err, "{problems}")?;
         writeln!(
             err,
-            "lykta cannot be asked: where its socket is stands in the configuration; if that may not be read, ask as root or as the user lykta"
+            "lykta cannot be asked: where its socket is stands in the configuration; if that may \
+             not be read, ask as root or as the user lykta"
         )?;
         Ok(Err(exit::CONFIG.into()))
     }

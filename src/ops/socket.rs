@@ -99,6 +99,8 @@ async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Repor
 async fn accept(listener: &UnixListener, reporter: &Arc<Reporter>) {
     let mut clients = JoinSet::new();
     loop {
+        // those that have just ended take no place
+        while clients.try_join_next().is_some() {}
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) if clients.len() < MAX_CLIENTS => {

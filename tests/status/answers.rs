@@ -75,7 +75,7 @@ fn without_a_daemon_the_registry_is_listed_and_the_code_is_69() {
     let (code, out, err) = ask(lykta.path(), &["device", "list"]);
     assert_eq!(code, Some(69));
     assert!(out.contains("70b3d50700000007  Storgatan 7  waste   -"), "{out}");
-    assert!(err.starts_with(silence) && err.contains("how they are heard is not known"), "{err}");
+    assert!(err.starts_with(silence) && err.contains("how it is heard is not known"), "{err}");
     let (code, out, err) = ask(lykta.path(), &["device", "show", "70b3d50700000007"]);
     assert_eq!((code, err.as_str()), (Some(69), silence));
     assert!(out.contains("heard       not known"), "{out}");

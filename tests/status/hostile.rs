@@ -134,6 +134,14 @@ fn who_does_not_read_the_answer_is_left_alone() {
 }
 
 #[test]
+fn one_after_the_other_nobody_is_refused() {
+    let lykta = start(&[]);
+    for _ in 0..200 {
+        assert_eq!(answer(&lykta, b"status\n").expect("an answer")["gateway"], "gw-1");
+    }
+}
+
+#[test]
 fn many_at_once_are_all_told_something() {
     let lykta = start(&[]);
     let before = descriptors(&lykta);

@@ -34,44 +34,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(daemon) => daemon,
         Err(code) => return Ok(code),
     };
-    let (mut answer, mut code) = match (daemon.ask::<Devices>("devices"), &daemon.loaded) {
-        (Ok(answer), _) => (answer, ExitCode::SUCCESS),
-        (Err(silence), Some(loaded)) => {
-            let answer = Devices {
-                time: Timestamp::now(),
-                devices: Some(registered(loaded)),
-                trouble: Some(silence.to_string()),
-            };
-            (answer, exit::UNAVAILABLE.into())
-        }
-        (Err(silence), None) => {
-            writeln!(stderr().lock(), "lykta: {silence}")?;
-            return Ok(exit::UNAVAILABLE.into());
-        }
-    };
-    if answer.devices.is_none() {
-        code = exit::UNAVAILABLE.into();
-    }
-    if let Some(devices) = &mut answer.devices {
-        devices.sort_by_key(badness);
-    }
+    let mut answer = daemon.ask("devices").unwrap_or_else(|silence| Devices {
+        time: Timestamp::now(),
+        devices: None,
+        trouble: Some(silence.to_string()),
+    });
+    let is_known = answer.devices.is_some();
+    let mut devices = answer.devices.or_else(|| Some(registered(daemon.loaded.as_ref()?)));
+    devices.iter_mut().for_each(|devices| devices.sort_by_key(badness));
+    answer.devices = devices;
     if args.json {
         writeln!(stdout().lock(), "{}", serde_json::to_string_pretty(&answer)?)?;
-        return Ok(code);
-    }
-    if let Some(devices) = &answer.devices {
+    } else if let Some(devices) = &answer.devices {
         print(devices, answer.time)?;
     }
+    let mut err = stderr().lock();
     if let Some(trouble) = &answer.trouble {
-        writeln!(stderr().lock(), "lykta: {}", printable(trouble))?;
-        if answer.devices.is_some() {
-            writeln!(
-                stderr().lock(),
-                "These are the devices of the configuration; how they are heard is not known."
-            )?;
-        }
+        writeln!(err, "lykta: {}", printable(trouble))?;
     }
-    Ok(code)
+    if !is_known && answer.devices.is_some() {
+        writeln!(err, "What is configured is listed; how it is heard is not known.")?;
+    }
+    Ok(if is_known { ExitCode::SUCCESS } else { exit::UNAVAILABLE.into() })
 }
 
 /// The devices of the configuration.

@@ -37,14 +37,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let request = format!("device {}", args.dev_eui);
-    let answer = match (daemon.ask::<OneDevice>(&request), &daemon.loaded) {
-        (Ok(answer), _) => answer,
-        (Err(silence), loaded) => {
-            let devices = loaded.as_ref().map(registered).unwrap_or_default();
-            let device = devices.into_iter().find(|device| device.dev_eui == args.dev_eui);
-            OneDevice { time: Timestamp::now(), device, trouble: Some(silence.to_string()) }
-        }
-    };
+    let mut answer: OneDevice = daemon.ask(&request).unwrap_or_else(|silence| OneDevice {
+        time: Timestamp::now(),
+        device: None,
+        trouble: Some(silence.to_string()),
+    });
+    if answer.trouble.is_some() {
+        let mut configured = daemon.loaded.as_ref().map(registered).unwrap_or_default().into_iter();
+        let device = || configured.find(|device| device.dev_eui == args.dev_eui);
+        answer.device = answer.device.or_else(device);
+    }
     if args.json {
         writeln!(stdout().lock(), "{}", serde_json::to_string_pretty(&answer)?)?;
     } else if let Some(device) = &answer.device {
