@@ -1,6 +1,7 @@
 //! `lykta device import`: device lists of other network servers.
 
 use crate::cli::exit;
+use crate::cli::table::count;
 use crate::config::import::{Import, read_back, read_csv, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
 use crate::units::{DevEui, TenantId};
@@ -102,7 +103,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(
             err,
             "Nothing was written, because of {}. Mend it, or leave it out with --skip-bad.",
-            count(bad, "bad row")
+            count(bad as u64, "bad row")
         )?;
         return Ok(exit::DATA.into());
     }
@@ -135,7 +136,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     writeln!(
         err,
         "{} written to {}. Look at the result: lykta check",
-        count(fresh.len(), "device"),
+        count(fresh.len() as u64, "device"),
         out.display()
     )?;
     Ok(ExitCode::SUCCESS)
@@ -167,10 +168,6 @@ fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(u
         .collect();
     let rows = import.devices.iter();
     rows.filter_map(|row| Some((row.line, (*places.get(&row.dev_eui)?).clone()))).collect()
-}
-
-fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
