@@ -1,7 +1,7 @@
 //! How well one device is heard: what its frame counter says was lost on the air, and how near
 //! it is to not being heard at all.
 //!
-//! Constant memory, 200 bytes a device or so; kept with its session as JSON. What is read back
+//! Constant memory, 168 bytes a device; kept with its session as JSON. What is read back
 //! from a damaged disk may be nonsense, and then gives nonsensical numbers, but never a panic.
 
 use crate::eu868;
