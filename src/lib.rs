@@ -16,14 +16,14 @@
 //! | [`units`], [`device`], [`message`] | typed quantities and ids, the device registry, the ids of journal messages | yes |
 //! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
 //! | [`radio`] | frames in: concentrators over the Semtech UDP protocol, copies joined | parsing and joining, yes |
-//! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay | yes |
+//! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
 //! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
 //! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
 //! | [`ingest`] | the thread on which an uplink goes from the radio to the disk | no |
 //! | [`gateway`] | builds all parts from the settings, stops them in order | no |
 //! | [`config`] | settings: read, checked, explained with their sources | no |
-//! | [`ops`] | journal, service manager, health | no |
+//! | [`ops`] | journal, service manager, health, the socket at which the daemon is asked | no |
 //! | [`cli`] | the commands, one file each | no |
 //! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |

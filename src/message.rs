@@ -78,6 +78,10 @@ messages! {
     DUTY_CYCLE_REACHED = "8c9f6a2e4d0b4f57a1e35d7c90b1e263";
     /// The record of what was sent is damaged and was set aside.
     AIRTIME_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e264";
+    /// The socket at which `lykta status` asks cannot be opened; lykta keeps trying.
+    STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
+    /// That socket could be opened at last.
+    STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The way to the ingest loop.
 
-use crate::ingest::Input;
+use crate::ingest::{Input, Look, Sight};
 use crate::radio::{Outlet, OutletError};
 use crate::units::TenantId;
 use crate::upstream::command::Command;
@@ -37,6 +37,11 @@ impl Inlet {
     pub(super) fn commands(&self, tenant: TenantId) -> impl Fn(Command) -> bool + use<> {
         let inlet = self.clone();
         move |command| inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
+    }
+
+    /// The end that those have who want to see what only the loop knows; whether there was room.
+    pub(super) fn look(&self, look: impl FnOnce(Sight<'_>) + Send + 'static) -> bool {
+        self.pass(Input::Look(Look(Box::new(look)))).is_ok()
     }
 
     pub(super) fn close(&self) {

@@ -1,7 +1,7 @@
 //! Builds all parts from the settings, joins them, and stops them in order.
 //!
 //! ```text
-//! thread "main"        concentrator (UDP) ◄─┐ bounded channels, both ways
+//! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
 //! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
 //! ```
@@ -11,6 +11,7 @@
 //! so that the service manager starts it anew.
 
 mod inlet;
+mod report;
 mod worker;
 
 use crate::clock::Clock;
@@ -20,8 +21,9 @@ use crate::device::Registry;
 use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::health::{TenantView, View};
+use crate::ops::socket::{self, Reporter};
 use crate::radio::TxError;
-use crate::radio::concentrator::{self, Listener};
+use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::store::{Outbox, Store, StoreError};
 use crate::units::Hertz;
@@ -110,6 +112,8 @@ pub struct Gateway {
     listener: JoinHandle<()>,
     stop_listener: watch::Sender<bool>,
     inlet: Inlet,
+    /// Answers `lykta status`.
+    reporter: JoinHandle<()>,
     ingest: Worker,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
@@ -140,6 +144,8 @@ impl Gateway {
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {
                 id: tenant.id.clone(),
+                kind: tenant.kind,
+                file: file.clone(),
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
@@ -196,6 +202,8 @@ impl Gateway {
             upstreams.push(spawn_upstream(format!("up-{}", tenant.id), forwarder, stop.clone())?);
         }
 
+        let roster = Arc::<Roster>::default();
+        let ask = report::ask(inlet.clone(), &settings.tenant);
         let (stop_listener, stop) = watch::channel(false);
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
@@ -208,7 +216,7 @@ impl Gateway {
                     outlet: inlet.air(),
                     transmissions: to_send,
                     counters: udp,
-                    roster: Arc::default(),
+                    roster: Arc::clone(&roster),
                 });
                 let listener = tokio::spawn(part.run(stop, move |outcome| {
                     // nobody asks any more when the gateway is gone already
@@ -219,12 +227,15 @@ impl Gateway {
             // nothing is heard, but what is in the outbox is delivered and health is told
             None => (tokio::spawn(async {}), None),
         };
+        let reporter =
+            Reporter { gateway: settings.gateway, view: Arc::clone(&view), listening, roster, ask };
         Ok(Self {
             view,
             listening,
             listener,
             stop_listener,
             inlet,
+            reporter: socket::serve(&settings.state_dir, reporter),
             ingest,
             upstreams,
             stop_upstreams,
@@ -260,6 +271,9 @@ impl Gateway {
     /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
+        self.reporter.abort();
+        // its socket's file is gone before another daemon may come
+        let _ = self.reporter.await;
         self.stop_listener.send_replace(true);
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;

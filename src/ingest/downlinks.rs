@@ -24,10 +24,11 @@ pub type Transmit = Box<dyn FnMut(Transmission) -> Result<(), TxError> + Send>;
 
 /// Which answer it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag {
-    pub(super) dev_eui: DevEui,
+pub struct Tag {
+    /// To which device.
+    pub dev_eui: DevEui,
     /// The downlink of an application that it carries, by its id, and the frame counter.
-    pub(super) carries: Option<(String, u32)>,
+    pub carries: Option<(String, u32)>,
 }
 
 /// What became of an answer.
@@ -75,6 +76,11 @@ impl Downlinks {
         airtimes.replace(&schedule.export(now))?;
         let tidy_at = now.monotonic + TIDY;
         Ok(Self { schedule, airtimes, transmit, failing: false, tidy_at })
+    }
+
+    /// What was sent, and what was not.
+    pub(super) fn schedule(&self) -> &Schedule<Tag> {
+        &self.schedule
     }
 
     /// Now and then, what has grown old goes from the disk.

@@ -12,24 +12,27 @@ mod command;
 mod downlinks;
 mod journal;
 
-pub use downlinks::{Downlinks, Transmit};
+pub use downlinks::{Downlinks, Tag, Transmit};
 
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::Codec;
 use crate::config::TenantKind;
 use crate::device::Device;
+use crate::lorawan::capacity::Airtime;
 use crate::lorawan::{
     Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
 };
 use crate::radio::dedup::Dedup;
+use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
 use crate::store::{Entry, Message, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::Command;
 use crate::upstream::{self, event};
-use downlinks::{Fate, Tag};
+use downlinks::Fate;
 use journal::Journal;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -51,6 +54,30 @@ pub enum Input {
     Air(AirEvent),
     /// From the cloud of a tenant.
     Command(TenantId, Command),
+    /// Somebody wants to see what only this loop knows.
+    Look(Look),
+}
+
+/// What somebody does who looks.
+pub struct Look(pub Box<dyn FnOnce(Sight<'_>) + Send>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
+
+/// What is to be seen.
+#[derive(Debug)]
+pub struct Sight<'a> {
+    /// The devices and their sessions.
+    pub server: &'a EdgeServer,
+    /// How full the air is; its time is that of `now.monotonic`.
+    pub heard: &'a mut Airtime,
+    /// What was sent, and what was not.
+    pub schedule: &'a Schedule<Tag>,
+    /// When it is seen.
+    pub now: Moment,
 }
 
 /// What became of frames, since the start. Each frame heard is counted in exactly one other field,
@@ -150,6 +177,7 @@ pub struct Ingest {
     tenants: HashMap<TenantId, (TenantSink, Batch)>,
     dedup: Dedup,
     downlinks: Downlinks,
+    heard: Airtime,
     clock: Clock,
     begin: Instant,
     counters: Arc<Counters>,
@@ -192,6 +220,7 @@ impl Ingest {
             tenants: tenants.collect(),
             dedup: parts.dedup,
             downlinks: parts.downlinks,
+            heard: Airtime::new(parts.clock.now().monotonic),
             clock: parts.clock,
             begin: Instant::now(),
             counters: parts.counters,
@@ -230,6 +259,12 @@ impl Ingest {
                 self.note(fate);
             }
             Input::Command(tenant, command) => self.command(&tenant, &command),
+            Input::Look(look) => (look.0)(Sight {
+                server: &self.server,
+                heard: &mut self.heard,
+                schedule: self.downlinks.schedule(),
+                now: self.clock.now(),
+            }),
         }
     }
 
@@ -271,6 +306,8 @@ impl Ingest {
     fn take(&mut self, heard: &Heard) {
         self.counters.heard.fetch_add(1, Relaxed);
         let Some(best) = heard.receptions.first() else { return };
+        let len = heard.phy.len();
+        self.heard.heard(heard.frequency, heard.modulation, len, heard.at.monotonic);
         let received = Received {
             phy: &heard.phy,
             at: heard.at.wall,

@@ -4,6 +4,7 @@
 //! from what it is known to have taken. A lost request or a lost answer so heals itself.
 
 use super::mac::{DevStatus, FromDevice, ToDevice};
+use super::statistics::Statistics;
 use crate::eu868;
 use crate::units::{DevEui, Hertz, LoRa};
 use jiff::{SignedDuration, Timestamp};
@@ -104,17 +105,8 @@ pub struct Awaited {
     pub f_cnt: u32,
 }
 
-/// What a device said of itself, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// What it said.
-    pub said: DevStatus,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What is agreed with a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Link {
     /// From the end of an uplink to its answer, in seconds.
@@ -125,8 +117,8 @@ pub struct Link {
     pub rx2_data_rate: u8,
     /// Where the device has agreed to stay.
     pub pin: Option<Pin>,
-    /// What the device last said of itself.
-    pub status: Option<Status>,
+    /// How well the device is heard, over all its sessions.
+    pub statistics: Statistics,
     /// A confirmed downlink that the device has not acknowledged yet.
     pub awaited: Option<Awaited>,
     pin_asked: Asked,
@@ -148,7 +140,7 @@ impl Default for Link {
             rx1_offset: 0,
             rx2_data_rate: eu868::RX2_DATA_RATE,
             pin: None,
-            status: None,
+            statistics: Statistics::default(),
             awaited: None,
             pin_asked: Asked::default(),
             power: 0,
@@ -260,7 +252,7 @@ impl Link {
                 FromDevice::DlChannelAns => needs.downlink = true,
                 FromDevice::DevStatusAns(said) => {
                     needs.status = Some(said);
-                    self.status = Some(Status { said, at: facts.at });
+                    self.statistics.observe_status(said.battery, said.margin, facts.at);
                     self.status_due = facts.at.checked_add(STATUS_EVERY).ok();
                 }
                 // requests are the server's; the other answers are to nothing that is asked
@@ -337,7 +329,7 @@ impl Link {
         let due = self.status_due.filter(|due| *due <= latest);
         let due = due.unwrap_or_else(|| facts.at.checked_add(spread).unwrap_or(facts.at));
         self.status_due = Some(due);
-        if facts.at >= due || self.status.is_none() {
+        if facts.at >= due || self.statistics.dev_status().is_none() {
             needs.downlink |= facts.at >= due;
             needs.requests.push(ToDevice::DevStatusReq);
         }

@@ -4,7 +4,6 @@
 //! their length, so that what follows them is found.
 
 use crate::units::Hertz;
-use serde::{Deserialize, Serialize};
 
 /// What a device says to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub enum FromDevice {
 }
 
 /// How a device says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DevStatus {
     /// 0: external power; 1 to 254: from empty to full; 255: the device cannot tell.
     pub battery: u8,

@@ -2,9 +2,11 @@
 //!
 //! Pure: no clock, no I/O, no logging. [`EdgeServer::uplink`] takes a frame and the time and says
 //! what it was and what is to be answered; the caller makes that durable before anything leaves,
-//! or takes it back.
+//! or takes it back. How well devices are heard is told by their [`statistics`], and what the air
+//! has room for by its [`capacity`].
 
 mod answer;
+pub mod capacity;
 mod counter;
 mod event;
 pub mod frame;
@@ -13,14 +15,14 @@ mod link;
 pub mod mac;
 mod server;
 mod session;
+pub mod statistics;
 mod uplink;
 mod waiting;
 
 pub use answer::{Answer, Window};
 pub use counter::Counter;
 pub use event::{Accepted, Event, News, Received, Refusal, Uplink};
-pub use link::{Channels, Link, Pin, Plan, Status};
+pub use link::{Channels, Link, Pin, Plan};
 pub use server::{EdgeServer, Undo};
 pub use session::{Binding, Changes, Downlink, Join, Joins, Memory, Session, Slot};
-pub use uplink::demodulation_floor;
 pub use waiting::QueueError;

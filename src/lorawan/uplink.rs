@@ -8,8 +8,9 @@ use super::link::{Awaited, Facts, Link};
 use super::mac::{self, FromDevice, ToDevice};
 use super::server::EdgeServer;
 use super::session::{Changes, Session, Slot};
+use super::statistics::{Observation, demodulation_floor};
 use crate::device::Device;
-use crate::units::{DevEui, LoRa};
+use crate::units::DevEui;
 use std::sync::Arc;
 
 /// A device that was heard by another network before has been answered at most once an uplink; but
@@ -39,7 +40,11 @@ impl EdgeServer {
         let began_anew = before.counter.is_some_and(|last| last.reset_at != counter.reset_at);
         match before.counter {
             // the device began anew, and knows nothing of what was agreed
-            Some(_) if began_anew => session.link = Link::default(),
+            Some(_) if began_anew => {
+                let statistics = session.link.statistics;
+                session.link = Link::default();
+                session.link.statistics = statistics;
+            }
             Some(_) => {}
             // one that was heard by others before: they answered at most once an uplink
             None if session.derived.is_none() => {
@@ -53,6 +58,18 @@ impl EdgeServer {
             None if session.derived.is_some() => f_cnt,
             None => 0,
         };
+        if let (Slot::Pending, Some(active)) = (slot, &known.active) {
+            session.link.statistics = active.link.statistics;
+        }
+        session.link.statistics.observe(&Observation {
+            f_cnt,
+            anew: began_anew || slot == Slot::Pending,
+            at: received.at,
+            snr: received.snr,
+            modulation: received.modulation,
+            frequency: received.frequency,
+            len: received.phy.len(),
+        });
         let clear = frame.decrypt(&keys.nwk_s_key, &keys.app_s_key, f_cnt);
         let (payload, commands) = match frame.f_port {
             Some(0) => (Vec::new(), mac::from_device(&clear).collect::<Vec<_>>()),
@@ -174,7 +191,8 @@ impl EdgeServer {
 fn reply(command: FromDevice, received: &Received<'_>) -> Option<ToDevice> {
     match command {
         FromDevice::LinkCheckReq => {
-            let margin = received.snr.0 - demodulation_floor(received.modulation);
+            let margin =
+                received.snr.0 - demodulation_floor(received.modulation.spreading_factor).0;
             Some(ToDevice::LinkCheckAns {
                 margin: margin.round().clamp(0.0, 254.0) as u8,
                 gateways: received.receivers.min(255) as u8,
@@ -196,9 +214,3 @@ fn reply(command: FromDevice, received: &Received<'_>) -> Option<ToDevice> {
 /// GPS time began on 1980-01-06, and has been this far ahead of UTC since 2017.
 const GPS_EPOCH: i64 = 315_964_800;
 const LEAP_SECONDS: i64 = 18;
-
-/// The least signal-to-noise ratio at which a spreading factor is received, in decibels.
-/// Source: Semtech SX1276 data sheet, table 13.
-pub fn demodulation_floor(modulation: LoRa) -> f32 {
-    -20.0 + 2.5 * f32::from(12 - modulation.spreading_factor.min(12))
-}

@@ -1,6 +1,7 @@
 //! `lykta device import`: device lists of other network servers.
 
-use super::exit;
+use crate::cli::exit;
+use crate::cli::table::count;
 use crate::config::import::{self, Import, Row, read_back, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
 use crate::units::{DevEui, TenantId};
@@ -10,18 +11,6 @@ use std::io::{Write, stderr, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// Works with the list of devices.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    Import(ImportArgs),
-}
 
 /// Turns a device list of The Things Stack or ChirpStack, CSV or JSON, into [[device]] tables.
 ///
@@ -35,7 +24,7 @@ enum Command {
 #[command(
     after_help = "Example:\n  lykta device import sensors.csv --tenant waste --profile sensoneo-single --config /etc/lykta/lykta.toml"
 )]
-struct ImportArgs {
+pub(super) struct Args {
     /// The CSV or JSON file
     file: PathBuf,
     /// The tenant that owns the devices
@@ -64,12 +53,6 @@ struct ImportArgs {
 /// # Errors
 /// When a file cannot be read or written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        Command::Import(args) => import(args),
-    }
-}
-
-fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut err = stderr().lock();
     let default = Path::new(DEFAULT_FILE);
     let config = args.config.as_deref().or_else(|| default.exists().then_some(default));
@@ -122,7 +105,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         writeln!(
             err,
             "Nothing was written, because of {}. Mend it, or leave it out with --skip-bad.",
-            count(bad, "bad row")
+            count(bad as u64, "bad row")
         )?;
         return Ok(exit::DATA.into());
     }
@@ -152,7 +135,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     writeln!(
         err,
         "{} written to {}. Look at the result: lykta check",
-        count(fresh.len(), "device"),
+        count(fresh.len() as u64, "device"),
         out.display()
     )?;
     Ok(ExitCode::SUCCESS)
@@ -165,11 +148,7 @@ fn beside(config: &Path, file: &Path) -> PathBuf {
     directory.join(stem).with_added_extension("toml")
 }
 
-fn wrong_arguments(
-    args: &ImportArgs,
-    loaded: Option<&Loaded>,
-    profiles: &[&str],
-) -> Option<String> {
+fn wrong_arguments(args: &Args, loaded: Option<&Loaded>, profiles: &[&str]) -> Option<String> {
     if let Some(profile) = args.profile.as_deref().filter(|profile| !profiles.contains(profile)) {
         return Some(format!("there is no profile {profile:?}; profiles: {}", profiles.join(", ")));
     }
@@ -188,10 +167,6 @@ fn already_there(import: &Import, loaded: Option<&Loaded>, out: &Path) -> Vec<(R
         .collect();
     let rows = import.devices.iter();
     rows.filter_map(|row| Some((row.row, (*places.get(&row.dev_eui)?).clone()))).collect()
-}
-
-fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
