@@ -3,3 +3,4 @@
 
 mod packets;
 mod rig;
+mod timing;
