@@ -47,14 +47,9 @@ async fn an_sx1276_takes_the_same_time() {
 fn published_times_on_air_are_met() {
     // 13 bytes of LoRaWAN and 25 of payload: figures that the crate lora-modulation took from the
     // airtime calculators of TTN and of A. van Bentem
-    for (sf, us) in [
-        (7, 82_176),
-        (8, 143_872),
-        (9, 267_264),
-        (10, 493_568),
-        (11, 1_069_056),
-        (12, 1_974_272),
-    ] {
+    for (sf, us) in
+        [(7, 82_176), (8, 143_872), (9, 267_264), (10, 493_568), (11, 1_069_056), (12, 1_974_272)]
+    {
         let signal = Signal::uplink(CHANNEL, modulation(sf));
         assert_eq!(signal.time_on_air(38), Duration::from_micros(us), "SF{sf}");
     }
