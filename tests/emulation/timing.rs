@@ -148,3 +148,18 @@ async fn a_receiver_for_one_packet_gives_up_after_its_symbols() {
     assert_eq!(heard.expect("in time").unwrap().0, 200);
     assert_clean(&air);
 }
+
+#[tokio::test]
+async fn in_real_time_everything_is_the_same() {
+    let air = Air::new();
+    let mut sender = sx1262(&air).await;
+    let mut receiver = sx1262(&air).await;
+    let (heard, ()) = tokio::join!(receiver.hear(7), async {
+        settle().await;
+        sender.send(7, b"hello").await;
+    });
+    assert_eq!(heard.expect("heard").0, b"hello");
+    let end = air.log()[0].end;
+    assert_eq!((sender.chip.last_edge(), receiver.chip.last_edge()), (Some(end), Some(end)));
+    assert_clean(&air);
+}
