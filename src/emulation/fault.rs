@@ -18,7 +18,7 @@ pub enum Fault {
     Stranger,
 }
 
-/// What makes a fault go away, besides [`EmuChip::repair`].
+/// What makes a fault go away, besides [`EmuChip::repair`](super::EmuChip::repair).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cure {
     /// Nothing.

@@ -267,8 +267,8 @@ impl Sx1276 {
         let Some(tuning) = self.signal(core, now, false) else { return };
         core.check_antenna(now, false, false);
         self.rx_byte = self.get(register::FIFO_RX_BASE);
-        let mut patience = Patience::default();
-        if how == mode::RECEIVE_ONE {
+        let mut patience = Patience { once: how == mode::RECEIVE_ONE, ..Patience::default() };
+        if patience.once {
             let high = u16::from(self.get(register::MODEM_CONFIG_2) & 3);
             let symbols = high << 8 | u16::from(self.get(register::SYMB_TIMEOUT));
             patience.preamble_by = Some(now + tuning.symbol() * u32::from(symbols));

@@ -5,6 +5,7 @@
 mod devices;
 mod mess;
 mod packets;
+mod parameters;
 mod protocol;
 mod rig;
 mod timing;

@@ -12,7 +12,7 @@ use setup::Setup;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// From the end of a reset, or from a sleep without memory, to the first command (table 8-1).
+/// From the end of a reset, or from a sleep without memory, to the first command (section 8.3.1).
 const COLD_START: Duration = Duration::from_micros(3500);
 
 /// Calibration of all blocks (section 13.1.12).
@@ -220,7 +220,7 @@ impl Sx1262 {
         core.modem.stop(now);
         self.warm = how & 1 << 2 != 0;
         self.mode = Mode::Sleep;
-        // no sleep keeps the buffer (section 7.2)
+        // no sleep keeps the buffer (section 7)
         self.buffer.fill(0);
         self.irq = 0;
         Ok(())
@@ -260,8 +260,8 @@ impl Sx1262 {
             self.rx_pointer = self.setup.rx_base;
         }
         self.mode = Mode::Receive;
-        let mut patience = Patience::default();
-        if !self.continuous {
+        let mut patience = Patience { once: !self.continuous, ..Patience::default() };
+        if patience.once {
             let symbols = self.setup.symbol_timeout;
             patience.preamble_by = (symbols > 0).then(|| since + tuning.symbol() * symbols);
             let timer = (timeout > 0).then(|| since + TIMER_STEP * timeout);
