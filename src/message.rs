@@ -54,6 +54,20 @@ messages! {
     UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
     /// The broker refuses messages; they are kept.
     UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
+    /// A radio HAT listens.
+    RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
+    /// A radio HAT cannot be opened, or has failed for good; it is tried again.
+    RADIO_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e251";
+    /// A radio HAT failed and is set up again.
+    RADIO_FAULT = "8c9f6a2e4d0b4f57a1e35d7c90b1e252";
+    /// A radio HAT has worked without a fault for five minutes.
+    RADIO_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e253";
+    /// A radio hears nothing though its devices are due.
+    RADIO_DEAF = "8c9f6a2e4d0b4f57a1e35d7c90b1e254";
+    /// A radio that was deaf hears its devices again.
+    RADIO_HEARS = "8c9f6a2e4d0b4f57a1e35d7c90b1e255";
+    /// A lamp or relay cannot be driven.
+    OUTPUT_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e256";
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 pub mod concentrator;
 pub mod dedup;
 pub mod gwmp;
+pub mod hat;
+pub mod vigil;
 
 use crate::clock::Moment;
 use crate::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
