@@ -28,6 +28,7 @@
 //! | [`cli`] | the commands, one file each | no |
 //! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
+//! | `emulation` | radio chips and an air that are not there, for `demo` and for the tests | no |
 //!
 //! *Pure* means: no tokio, no clock, no I/O, no logging, no global. A pure room is a struct
 //! with methods that take an input and the time, and return what should happen.
@@ -56,6 +57,8 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod device;
+#[cfg(feature = "demo")]
+pub mod emulation;
 pub mod eu868;
 pub mod gateway;
 pub mod ingest;
