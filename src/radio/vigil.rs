@@ -128,7 +128,7 @@ impl Vigil {
             if device.is_gone(self.heard) {
                 return 0;
             }
-            device.missed(now) - device.missed(self.heard)
+            device.missed(now).saturating_sub(device.missed(self.heard))
         };
         self.devices.values().map(missed).sum()
     }

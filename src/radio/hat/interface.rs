@@ -8,7 +8,7 @@ use lora_phy::mod_traits::InterfaceVariant;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Almost every command is done sooner; no timer is as fine.
 const BUSY_SPIN: Duration = Duration::from_micros(200);
@@ -23,6 +23,10 @@ const BUSY_PATIENCE: Duration = Duration::from_millis(100);
 /// that is a line that hangs, or flags that cannot be cleared.
 const INTERRUPTS_A_SECOND: u32 = 1000;
 
+/// How long an interrupt whose edge was lost may go unnoticed. An answer to that packet has
+/// missed its time, the packet itself has not.
+const LOST_EDGE: Duration = Duration::from_millis(500);
+
 /// The line by which a chip says that something has ended.
 pub trait IrqLine {
     /// Waits until the line is high; at once when it is.
@@ -30,20 +34,6 @@ pub trait IrqLine {
 
     /// When it rose last, if that is known.
     fn stamp(&self) -> Option<Instant>;
-}
-
-/// A line of which nobody knows when it rose: that is then taken to be when it was noticed.
-#[derive(Debug)]
-pub struct Unstamped<W>(pub W);
-
-impl<W: embedded_hal_async::digital::Wait> IrqLine for Unstamped<W> {
-    async fn high(&mut self) -> Result<(), RadioError> {
-        self.0.wait_for_high().await.map_err(|_| RadioError::Irq)
-    }
-
-    fn stamp(&self) -> Option<Instant> {
-        None
-    }
 }
 
 /// The lines of one radio. lora-phy's own variants wait for BUSY without end.
@@ -128,7 +118,14 @@ impl<O: OutputPin, B: InputPin, L: IrqLine> InterfaceVariant for Interface<O, B,
     }
 
     async fn await_irq(&mut self) -> Result<(), RadioError> {
-        self.irq.high().await?;
+        // the level is looked at again now and then: an edge that was lost must not make the
+        // radio deaf
+        loop {
+            match timeout(LOST_EDGE, self.irq.high()).await {
+                Ok(high) => break high?,
+                Err(_) => continue,
+            }
+        }
         if self.second.elapsed() >= Duration::from_secs(1) {
             self.second = Instant::now();
             self.interrupts = 0;
