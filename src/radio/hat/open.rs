@@ -125,9 +125,8 @@ async fn identify<S: SpiDevice, O: OutputPin, B: InputPin, L: IrqLine>(
     };
     spi.transaction(&mut [Operation::Write(command), Operation::Read(answer)])
         .await
-        .map_err(|error| format!("its SPI does not work: {error:?}"))?;
+        .map_err(|error| format!("SPI {} does not work: {error:?}", settings.spi))?;
     interface.wait_on_busy().await.map_err(trouble)?;
-    let name = settings.chip.name();
     let known = match settings.chip {
         // in no data sheet, but in every chip; an SX1262 may say SX1261
         Chip::Sx1262 => answer.starts_with(b"SX126") || answer.starts_with(b"LLCC68"),
@@ -138,16 +137,13 @@ async fn identify<S: SpiDevice, O: OutputPin, B: InputPin, L: IrqLine>(
     }
     let silent = answer.iter().all(|byte| *byte == 0) || answer.iter().all(|byte| *byte == 0xff);
     Err(if silent {
-        format!(
-            "no {name} answers on SPI {}: is the HAT seated, has it power, are `spi`, `select` \
-             and `reset` right?",
-            settings.spi
-        )
+        task::no_answer(settings)
     } else {
         format!(
-            "what answers on SPI {} is no {name} (its version is {}): is `chip` right?",
+            "what answers on SPI {} is no {} (it says {:02x?}): is `chip` right?",
             settings.spi,
-            answer.escape_ascii()
+            settings.chip.name(),
+            answer
         )
     })
 }

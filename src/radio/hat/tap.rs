@@ -40,9 +40,18 @@ struct Inner {
     snr: i8,
     cleared: Option<Instant>,
     edge: Option<Instant>,
-    fault: Option<String>,
+    fault: Option<Fault>,
     /// Whether `init` only sets the chip up again, and leaves its reset line alone.
     gently: bool,
+}
+
+/// What is wrong with the SPI of a chip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The host cannot use it.
+    Spi(String),
+    /// Nothing, or nothing sensible, comes back.
+    NoAnswer,
 }
 
 /// How strong the last packet was.
@@ -96,7 +105,7 @@ impl Notes {
     }
 
     /// What the tap found wrong since it was asked last.
-    pub(super) fn take_fault(&self) -> Option<String> {
+    pub(super) fn take_fault(&self) -> Option<Fault> {
         self.lock().fault.take()
     }
 
@@ -108,7 +117,7 @@ impl Notes {
         self.lock().gently
     }
 
-    fn fail(&self, fault: String) -> ErrorKind {
+    fn fail(&self, fault: Fault) -> ErrorKind {
         self.lock().fault = Some(fault);
         ErrorKind::Other
     }
@@ -131,7 +140,7 @@ pub struct Tap<S> {
     spi: S,
     chip: Chip,
     notes: Arc<Notes>,
-    /// SX1262: the list of retained registers as it was written.
+    /// SX1262: the list of retained registers, if that was what was written last.
     retained: Option<Vec<u8>>,
     /// SX1276: the register that was written last, and its value.
     written: Option<(u8, u8)>,
@@ -212,13 +221,15 @@ impl<S: SpiDevice> SpiDevice for Tap<S> {
 impl<S: SpiDevice> Tap<S> {
     async fn pass(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
         self.spi.transaction(operations).await.map_err(|error| {
-            self.notes.fail(format!("its SPI does not work: {error:?}"));
+            self.notes.fail(Fault::Spi(format!("{error:?}")));
             error.kind()
         })
     }
 
     async fn sx1262(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
         use sx126x::*;
+        // only at once: after a fault the driver begins anew, perhaps with a reset
+        let written = self.retained.take();
         if let [Operation::Write([SET_DIO_IRQ_PARAMS, masks @ ..])] = operations {
             let mut command = [SET_DIO_IRQ_PARAMS, 0, 0, 0, 0, 0, 0, 0, 0];
             for (i, (to, from)) in command[1..].iter_mut().zip(masks.iter()).enumerate() {
@@ -251,7 +262,6 @@ impl<S: SpiDevice> Tap<S> {
             [Operation::Write([READ_REGISTER, high, low, ..]), Operation::Read(list)]
                 if [*high, *low] == RETENTION_LIST =>
             {
-                let written = self.retained.take();
                 let sound = list.first().is_some_and(|entries| *entries <= RETENTION_MAX);
                 if !sound || written.is_some_and(|written| written != *list) {
                     return Err(self.no_answer());
@@ -312,7 +322,7 @@ impl<S: SpiDevice> Tap<S> {
     }
 
     fn no_answer(&self) -> ErrorKind {
-        self.notes.fail(format!("no {} answers on its SPI", self.chip.name()))
+        self.notes.fail(Fault::NoAnswer)
     }
 }
 
@@ -412,7 +422,7 @@ mod tests {
         // the line hangs in the air, high
         let mut high = tap(Chip::Sx1262, &[&[0xff; 9]]);
         assert!(read::<9>(&mut high, &list).await.is_err());
-        assert_eq!(high.notes.take_fault().as_deref(), Some("no SX1262 answers on its SPI"));
+        assert_eq!(high.notes.take_fault(), Some(Fault::NoAnswer));
         // … or low
         let mut low = tap(Chip::Sx1262, &[&[0; 9], &[0; 9]]);
         read::<9>(&mut low, &list).await.expect("an empty list is possible");

@@ -3,7 +3,7 @@
 
 use super::modem::{conducted_power, modulation_params};
 use super::schedule::{Planned, Schedule, tmst};
-use super::tap::Notes;
+use super::tap::{Fault, Notes};
 use super::{Command, Counters, State};
 use crate::clock::Moment;
 use crate::config::RadioSettings;
@@ -154,7 +154,6 @@ impl From<RadioError> for Failure {
 }
 
 /// What is wrong with the radio, as it was told last.
-#[derive(PartialEq)]
 enum Trouble {
     /// It had to be set up again.
     Fault,
@@ -162,6 +161,16 @@ enum Trouble {
     Failed(String),
     /// It cannot be opened.
     Missing(String),
+}
+
+impl Trouble {
+    /// Why the radio is not used.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Fault => None,
+            Self::Failed(reason) | Self::Missing(reason) => Some(reason),
+        }
+    }
 }
 
 /// Faults that came in a row.
@@ -250,8 +259,9 @@ impl Work {
                     Ok(())
                 }
                 Ok(Next::Stop) => {
-                    // left alone it would go on receiving for nobody; if it does not obey, it
-                    // is as well as it can be
+                    // whatever it does just now, a reset ends it; one that does not obey is as
+                    // silent as it can be
+                    let _ = lora.init().await;
                     let _ = lora.sleep(false).await;
                     return End::Stopped;
                 }
@@ -562,14 +572,14 @@ impl Work {
     }
 
     fn down(&mut self, trouble: Trouble) {
-        if self.trouble.as_ref() == Some(&trouble) {
-            return;
-        }
-        if let Trouble::Failed(reason) | Trouble::Missing(reason) = &trouble {
+        let known = self.trouble.as_ref().and_then(Trouble::reason);
+        if let Some(reason) = trouble.reason()
+            && known != Some(reason)
+        {
             log::error!(
                 MESSAGE_ID = message::RADIO_MISSING,
                 LYKTA_RADIO = self.task.name.as_str(),
-                LYKTA_REASON = reason.as_str();
+                LYKTA_REASON = reason;
                 "radio {}: {reason}; it is tried again, everything else runs on", self.task.name
             );
         }
@@ -593,8 +603,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// Why the chip failed, in words that say where to look.
 pub(super) fn explain(error: &RadioError, notes: &Notes, settings: &RadioSettings) -> String {
-    if let Some(fault) = notes.take_fault() {
-        return fault;
+    match notes.take_fault() {
+        Some(Fault::NoAnswer) => return no_answer(settings),
+        Some(Fault::Spi(error)) => {
+            return format!("SPI {} does not work: {error}", settings.spi);
+        }
+        None => {}
     }
     match error {
         RadioError::Busy => {
@@ -610,4 +624,14 @@ pub(super) fn explain(error: &RadioError, notes: &Notes, settings: &RadioSetting
         }
         other => format!("its driver failed: {other:?}"),
     }
+}
+
+/// What to say, and where to look, when nothing answers on SPI.
+pub(super) fn no_answer(settings: &RadioSettings) -> String {
+    format!(
+        "no {} answers on SPI {}: is the HAT seated, has it power, are `spi`, `select` and \
+         `reset` right?",
+        settings.chip.name(),
+        settings.spi
+    )
 }
