@@ -84,6 +84,16 @@ pub(crate) fn first_class(air: &Air) -> EmuChip {
 impl Front {
     /// A radio that is being opened. The name must be the test's own: the journal is for all.
     pub(crate) fn start(name: &str, chip: EmuChip, settings: RadioSettings) -> Self {
+        Self::start_believing(name, chip, settings.clone(), settings)
+    }
+
+    /// The same, where the task believes in other settings than the driver has.
+    pub(crate) fn start_believing(
+        name: &str,
+        chip: EmuChip,
+        settings: RadioSettings,
+        believed: RadioSettings,
+    ) -> Self {
         journal::start();
         let (heard_in, heard) = mpsc::channel(10_000);
         let (reports_in, reports) = mpsc::channel(10_000);
@@ -105,7 +115,7 @@ impl Front {
         let epoch = Instant::now();
         let task = Task {
             name: name.into(),
-            settings: settings.clone(),
+            settings: believed,
             eui: EUI,
             outlet,
             counters: Arc::clone(&counters),

@@ -3,7 +3,7 @@
 use crate::front::{
     CHANNEL, Front, alone, assert_clean, first_class, modulation, settings, uplink,
 };
-use lykta::config::Chip;
+use lykta::config::{Chip, RadioSettings};
 use lykta::emulation::{Air, Signal};
 use lykta::radio::hat::Command;
 use lykta::radio::{Transmission, TxError};
@@ -50,6 +50,30 @@ async fn an_answer_starts_within_a_millisecond_once_the_lead_is_known() {
             assert_eq!(front.counters.transmitted.load(Relaxed), 20);
             front.stop().await;
         }
+        assert_clean(&air);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lead_that_nobody_told_of_is_learned_from_the_first_answer() {
+    alone(async {
+        let air = Air::new();
+        let real = settings(Chip::Sx1262, 9);
+        let believed = RadioSettings { tcxo: None, ..real.clone() };
+        let mut front = Front::start_believing("learns", first_class(&air), real, believed);
+        front.listens().await;
+        assert_eq!(front.counters.lead(), Duration::ZERO);
+        let mut errors = Vec::new();
+        for n in 0..5 {
+            let due = Instant::now() + SECOND;
+            front.transmit(front.downlink(n, SECOND)).await;
+            assert_eq!(front.report().await.result, Ok(()));
+            errors.push(error(&front, &air, due));
+        }
+        assert!(errors[0] > Duration::from_millis(9), "{errors:?}");
+        assert!(errors[1..].iter().all(|e| *e <= Duration::from_millis(1)), "{errors:?}");
+        assert!(front.counters.lead().abs_diff(errors[0]) <= Duration::from_millis(1));
         assert_clean(&air);
     })
     .await;

@@ -150,3 +150,102 @@ impl<O: OutputPin, B: InputPin, L: IrqLine> InterfaceVariant for Interface<O, B,
         self.switch(false, false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::radio::hat::TokioDelay;
+    use embedded_hal::digital::ErrorType;
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    /// Lines that write down what is done to them; BUSY is low, the interrupt always high.
+    #[derive(Clone)]
+    struct Line(&'static str, Arc<Mutex<Vec<String>>>);
+
+    impl ErrorType for Line {
+        type Error = Infallible;
+    }
+
+    impl OutputPin for Line {
+        fn set_low(&mut self) -> Result<(), Infallible> {
+            self.1.lock().expect("no panic").push(format!("{} low", self.0));
+            Ok(())
+        }
+
+        fn set_high(&mut self) -> Result<(), Infallible> {
+            self.1.lock().expect("no panic").push(format!("{} high", self.0));
+            Ok(())
+        }
+    }
+
+    impl InputPin for Line {
+        fn is_high(&mut self) -> Result<bool, Infallible> {
+            Ok(false)
+        }
+
+        fn is_low(&mut self) -> Result<bool, Infallible> {
+            Ok(true)
+        }
+    }
+
+    impl IrqLine for Line {
+        async fn high(&mut self) -> Result<(), RadioError> {
+            Ok(())
+        }
+
+        fn stamp(&self) -> Option<Instant> {
+            None
+        }
+    }
+
+    type Lines = Interface<Line, Line, Line>;
+
+    fn interface() -> (Lines, Arc<Notes>, impl Fn() -> Vec<String>) {
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let line = |name| Line(name, Arc::clone(&done));
+        let notes = Notes::new(Arc::default());
+        let (rx, tx) = (Some(line("rx")), Some(line("tx")));
+        let interface = Interface::new(
+            line("reset"),
+            Some(line("busy")),
+            line("irq"),
+            rx,
+            tx,
+            Arc::clone(&notes),
+        );
+        (interface, notes, move || std::mem::take(&mut *done.lock().expect("no panic")))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_antenna_is_never_switched_both_ways() {
+        let (mut interface, _, done) = interface();
+        interface.enable_rf_switch_rx().await.expect("pins");
+        assert_eq!(done(), ["tx low", "rx high"]);
+        interface.enable_rf_switch_tx().await.expect("pins");
+        assert_eq!(done(), ["rx low", "tx high"]);
+        interface.disable_rf_switch().await.expect("pins");
+        assert_eq!(done(), ["rx low", "tx low"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gentle_set_up_leaves_the_reset_line_alone() {
+        let (mut interface, notes, done) = interface();
+        interface.reset(&mut TokioDelay).await.expect("pins");
+        assert_eq!(done(), ["reset low", "reset high"]);
+        notes.set_gently(true);
+        interface.reset(&mut TokioDelay).await.expect("pins");
+        assert!(done().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_line_that_hangs_is_an_error_and_no_busy_loop() {
+        let (mut interface, _, _) = interface();
+        for _ in 0..INTERRUPTS_A_SECOND {
+            interface.await_irq().await.expect("as many may be");
+        }
+        assert_eq!(interface.await_irq().await, Err(RadioError::Irq));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(interface.await_irq().await, Ok(()));
+    }
+}

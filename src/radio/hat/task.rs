@@ -635,3 +635,17 @@ pub(super) fn no_answer(settings: &RadioSettings) -> String {
         settings.spi
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn exact_timing_is_never_early_and_does_not_wait_for_the_past() {
+        for us in [0, 700, 2500, 3100] {
+            let moment = Instant::now() + Duration::from_micros(us);
+            Timing::Exact.until(moment).await;
+            assert!(Instant::now() >= moment);
+        }
+    }
+}
