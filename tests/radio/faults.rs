@@ -110,6 +110,8 @@ async fn a_chip_that_dies_is_told_once_tried_ever_less_often_and_used_when_it_is
             assert!((8..=13).contains(&front.opened.get()), "{name}: {}", front.opened.get());
             let (reinits, resets) = remedies(&front);
             assert!(reinits + resets <= 3, "{name}: {reinits} {resets}");
+            // an attempt asks the chip what it is, and nothing more
+            assert!(front.transactions.get() < 300, "{name}: {}", front.transactions.get());
             let said = journal::of(&name);
             assert!(said.len() <= 4, "{said:?}");
 

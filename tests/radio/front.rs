@@ -1,10 +1,11 @@
 //! A radio task at work on an emulated chip.
 
 use crate::journal;
+use embedded_hal_async::spi::{Operation, SpiDevice};
 use jiff::Timestamp;
 use lykta::clock::{ClockQuality, Moment};
 use lykta::config::{Chip, Megahertz, RadioSettings, SpiPort};
-use lykta::emulation::{Air, Antenna, Board, EmuChip, Signal};
+use lykta::emulation::{Air, Antenna, Board, EmuChip, EmuSpi, Signal};
 use lykta::radio::hat::interface::Interface;
 use lykta::radio::hat::tap::Notes;
 use lykta::radio::hat::task::{Task, Timing};
@@ -12,6 +13,7 @@ use lykta::radio::hat::{Command, Counters, State, sx1262, sx1276};
 use lykta::radio::{AirEvent, Heard, Outlet, OutletError, Report, Transmission};
 use lykta::units::{Dbm, GatewayEui, Hertz, LoRa};
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -36,11 +38,30 @@ pub(crate) struct Front {
     pub(crate) epoch: Instant,
     /// How often the radio was opened.
     pub(crate) opened: Rc<Cell<u32>>,
+    /// SPI transactions.
+    pub(crate) transactions: Rc<Cell<u64>>,
     /// How many more reports there is no room for.
     pub(crate) full: Arc<AtomicU32>,
     heard: mpsc::Receiver<Heard>,
     reports: mpsc::Receiver<Report>,
     task: JoinHandle<()>,
+}
+
+/// Counts the transactions of an SPI device.
+struct Counted(EmuSpi, Rc<Cell<u64>>);
+
+impl embedded_hal::spi::ErrorType for Counted {
+    type Error = Infallible;
+}
+
+impl SpiDevice for Counted {
+    async fn transaction(
+        &mut self,
+        operations: &mut [Operation<'_, u8>],
+    ) -> Result<(), Infallible> {
+        self.1.set(self.1.get() + 1);
+        SpiDevice::transaction(&mut self.0, operations).await
+    }
 }
 
 /// Runs a test in which tasks need not be `Send`: the driver's are not known to be.
@@ -128,7 +149,8 @@ impl Front {
             stop: stopped,
             timing: Timing::Timer,
         };
-        let opened = Rc::new(Cell::new(0));
+        let (opened, transactions) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let count = Rc::clone(&transactions);
         let (times, notes) = (Rc::clone(&opened), Notes::new(Arc::clone(&counters)));
         let board = chip.clone();
         let open = move || {
@@ -141,7 +163,12 @@ impl Front {
                 Some(board.tx_switch()),
                 Arc::clone(&notes),
             );
-            (board.spi(), interface, Arc::clone(&notes), settings.clone())
+            (
+                Counted(board.spi(), Rc::clone(&count)),
+                interface,
+                Arc::clone(&notes),
+                settings.clone(),
+            )
         };
         let kind = task.settings.chip;
         let task = spawn_local(async move {
@@ -162,7 +189,19 @@ impl Front {
                 }
             }
         });
-        Self { chip, counters, commands, stop, epoch, opened, full, heard, reports, task }
+        Self {
+            chip,
+            counters,
+            commands,
+            stop,
+            epoch,
+            opened,
+            transactions,
+            full,
+            heard,
+            reports,
+            task,
+        }
     }
 
     /// An SX1262 that listens by now.

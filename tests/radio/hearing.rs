@@ -145,3 +145,20 @@ async fn a_packet_whose_edge_was_lost_is_heard_a_little_later() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_to_an_idle_chip() {
+    alone(async {
+        let air = Air::new();
+        for front in
+            [Front::sx1262("idle-1262", &air, 9).await, Front::sx1276("idle-1276", &air, 9).await]
+        {
+            let before = front.transactions.get();
+            sleep(Duration::from_secs(3600)).await;
+            assert_eq!(front.transactions.get() - before, 0);
+            front.stop().await;
+        }
+        assert_clean(&air);
+    })
+    .await;
+}

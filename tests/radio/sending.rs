@@ -205,6 +205,34 @@ async fn several_are_sent_in_order_of_time_whatever_the_order_of_commands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn transmissions_may_follow_each_other_closely() {
+    alone(async {
+        let air = Air::new();
+        let mut front = Front::sx1262("close", &air, 9).await;
+        let airtime = Signal::downlink(CHANNEL, modulation(9)).time_on_air(17);
+        let gap = airtime + Duration::from_micros(30_100);
+        let begin = Instant::now() + SECOND;
+        for n in 0..10 {
+            let tmst = front.tmst(begin + gap * n);
+            let id = u64::from(n);
+            front.transmit(Transmission { tmst, ..front.downlink(id, SECOND) }).await;
+        }
+        for n in 0..10 {
+            let report = front.report().await;
+            assert_eq!((report.id, report.result), (n, Ok(())));
+        }
+        for (n, sent) in air.log_of(front.chip.station()).iter().enumerate() {
+            let due = begin + gap * n as u32;
+            let late = sent.start.saturating_duration_since(due);
+            let early = due.saturating_duration_since(sent.start);
+            assert!(late.max(early) <= Duration::from_millis(1), "{n}: {late:?} {early:?}");
+        }
+        assert_clean(&air);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn reports_wait_until_there_is_room_for_them() {
     alone(async {
         let air = Air::new();

@@ -282,6 +282,13 @@ impl Work {
         notes: &Notes,
         stable: Instant,
     ) -> Result<Next, RadioError> {
+        // between two transmissions that follow each other closely there is nothing to hear
+        if *self.task.stop.borrow() {
+            return Ok(Next::Stop);
+        }
+        if self.prepare_at().is_some_and(|at| at <= Instant::now()) {
+            return Ok(Next::Send);
+        }
         let channel = modulation_params(lora, self.modulation(), self.task.settings.channel.0)?;
         let packet = lora.create_rx_packet_params(8, false, 255, true, false, &channel)?;
         lora.prepare_for_rx(RxMode::Continuous, &channel, &packet).await?;
@@ -291,13 +298,13 @@ impl Work {
                 // kept over commands: begun anew, it would lose the packet that is coming in
                 let mut reception = pin!(lora.rx(&packet, &mut buffer));
                 loop {
-                    let prepare = self.schedule.next().map(|at| at.saturating_sub(PREPARE));
-                    let prepare = self.epoch + prepare.unwrap_or_default();
+                    self.tell();
+                    let prepare = self.prepare_at();
                     tokio::select! {
                         biased;
                         received = &mut reception => break received?.0,
                         () = stopped(&mut self.task.stop) => return Ok(Next::Stop),
-                        () = sleep_until(prepare), if self.schedule.next().is_some() => {
+                        () = sleep_until(prepare.unwrap_or(stable)), if prepare.is_some() => {
                             return Ok(Next::Send);
                         }
                         command = self.task.commands.recv() => match command {
@@ -306,7 +313,7 @@ impl Work {
                             Some(Command::Reset) => return Ok(Next::SetUp { gently: false }),
                             None => return Ok(Next::Stop),
                         },
-                        () = sleep(REPORT_RETRY), if !self.reports.is_empty() => self.tell(),
+                        () = sleep(REPORT_RETRY), if !self.reports.is_empty() => {}
                         () = sleep_until(stable), if self.trouble.is_some() => {
                             return Ok(Next::Stable);
                         }
@@ -315,6 +322,11 @@ impl Work {
             };
             self.heard(buffer.get(..usize::from(length)).unwrap_or_default(), notes);
         }
+    }
+
+    /// When the next transmission is to be set up.
+    fn prepare_at(&self) -> Option<Instant> {
+        self.schedule.next().map(|at| self.epoch + at.saturating_sub(PREPARE))
     }
 
     /// Sends the next transmission, and reports it.
@@ -498,6 +510,7 @@ impl Work {
     async fn rest(&mut self, wait: Duration) -> bool {
         let end = Instant::now() + wait;
         loop {
+            self.tell();
             tokio::select! {
                 biased;
                 () = stopped(&mut self.task.stop) => return true,
@@ -506,7 +519,7 @@ impl Work {
                     Some(command) => self.refuse(command),
                     None => return true,
                 },
-                () = sleep(REPORT_RETRY), if !self.reports.is_empty() => self.tell(),
+                () = sleep(REPORT_RETRY), if !self.reports.is_empty() => {}
             }
         }
     }
