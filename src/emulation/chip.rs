@@ -1,6 +1,7 @@
 //! A chip on its board: what both kinds share, and the handle by which tests and demo hold it.
 
 use super::air::{Air, StationId};
+use super::fault::{Cure, Fault, Faults};
 use super::modem::{Event, Modem};
 use super::pins::{EmuPin, Line};
 use super::spi::EmuSpi;
@@ -37,42 +38,13 @@ impl Default for Board {
     }
 }
 
-/// What a chip can suffer from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// BUSY stays high (SX1262; the SX1276 has none).
-    HangBusy,
-    /// Every byte that is read over SPI is this one, and nothing that is written arrives: no HAT
-    /// is plugged in (0xff, 0x00), or it has no power.
-    Dead(u8),
-    /// The host does not notice rising edges of the interrupt line. Its level is right.
-    LoseEdges,
-    /// Notices no packet, and looks healthy otherwise.
-    Deaf,
-    /// Sends, but never says that it is done.
-    StuckTx,
-    /// Is another chip than it should be: its version register says so.
-    Stranger,
-}
-
-/// What makes a fault go away, besides [`EmuChip::repair`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cure {
-    /// Nothing.
-    None,
-    /// The driver sets the chip up anew: SetPacketType on SX1262, sleep on SX1276.
-    Setup,
-    /// So many pulses on the reset line.
-    Resets(u32),
-}
-
 /// What both kinds of chip have, to be used by their logic.
 pub(super) struct Core {
     pub(super) air: Air,
     pub(super) station: StationId,
     pub(super) board: Board,
     pub(super) modem: Modem,
-    faults: Vec<(Fault, Cure)>,
+    pub(super) faults: Faults,
     /// Level of the reset line; the chip is held in reset while it is low.
     reset: bool,
     pub(super) rx_switch: bool,
@@ -87,7 +59,7 @@ pub(super) trait Logic: Send {
     /// One SPI transaction: what comes back for these bytes, one for one.
     fn transfer(&mut self, core: &mut Core, now: Instant, mosi: &[u8]) -> Vec<u8>;
     /// Something happened to the modem.
-    fn event(&mut self, core: &mut Core, at: Instant, event: Event);
+    fn event(&mut self, core: &mut Core, event: Event);
     /// Power on, or the end of a reset.
     fn reset(&mut self, core: &mut Core, now: Instant);
     /// Level of the interrupt line (DIO1 of the SX1262, DIO0 of the SX1276).
@@ -105,28 +77,14 @@ pub(super) enum Busy {
 }
 
 impl Core {
-    pub(super) fn has(&self, fault: Fault) -> bool {
-        self.faults.iter().any(|(present, _)| *present == fault)
-    }
-
     pub(super) fn violation(&self, now: Instant, what: impl Into<String>) {
         self.air.violation(self.station, now, what);
     }
 
     /// The driver sets the chip up.
     pub(super) fn set_up(&mut self) {
-        self.faults.retain(|(_, cure)| *cure != Cure::Setup);
-        self.modem.deaf = self.has(Fault::Deaf);
-    }
-
-    fn reset_pulse(&mut self) {
-        for (_, cure) in &mut self.faults {
-            if let Cure::Resets(left) = cure {
-                *left = left.saturating_sub(1);
-            }
-        }
-        self.faults.retain(|(_, cure)| *cure != Cure::Resets(0));
-        self.modem.deaf = self.has(Fault::Deaf);
+        self.faults.set_up();
+        self.modem.deaf = self.faults.has(Fault::Deaf);
     }
 
     /// Notes that the antenna stands wrong for sending or receiving.
@@ -143,7 +101,7 @@ impl Core {
     }
 
     fn set_dio(&mut self, level: bool, at: Instant) {
-        if level && !self.dio && !self.has(Fault::LoseEdges) {
+        if level && !self.dio && !self.faults.has(Fault::LoseEdges) {
             self.edges += 1;
             self.edge = Some(at);
         }
@@ -159,19 +117,19 @@ struct State {
 impl State {
     fn advance(&mut self, now: Instant) {
         while let Some((at, event)) = self.core.modem.happened(now) {
-            self.logic.event(&mut self.core, at, event);
+            self.logic.event(&mut self.core, event);
             self.core.set_dio(self.logic.dio(), at);
         }
     }
 
     fn busy(&self, now: Instant) -> bool {
-        self.core.has(Fault::HangBusy)
-            || !self.core.reset
-            || match self.logic.busy() {
-                Busy::Ready => false,
-                Busy::Until(ready) => now < ready,
-                Busy::Asleep => true,
-            }
+        let by_itself = match self.logic.busy() {
+            Busy::Ready => false,
+            Busy::Until(ready) => now < ready,
+            Busy::Asleep => true,
+        };
+        let hangs = self.core.faults.has(Fault::HangBusy) || !self.core.reset;
+        self.core.faults.dead().is_none() && (by_itself || hangs)
     }
 
     fn level(&self, line: Line, now: Instant) -> bool {
@@ -222,7 +180,7 @@ impl EmuChip {
             station,
             board,
             modem: Modem::new(air.clone(), station),
-            faults: Vec::new(),
+            faults: Faults::default(),
             reset: true,
             rx_switch: false,
             tx_switch: false,
@@ -250,7 +208,7 @@ impl EmuChip {
         EmuPin::new(self.clone(), Line::Reset)
     }
 
-    /// BUSY. Always low on an SX1276.
+    /// BUSY, which an SX1276 does not have.
     pub fn busy_pin(&self) -> EmuPin {
         EmuPin::new(self.clone(), Line::Busy)
     }
@@ -272,18 +230,30 @@ impl EmuChip {
 
     /// Breaks the chip, until it is cured in this way or repaired.
     pub fn break_down(&self, fault: Fault, cure: Cure) {
-        let mut state = self.state(Instant::now());
-        state.core.faults.push((fault, cure));
-        state.core.modem.deaf = state.core.has(Fault::Deaf);
+        let now = Instant::now();
+        let mut state = self.state(now);
+        let State { core, logic } = &mut *state;
+        core.faults.add(fault, cure);
+        core.modem.deaf = core.faults.has(Fault::Deaf);
+        if matches!(fault, Fault::Dead(_)) {
+            core.modem.stop(now);
+            logic.reset(core, now);
+            core.set_dio(false, now);
+        }
         drop(state);
         self.0.touched.notify_waiters();
     }
 
-    /// Takes all faults away.
+    /// Takes all faults away. A dead chip is switched on.
     pub fn repair(&self) {
-        let mut state = self.state(Instant::now());
-        state.core.faults.clear();
-        state.core.modem.deaf = false;
+        let now = Instant::now();
+        let mut state = self.state(now);
+        let State { core, logic } = &mut *state;
+        if core.faults.dead().is_some() {
+            logic.reset(core, now);
+        }
+        core.faults = Faults::default();
+        core.modem.deaf = false;
         drop(state);
         self.0.touched.notify_waiters();
     }
@@ -303,14 +273,10 @@ impl EmuChip {
     pub(super) fn transfer(&self, mosi: &[u8]) -> Vec<u8> {
         let now = Instant::now();
         let mut state = self.state(now);
-        let dead = state.core.faults.iter().find_map(|(fault, _)| match fault {
-            Fault::Dead(byte) => Some(*byte),
-            _ => None,
-        });
-        if let Some(byte) = dead {
+        let State { core, logic } = &mut *state;
+        if let Some(byte) = core.faults.dead() {
             return vec![byte; mosi.len()];
         }
-        let State { core, logic } = &mut *state;
         if !core.reset {
             core.violation(now, "SPI while the chip is held in reset");
             return vec![0; mosi.len()];
@@ -333,7 +299,8 @@ impl EmuChip {
                 core.reset = level;
                 core.modem.stop(now);
                 if level {
-                    core.reset_pulse();
+                    core.faults.reset();
+                    core.modem.deaf = core.faults.has(Fault::Deaf);
                 }
                 logic.reset(core, now);
                 core.set_dio(logic.dio(), now);
@@ -354,7 +321,8 @@ impl EmuChip {
     /// Completes when the line has this level. A change of the interrupt line that the host
     /// cannot notice ([`Fault::LoseEdges`]) wakes nobody.
     pub(super) async fn wait(&self, line: Line, level: bool) {
-        let mut edges = None;
+        // edges that were noticed; the level counts as one at first
+        let mut seen = None;
         loop {
             let mut touched = std::pin::pin!(self.0.touched.notified());
             touched.as_mut().enable();
@@ -363,9 +331,9 @@ impl EmuChip {
             let now = Instant::now();
             let next = {
                 let state = self.state(now);
-                let first = edges.is_none();
-                let risen = state.core.edges > *edges.get_or_insert(state.core.edges);
-                let noticed = first || risen || line != Line::Dio || !level;
+                let risen = seen != Some(state.core.edges);
+                seen = Some(state.core.edges);
+                let noticed = risen || line != Line::Dio || !level;
                 if noticed && state.level(line, now) == level {
                     return;
                 }
@@ -373,7 +341,7 @@ impl EmuChip {
                     Busy::Until(ready) if line == Line::Busy && ready > now => Some(ready),
                     _ => None,
                 };
-                state.core.modem.next().into_iter().chain(ready).filter(|at| *at > now).min()
+                state.core.modem.next().into_iter().chain(ready).min()
             };
             let due = async {
                 match next {

@@ -38,9 +38,11 @@ pub(super) struct Received {
     pub(super) path: Path,
 }
 
-/// How long a receiver waits.
+/// How long a receiver goes on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Patience {
+    /// It stops after one packet.
+    pub(super) once: bool,
     /// A preamble must be certain by then.
     pub(super) preamble_by: Option<Instant>,
     /// A header must be there by then.
@@ -149,13 +151,16 @@ impl Modem {
                 Event::Header { valid }
             }
             Next::Received(number) => {
-                let Activity::Listening { tuning, since, locked, .. } = &mut self.activity else {
+                let Activity::Listening { tuning, since, patience, locked } = &mut self.activity
+                else {
                     return None;
                 };
-                *locked = None;
-                *since = at;
-                let tuning = *tuning;
-                Event::Received(received(&ether, self.station, &tuning, number)?)
+                (*locked, *since) = (None, at);
+                let packet = received(&ether, self.station, tuning, number);
+                if patience.once {
+                    self.activity = Activity::Idle;
+                }
+                Event::Received(packet?)
             }
         };
         Some((at, event))
@@ -231,7 +236,7 @@ fn received(ether: &Ether, to: StationId, tuning: &Signal, number: u64) -> Optio
         || disturbed(ether, to, sent);
     let mut bytes = sent.bytes.clone();
     if corrupt {
-        // a deterministic mess: every second half-byte from the middle on
+        // the same mess in every run, and only from the middle on: who sent it can still be read
         let middle = bytes.len() / 2;
         bytes[middle..].iter_mut().for_each(|byte| *byte ^= 0x5a);
     }

@@ -94,8 +94,8 @@ impl Signal {
         (detected <= self.symbol() * u32::from(self.preamble)).then_some(detected)
     }
 
-    /// Whether a receiver tuned like `self` notices a packet like `other` at all. The offset that
-    /// it tolerates is a quarter of the bandwidth (DS.SX1261-2.W.APP, section 6.1.1.1).
+    /// Whether a receiver tuned like `self` notices a packet like `other` at all. It tolerates an
+    /// offset of a quarter of the bandwidth.
     pub(super) fn notices(&self, other: &Signal) -> bool {
         self.modulation == other.modulation
             && self.inverted == other.inverted

@@ -1,7 +1,8 @@
 //! The Semtech SX1276 in its LoRa mode: registers and FIFO, by its data sheet (DS_SX1276-7-8-9;
 //! "sections" and "tables" below are its).
 
-use super::chip::{Busy, Core, Fault, Logic};
+use super::chip::{Busy, Core, Logic};
+use super::fault::Fault;
 use super::modem::{Event, Patience, Received};
 use super::signal::Signal;
 use crate::units::{Dbm, Hertz, LoRa};
@@ -43,6 +44,9 @@ mod irq {
     pub(super) const RX_DONE: u8 = 1 << 6;
     pub(super) const RX_TIMEOUT: u8 = 1 << 7;
 }
+
+/// Bit 7 of RegOpMode: LoRa, not FSK.
+const LONG_RANGE: u8 = 0x80;
 
 /// Bits 2:0 of RegOpMode (table 16).
 mod mode {
@@ -120,9 +124,9 @@ impl Logic for Sx1276 {
         miso
     }
 
-    fn event(&mut self, core: &mut Core, _at: Instant, event: Event) {
+    fn event(&mut self, core: &mut Core, event: Event) {
         match event {
-            Event::Sent if core.has(Fault::StuckTx) => {}
+            Event::Sent if core.faults.has(Fault::StuckTx) => {}
             Event::Sent | Event::SendTimeout => {
                 self.set_mode(mode::STANDBY);
                 self.raise(irq::TX_DONE);
@@ -134,16 +138,12 @@ impl Logic for Sx1276 {
             // this chip has no interrupt for a preamble, nor for a broken header
             Event::Preamble | Event::Header { valid: false } => {}
             Event::Header { valid: true } => self.raise(irq::VALID_HEADER),
-            Event::Received(packet) => self.received(packet),
+            Event::Received(packet) => self.received(&packet),
         }
     }
 
-    fn reset(&mut self, core: &mut Core, _now: Instant) {
+    fn reset(&mut self, _core: &mut Core, _now: Instant) {
         *self = Self::default();
-        if core.has(Fault::Stranger) {
-            // what an SX1272 answers
-            self.registers[usize::from(register::VERSION)] = 0x22;
-        }
     }
 
     fn dio(&self) -> bool {
@@ -180,10 +180,6 @@ impl Sx1276 {
         self.put(register::OP_MODE, rest | mode);
     }
 
-    fn lora(&self) -> bool {
-        self.get(register::OP_MODE) & 0x80 != 0
-    }
-
     fn raise(&mut self, flags: u8) {
         let flags = flags & !self.get(register::IRQ_FLAGS_MASK);
         self.put(register::IRQ_FLAGS, self.get(register::IRQ_FLAGS) | flags);
@@ -197,6 +193,8 @@ impl Sx1276 {
             }
             // -80 dBm while a packet comes in, -120 dBm else: rough, as no path is asked
             register::RSSI => u8::from(core.modem.receives()) * 40 + 37,
+            // what an SX1272 answers
+            register::VERSION if core.faults.has(Fault::Stranger) => 0x22,
             _ => self.get(address),
         }
     }
@@ -229,35 +227,29 @@ impl Sx1276 {
     }
 
     fn set_op_mode(&mut self, core: &mut Core, now: Instant, value: u8) {
-        let before = self.mode();
+        let (before, next) = (self.mode(), value & 7);
+        let lora = value & LONG_RANGE;
         let mut value = value;
-        if value & 0x80 != self.get(register::OP_MODE) & 0x80 && before != mode::SLEEP {
-            // the long-range bit changes in sleep only (table 41); lora-phy relies on a chip that
-            // takes mode and bit from the same byte when it goes to sleep
-            if value & 7 != mode::SLEEP {
-                core.violation(now, "LoRa mode is switched outside of sleep");
-                value ^= 0x80;
-            }
+        // the bit changes in sleep only (table 41), or on the way to it, as drivers rely on
+        if lora != self.get(register::OP_MODE) & LONG_RANGE && before.min(next) != mode::SLEEP {
+            core.violation(now, "LoRa mode is switched outside of sleep");
+            value ^= LONG_RANGE;
         }
-        let next = value & 7;
+        self.put(register::OP_MODE, value);
         if before == next && next != mode::SLEEP {
-            self.put(register::OP_MODE, value);
             return;
         }
         core.modem.stop(now);
-        self.put(register::OP_MODE, value);
-        if matches!(next, mode::SLEEP) {
-            self.fifo.fill(0);
-            core.set_up();
-        }
-        if !self.lora() && next > mode::STANDBY {
-            core.violation(now, "only LoRa is modelled");
-            return;
-        }
         match next {
+            mode::SLEEP => {
+                self.fifo.fill(0);
+                core.set_up();
+            }
+            mode::STANDBY => {}
+            _ if value & LONG_RANGE == 0 => core.violation(now, "only LoRa is modelled"),
             mode::TRANSMIT => self.transmit(core, now),
             mode::RECEIVE | mode::RECEIVE_ONE => self.receive(core, now, next),
-            mode::SLEEP | mode::STANDBY | mode::SYNTHESIS_TX | mode::SYNTHESIS_RX => {}
+            mode::SYNTHESIS_TX | mode::SYNTHESIS_RX => {}
             _ => core.violation(now, "channel activity detection is not modelled"),
         }
     }
@@ -275,8 +267,8 @@ impl Sx1276 {
         let Some(tuning) = self.signal(core, now, false) else { return };
         core.check_antenna(now, false, false);
         self.rx_byte = self.get(register::FIFO_RX_BASE);
-        let mut patience = Patience::default();
-        if how == mode::RECEIVE_ONE {
+        let mut patience = Patience { once: how == mode::RECEIVE_ONE, ..Patience::default() };
+        if patience.once {
             let high = u16::from(self.get(register::MODEM_CONFIG_2) & 3);
             let symbols = high << 8 | u16::from(self.get(register::SYMB_TIMEOUT));
             patience.preamble_by = Some(now + tuning.symbol() * u32::from(symbols));
@@ -284,7 +276,7 @@ impl Sx1276 {
         core.modem.listen(now, tuning, patience);
     }
 
-    fn received(&mut self, packet: Received) {
+    fn received(&mut self, packet: &Received) {
         let start = self.rx_byte;
         for (i, &byte) in packet.bytes.iter().enumerate() {
             self.fifo[(usize::from(start) + i) % 256] = byte;

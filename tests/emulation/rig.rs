@@ -143,3 +143,21 @@ pub fn assert_clean(air: &Air) {
 pub async fn settle() {
     tokio::time::sleep(Duration::from_millis(200)).await;
 }
+
+/// One SPI transaction by hand: what comes back for these bytes.
+pub fn spi(chip: &EmuChip, bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    embedded_hal::spi::SpiDevice::transfer_in_place(&mut chip.spi(), &mut bytes).unwrap();
+    bytes
+}
+
+/// The SX1262's interrupt flags.
+pub fn irq(chip: &EmuChip) -> u16 {
+    let answer = spi(chip, &[0x12, 0, 0, 0]);
+    u16::from_be_bytes([answer[2], answer[3]])
+}
+
+/// Tells the SX1262 to receive for ever.
+pub fn set_rx(chip: &EmuChip) {
+    spi(chip, &[0x82, 0xff, 0xff, 0xff]);
+}
