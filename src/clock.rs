@@ -82,10 +82,15 @@ impl Clock {
 
     /// What time it is.
     pub fn now(&self) -> Moment {
-        let elapsed = self.0.origin.elapsed();
+        self.at(Instant::now())
+    }
+
+    /// What time it was, as far as is known now.
+    pub fn at(&self, instant: Instant) -> Moment {
+        let elapsed = instant.saturating_duration_since(self.0.origin);
         match self.0.kind {
             Kind::System => Moment {
-                wall: Timestamp::now(),
+                wall: earlier(Timestamp::now(), instant.elapsed()),
                 quality: if sys::clock_is_synchronized() {
                     ClockQuality::Synced
                 } else {
@@ -103,4 +108,8 @@ impl Clock {
             }
         }
     }
+}
+
+fn earlier(time: Timestamp, age: Duration) -> Timestamp {
+    time.checked_sub(age).unwrap_or(time)
 }

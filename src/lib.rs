@@ -17,6 +17,9 @@
 //! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
 //! | [`radio`] | frames in: concentrators over the Semtech UDP protocol, copies joined | parsing and joining, yes |
 //! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay; losses, capacity | yes |
+//! | [`radio`] | frames in and out: concentrators over the Semtech UDP protocol, radio HATs by lora-phy, copies joined | parsing, joining, planning, yes |
+//! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
+//! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
 //! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
 //! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
@@ -48,6 +51,7 @@
 //! 7. **Untrusted input never panics**: datagrams, frames, payloads, settings.
 //! 8. **Keys, payloads and residents never reach a log.**
 
+pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod codec;

@@ -82,6 +82,20 @@ messages! {
     STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
     /// That socket could be opened at last.
     STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
+    /// A radio HAT listens.
+    RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
+    /// A radio HAT cannot be opened, or has failed for good; it is tried again.
+    RADIO_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e251";
+    /// A radio HAT failed and is set up again.
+    RADIO_FAULT = "8c9f6a2e4d0b4f57a1e35d7c90b1e252";
+    /// A radio HAT has worked without a fault for five minutes.
+    RADIO_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e253";
+    /// A radio hears nothing though its devices are due.
+    RADIO_DEAF = "8c9f6a2e4d0b4f57a1e35d7c90b1e254";
+    /// A radio that was deaf hears its devices again.
+    RADIO_HEARS = "8c9f6a2e4d0b4f57a1e35d7c90b1e255";
+    /// A lamp or relay cannot be driven.
+    OUTPUT_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e256";
 }
 
 #[cfg(test)]

@@ -33,3 +33,12 @@ pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
     // SAFETY: `path` is a NUL-terminated string that lives through the call.
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
+
+/// The kernel's monotonic clock, as it stamps the edges of GPIO lines with.
+pub(crate) fn monotonic() -> std::time::Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid, exclusive pointer for the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    std::time::Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
+}

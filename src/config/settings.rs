@@ -272,6 +272,16 @@ pub enum Chip {
     Sx1276,
 }
 
+impl Chip {
+    /// Its name, as printed on it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sx1262 => "SX1262",
+            Self::Sx1276 => "SX1276",
+        }
+    }
+}
+
 /// An SPI bus and one of its chip selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpiPort {

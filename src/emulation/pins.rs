@@ -1,8 +1,10 @@
 //! The lines between host and chip.
 
 use super::chip::EmuChip;
+use crate::radio::hat::interface::IrqLine;
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal_async::digital::Wait;
+use lora_phy::mod_params::RadioError;
 use std::convert::Infallible;
 use tokio::time::Instant;
 
@@ -85,5 +87,16 @@ impl Wait for EmuPin {
         let level = self.chip.level(self.line);
         self.chip.wait(self.line, !level).await;
         Ok(())
+    }
+}
+
+impl IrqLine for EmuPin {
+    async fn high(&mut self) -> Result<(), RadioError> {
+        self.chip.wait(self.line, true).await;
+        Ok(())
+    }
+
+    fn stamp(&self) -> Option<Instant> {
+        self.last_edge()
     }
 }

@@ -4,6 +4,7 @@ pub mod device;
 pub mod health;
 pub mod inquiry;
 pub mod journal;
+pub mod output;
 pub mod service;
 pub mod socket;
 pub mod status;

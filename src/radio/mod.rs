@@ -7,7 +7,9 @@
 pub mod concentrator;
 pub mod dedup;
 pub mod gwmp;
+pub mod hat;
 pub mod schedule;
+pub mod vigil;
 
 use crate::clock::Moment;
 use crate::units::{Db, Dbm, GatewayEui, Hertz, LoRa};

@@ -174,6 +174,7 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();
     let view = View::new(Clock::system(), Arc::default(), Arc::default(), Vec::new());
     let reporter = Reporter {
+        roster: Default::default(),
         gateway: "gw-1".parse().unwrap(),
         view: Arc::new(view),
         listening: None,

@@ -1,0 +1,342 @@
+//! A radio that hears nothing although its devices are due is a fault. Pure.
+//!
+//! Nothing else would notice it: an antenna that has come off, a receiver that hangs, an
+//! oscillator that has drifted away raise no error. What there is to go by is that a sensor
+//! sends at least once in its heartbeat. So each heartbeat of each device that passes in
+//! silence, while the radio hears none at all, is a piece of evidence against the radio.
+//!
+//! How much evidence is enough? A healthy radio loses an uplink with some probability `p`. If
+//! losses are independent, silence by chance over `n` pieces of evidence has probability `pⁿ`:
+//!
+//! | | a good site, p = 0.1 | a bad one, p = 0.3 | joining on one channel of three, p = 0.67 |
+//! | --- | --- | --- | --- |
+//! | 5: set up again | 10⁻⁵ | 0.2 % | 14 % |
+//! | 8: reset | 10⁻⁸ | 0.007 % | 4 % |
+//! | 12: alarm | 10⁻¹² | 5·10⁻⁷ | 0.8 % |
+//!
+//! Setting the radio up again makes it deaf for a twentieth of a second, so five is not too
+//! early even where it is a guess; an alarm costs somebody's way to the gateway, so twelve
+//! makes it right even on a bad site. The steps come one after the other, however fast the
+//! evidence grows: each remedy is given as much silence again as lies between the thresholds.
+
+use crate::units::DevEui;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Evidence on which the radio is set up again.
+const REINIT: u64 = 5;
+
+/// Evidence on which it is reset.
+const RESET: u64 = 8;
+
+/// Evidence on which somebody is called.
+const ALARM: u64 = 12;
+
+/// A device that was silent for as many heartbeats while the radio heard others has an empty
+/// battery, or has been moved away: it says nothing about the radio.
+const GONE: u64 = 3;
+
+/// Of how many devices a radio keeps account. More of them would only be surer.
+const MAX_DEVICES: usize = 4096;
+
+/// No profile promises more often.
+const MIN_HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What is to be done about a radio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Set it up again.
+    Reinit,
+    /// Reset it.
+    Reset,
+    /// It is deaf: say so.
+    Alarm,
+    /// It was said to be deaf, and hears.
+    Recovered,
+}
+
+/// Watches over one radio. All times are on one monotonic clock.
+#[derive(Debug, Default)]
+pub struct Vigil {
+    devices: HashMap<DevEui, Device>,
+    /// When the radio last heard any of them, or was started.
+    heard: Duration,
+    stage: Stage,
+    /// How much evidence there was at the last step.
+    judged: u64,
+}
+
+#[derive(Debug)]
+struct Device {
+    heartbeat: Duration,
+    heard: Duration,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Trusted,
+    SetUpAgain,
+    Reset,
+    Deaf,
+    /// It was deaf, and has heard something.
+    Recovered,
+}
+
+impl Vigil {
+    /// A vigil over a radio that was started now.
+    pub fn new(now: Duration) -> Self {
+        Self { heard: now, ..Self::default() }
+    }
+
+    /// The radio was started anew, after it could not be used: its silence begins now.
+    pub fn restarted(&mut self, now: Duration) {
+        self.hears(now);
+    }
+
+    /// The radio ought to hear this device, which it heard before the gateway started. Its
+    /// first heartbeat ends at `now` plus `heartbeat`.
+    pub fn expect(&mut self, device: DevEui, heartbeat: Duration, now: Duration) {
+        let heartbeat = heartbeat.max(MIN_HEARTBEAT);
+        if let Some(known) = self.devices.get_mut(&device) {
+            *known = Device { heartbeat, heard: now };
+        } else if self.devices.len() < MAX_DEVICES {
+            self.devices.insert(device, Device { heartbeat, heard: now });
+        }
+    }
+
+    /// The radio received an authenticated frame of a device that sends at least once in
+    /// `heartbeat`.
+    pub fn heard(&mut self, device: DevEui, heartbeat: Duration, now: Duration) {
+        self.hears(now);
+        self.expect(device, heartbeat, now);
+        if self.devices.len() >= MAX_DEVICES {
+            let heard = self.heard;
+            self.devices.retain(|_, device| !device.is_gone(heard));
+        }
+    }
+
+    /// The device is no longer for this radio to hear: it was told to use another channel, or
+    /// taken out of the settings.
+    pub fn forget(&mut self, device: DevEui) {
+        self.devices.remove(&device);
+    }
+
+    /// How many heartbeats have passed in silence since the radio heard anything.
+    pub fn evidence(&self, now: Duration) -> u64 {
+        let missed = |device: &Device| {
+            if device.is_gone(self.heard) {
+                return 0;
+            }
+            device.missed(now).saturating_sub(device.missed(self.heard))
+        };
+        self.devices.values().map(missed).sum()
+    }
+
+    /// What is to be done now. To be asked every few seconds.
+    pub fn tick(&mut self, now: Duration) -> Option<Step> {
+        if self.stage == Stage::Recovered {
+            self.stage = Stage::Trusted;
+            return Some(Step::Recovered);
+        }
+        let evidence = self.evidence(now);
+        let (threshold, gap, stage, step) = match self.stage {
+            Stage::Trusted | Stage::Recovered => (REINIT, REINIT, Stage::SetUpAgain, Step::Reinit),
+            Stage::SetUpAgain => (RESET, RESET - REINIT, Stage::Reset, Step::Reset),
+            Stage::Reset => (ALARM, ALARM - RESET, Stage::Deaf, Step::Alarm),
+            // the alarm stands; who knows, another reset may help, ever more seldom
+            Stage::Deaf => (2 * ALARM, self.judged, Stage::Deaf, Step::Reset),
+        };
+        if evidence < threshold.max(self.judged.saturating_add(gap)) {
+            return None;
+        }
+        self.judged = evidence;
+        self.stage = stage;
+        Some(step)
+    }
+
+    fn hears(&mut self, now: Duration) {
+        self.heard = self.heard.max(now);
+        self.judged = 0;
+        self.stage = match self.stage {
+            Stage::Deaf | Stage::Recovered => Stage::Recovered,
+            _ => Stage::Trusted,
+        };
+    }
+}
+
+impl Device {
+    /// How many of its heartbeats were over at `time` since it was heard.
+    fn missed(&self, time: Duration) -> u64 {
+        let silence = time.saturating_sub(self.heard);
+        (silence.as_nanos() / self.heartbeat.as_nanos()) as u64
+    }
+
+    /// Whether it had been silent for long when the radio last heard another one.
+    fn is_gone(&self, radio_heard: Duration) -> bool {
+        self.missed(radio_heard) >= GONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn minutes(n: u64) -> Duration {
+        Duration::from_secs(60 * n)
+    }
+
+    /// Every step of a vigil that is asked each minute, with its minute.
+    fn steps(vigil: &mut Vigil, minutes_from: u64, to: u64) -> Vec<(u64, Step)> {
+        (minutes_from..to)
+            .filter_map(|minute| vigil.tick(minutes(minute)).map(|step| (minute, step)))
+            .collect()
+    }
+
+    #[test]
+    fn one_device_that_is_silent_is_evidence_heartbeat_by_heartbeat() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        vigil.heard(DevEui(1), HOUR, Duration::ZERO);
+        let steps = steps(&mut vigil, 0, 60 * 25);
+        let expected =
+            [(300, Step::Reinit), (480, Step::Reset), (720, Step::Alarm), (1440, Step::Reset)];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn many_devices_make_it_sure_within_minutes_but_each_remedy_gets_its_chance() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for device in 0..60 {
+            vigil.heard(DevEui(device), HOUR, minutes(device));
+        }
+        // the first is due at minute 60, and from then on one a minute
+        let expected = [(64, Step::Reinit), (67, Step::Reset), (71, Step::Alarm)];
+        assert_eq!(steps(&mut vigil, 60, 80), expected);
+    }
+
+    #[test]
+    fn all_due_at_once_is_no_reason_to_skip_a_remedy() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for device in 0..60 {
+            vigil.heard(DevEui(device), HOUR, Duration::ZERO);
+        }
+        assert_eq!(vigil.tick(HOUR), Some(Step::Reinit));
+        assert_eq!(vigil.tick(HOUR + minutes(59)), None, "nothing was due since");
+        assert_eq!(vigil.tick(2 * HOUR), Some(Step::Reset));
+        assert_eq!(vigil.tick(3 * HOUR), Some(Step::Alarm));
+    }
+
+    #[test]
+    fn a_frame_clears_the_radio_and_ends_the_alarm_once() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        vigil.heard(DevEui(1), HOUR, Duration::ZERO);
+        assert_eq!(steps(&mut vigil, 0, 800).last(), Some(&(720, Step::Alarm)));
+        vigil.heard(DevEui(1), HOUR, minutes(800));
+        assert_eq!(steps(&mut vigil, 800, 1000), [(800, Step::Recovered)]);
+        assert_eq!(vigil.evidence(minutes(800)), 0);
+    }
+
+    #[test]
+    fn a_radio_that_needed_no_alarm_has_not_recovered() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        vigil.heard(DevEui(1), HOUR, Duration::ZERO);
+        assert_eq!(steps(&mut vigil, 0, 500), [(300, Step::Reinit), (480, Step::Reset)]);
+        vigil.heard(DevEui(1), HOUR, minutes(500));
+        assert_eq!(steps(&mut vigil, 500, 799), []);
+    }
+
+    #[test]
+    fn dead_devices_are_no_evidence_as_long_as_others_are_heard() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for dead in 0..100 {
+            vigil.heard(DevEui(dead), HOUR, Duration::ZERO);
+        }
+        let mut told = Vec::new();
+        for minute in 1..60 * 24 * 7 {
+            if minute % 10 == 0 {
+                vigil.heard(DevEui(1000), HOUR, minutes(minute));
+            }
+            told.extend(vigil.tick(minutes(minute)));
+        }
+        // a hundred that fall silent together may look like the radio for a moment
+        assert!(told.iter().all(|step| *step == Step::Reinit), "{told:?}");
+        assert!(told.len() <= 3, "{told:?}");
+    }
+
+    #[test]
+    fn a_radio_that_never_heard_anything_since_the_start_is_found() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for device in 0..12 {
+            vigil.expect(DevEui(device), HOUR, Duration::ZERO);
+        }
+        assert_eq!(
+            steps(&mut vigil, 0, 200),
+            [(60, Step::Reinit), (120, Step::Reset), (180, Step::Alarm)]
+        );
+        vigil.restarted(minutes(200));
+        assert_eq!(vigil.tick(minutes(200)), Some(Step::Recovered));
+    }
+
+    proptest! {
+        /// A radio that hears each of its devices in time is never suspected.
+        #[test]
+        fn regular_devices_are_never_evidence(
+            periods in proptest::collection::vec(60u64..7200, 1..20),
+        ) {
+            let mut vigil = Vigil::new(Duration::ZERO);
+            for second in 0..20_000u64 {
+                for (device, period) in periods.iter().enumerate() {
+                    if second % period == 0 {
+                        let heartbeat = Duration::from_secs(period + 1);
+                        vigil.heard(DevEui(device as u64), heartbeat, Duration::from_secs(second));
+                    }
+                }
+                prop_assert_eq!(vigil.tick(Duration::from_secs(second)), None);
+            }
+        }
+
+        /// A radio that goes deaf is always found, in order, and never twice.
+        #[test]
+        fn a_deaf_radio_always_ends_in_one_alarm(
+            heartbeats in proptest::collection::vec(60u64..7200, 1..20),
+        ) {
+            let mut vigil = Vigil::new(Duration::ZERO);
+            for (device, heartbeat) in heartbeats.iter().enumerate() {
+                vigil.heard(DevEui(device as u64), Duration::from_secs(*heartbeat), Duration::ZERO);
+            }
+            let longest = heartbeats.iter().max().expect("not empty") * 13;
+            let steps: Vec<_> = (0..longest)
+                .step_by(10)
+                .filter_map(|second| vigil.tick(Duration::from_secs(second)))
+                .collect();
+            prop_assert_eq!(&steps[..3], [Step::Reinit, Step::Reset, Step::Alarm]);
+            prop_assert!(steps[3..].iter().all(|step| *step == Step::Reset));
+            prop_assert!(steps.len() < 20);
+        }
+
+        /// Whatever happens in whatever order, also a clock that goes back: no panic, no growth.
+        #[test]
+        fn memory_is_bounded(
+            events in proptest::collection::vec((0u8..4, any::<u64>(), any::<u32>(), any::<u32>()), 0..300),
+        ) {
+            let mut vigil = Vigil::new(Duration::ZERO);
+            for device in 0..(MAX_DEVICES as u64 + 100) {
+                vigil.heard(DevEui(device), Duration::from_secs(60), Duration::ZERO);
+            }
+            for (kind, device, heartbeat, now) in events {
+                let heartbeat = Duration::from_millis(heartbeat.into());
+                let now = Duration::from_millis(now.into());
+                match kind {
+                    0 => vigil.heard(DevEui(device), heartbeat, now),
+                    1 => vigil.expect(DevEui(device), heartbeat, now),
+                    2 => vigil.forget(DevEui(device % 5000)),
+                    _ => { let _ = vigil.tick(now); }
+                }
+                prop_assert!(vigil.devices.len() <= MAX_DEVICES);
+            }
+        }
+    }
+}
