@@ -10,17 +10,19 @@
 //! leaves everything in the outbox. A thread that ends unasked is a bug, and ends the gateway,
 //! so that the service manager starts it anew.
 
+mod hats;
 mod inlet;
 mod report;
 mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::{LorawanSettings, Settings};
+use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
-use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit};
+use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::health::{TenantView, View};
+use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
@@ -28,6 +30,7 @@ use crate::radio::dedup::Dedup;
 use crate::store::{Outbox, Store, StoreError};
 use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
+use hats::Hats;
 use inlet::Inlet;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
@@ -38,12 +41,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use worker::Worker;
 
 /// How many frames, reports and commands may wait for the disk: about ten seconds of the busiest concentrator.
@@ -54,6 +58,12 @@ const TRANSMISSION_QUEUE: usize = 64;
 
 /// How long the last uplinks may take to reach the disk at a stop.
 const INGEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a radio may take to come to an end: the longest frame takes two seconds.
+const RADIO_PATIENCE: Duration = Duration::from_millis(1200);
+
+/// How often the status lamp is set.
+const LAMP: Duration = Duration::from_secs(1);
 
 /// How long the upstreams may take to say goodbye.
 const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3800);
@@ -110,8 +120,11 @@ pub struct Gateway {
     view: Arc<View>,
     listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
-    stop_listener: watch::Sender<bool>,
+    stop_air: watch::Sender<bool>,
     inlet: Inlet,
+    radios: Vec<Worker>,
+    /// Shows on the status lamp how the gateway is.
+    lamp: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
@@ -164,24 +177,34 @@ impl Gateway {
 
         let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
-        let transmit: Transmit = Box::new(move |transmission| {
-            transmissions.try_send(transmission).map_err(|_| TxError::NoWay)
-        });
+        let (sender, inputs) = sync_channel(INPUT_QUEUE);
+        let inlet = Inlet::new(sender);
+        let (stop_air, stop) = watch::channel(false);
+        let (hats, radios) = Hats::spawn(&settings, &inlet.air(), &clock, &stop)?;
+        let transmit: Transmit = {
+            let hats = hats.clone();
+            Box::new(move |transmission| match hats.transmit(transmission) {
+                Ok(result) => result,
+                // not one of our own: a concentrator
+                Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
+            })
+        };
+        let now = clock.now();
+        let server = EdgeServer::new(&registry, plan(&settings), memory);
         let ingest = Ingest::new(ingest::Parts {
-            server: EdgeServer::new(&registry, plan(&settings), memory),
+            watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
+            server,
             codecs,
             tenants: sinks,
             dedup: Dedup::new(window),
-            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), clock.now(), transmit)?,
+            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit)?,
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,
         });
-        let (sender, inputs) = sync_channel(INPUT_QUEUE);
-        let inlet = Inlet::new(sender);
         let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
 
-        let (stop_upstreams, stop) = watch::channel(false);
+        let (stop_upstreams, stop_up) = watch::channel(false);
         let mut upstreams = Vec::new();
         for (tenant, outbox, news, counters) in outboxes {
             let (view, id) = (Arc::clone(&view), tenant.id.clone());
@@ -199,12 +222,15 @@ impl Gateway {
                 clock.clone(),
                 shared,
             )?;
-            upstreams.push(spawn_upstream(format!("up-{}", tenant.id), forwarder, stop.clone())?);
+            upstreams.push(spawn_upstream(
+                format!("up-{}", tenant.id),
+                forwarder,
+                stop_up.clone(),
+            )?);
         }
 
         let roster = Arc::<Roster>::default();
-        let ask = report::ask(inlet.clone(), &settings.tenant);
-        let (stop_listener, stop) = watch::channel(false);
+        let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
                 let (tell, started) = oneshot::channel();
@@ -224,22 +250,24 @@ impl Gateway {
                 }));
                 (listener, started.await.ok().flatten())
             }
-            // nothing is heard, but what is in the outbox is delivered and health is told
+            // what is in the outbox is delivered all the same, and health is told
             None => (tokio::spawn(async {}), None),
         };
         let reporter =
             Reporter { gateway: settings.gateway, view: Arc::clone(&view), listening, roster, ask };
         Ok(Self {
-            view,
             listening,
             listener,
-            stop_listener,
+            stop_air,
             inlet,
             reporter: socket::serve(&settings.state_dir, reporter),
+            radios,
+            lamp: lamp(&settings.output, hats, &view),
             ingest,
             upstreams,
             stop_upstreams,
             _lock: lock,
+            view,
         })
     }
 
@@ -256,7 +284,8 @@ impl Gateway {
     /// Waits until a thread ends unasked, which only a bug can make it do.
     pub async fn ended(&mut self) -> GatewayError {
         let name = poll_fn(|context| {
-            let mut workers = self.upstreams.iter_mut().chain([&mut self.ingest]);
+            let threads = self.upstreams.iter_mut().chain(&mut self.radios);
+            let mut workers = threads.chain([&mut self.ingest]);
             match workers
                 .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
             {
@@ -274,9 +303,18 @@ impl Gateway {
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;
-        self.stop_listener.send_replace(true);
+        self.stop_air.send_replace(true);
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;
+        let quiet = async {
+            for radio in &mut self.radios {
+                radio.ended().await;
+            }
+        };
+        if timeout(RADIO_PATIENCE, quiet).await.is_err() {
+            log::warn!("a radio is still sending, and is left to it");
+        }
+        self.lamp.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
@@ -308,6 +346,26 @@ fn plan(settings: &Settings) -> Plan {
         }
     };
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
+}
+
+/// Keeps the status lamp up to date.
+fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
+    let outputs = Outputs::open(settings);
+    let (view, lit) = (Arc::clone(view), settings.status_led.is_some());
+    tokio::spawn(async move {
+        // without a lamp there is nothing to do
+        while lit {
+            let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
+            outputs.lamp(if hats.failing() {
+                Lamp::Fault
+            } else if view.tenants().iter().all(connected) {
+                Lamp::Well
+            } else {
+                Lamp::NoBroker
+            });
+            sleep(LAMP).await;
+        }
+    })
 }
 
 fn spawn_upstream(

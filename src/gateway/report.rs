@@ -1,5 +1,6 @@
 //! Answers to those who ask how the gateway is.
 
+use super::hats::Hats;
 use super::inlet::Inlet;
 use crate::config::{Tenant, TenantKind};
 use crate::device::Device;
@@ -14,19 +15,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The way to the loop that owns the devices, for those who ask.
-pub(super) fn ask(inlet: Inlet, tenants: &[Tenant]) -> Ask {
+pub(super) fn ask(inlet: Inlet, tenants: &[Tenant], hats: Hats) -> Ask {
     let kinds: HashMap<_, _> = tenants.iter().map(|t| (t.id.clone(), t.kind)).collect();
     let kinds = Arc::new(kinds);
     Ask::new(move |Inquiry { question, answer }| {
-        let kinds = Arc::clone(&kinds);
+        let (kinds, hats) = (Arc::clone(&kinds), hats.clone());
         inlet.look(move |sight| {
             // nobody waits any more: no matter
-            let _ = answer.send(tell(question, &kinds, sight));
+            let _ = answer.send(tell(question, &kinds, &hats, sight));
         })
     })
 }
 
-fn tell(question: Question, kinds: &HashMap<TenantId, TenantKind>, sight: Sight<'_>) -> Answer {
+fn tell(
+    question: Question,
+    kinds: &HashMap<TenantId, TenantKind>,
+    hats: &Hats,
+    sight: Sight<'_>,
+) -> Answer {
     let kind = |device: &Device| kinds.get(&device.tenant).copied().unwrap_or(TenantKind::Care);
     let status = |(device, session): (&Arc<Device>, Option<&Session>)| {
         let never = Statistics::default();
@@ -52,7 +58,7 @@ fn tell(question: Question, kinds: &HashMap<TenantId, TenantKind>, sight: Sight<
             let now = sight.now.monotonic;
             let ledgers = sight.schedule.ledgers().map(|(_, ledger)| ledger);
             Answer::Status(Box::new(Inside {
-                radios: Vec::new(),
+                radios: hats.status(),
                 answers: sight.schedule.counts().into(),
                 airtime: SubBandStatus::list(ledgers, now),
                 capacity: Some(CapacityStatus::new(sight.heard, fleet.iter().copied(), now)),

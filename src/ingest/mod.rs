@@ -11,8 +11,10 @@
 mod command;
 mod downlinks;
 mod journal;
+mod watch;
 
 pub use downlinks::{Downlinks, Tag, Transmit};
+pub use watch::{Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::Codec;
@@ -44,7 +46,8 @@ use tokio::time::Instant;
 /// long an acknowledgement can wait.
 const MAX_BATCH: usize = 256;
 
-/// How long the loop may sleep with nothing to do: what waits for a device expires.
+/// How long the loop may sleep with nothing to do: what waits for a device expires, and a radio
+/// may be deaf.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// What comes in.
@@ -177,6 +180,7 @@ pub struct Ingest {
     tenants: HashMap<TenantId, (TenantSink, Batch)>,
     dedup: Dedup,
     downlinks: Downlinks,
+    watch: Watch,
     heard: Airtime,
     clock: Clock,
     begin: Instant,
@@ -202,6 +206,8 @@ pub struct Parts {
     pub dedup: Dedup,
     /// How answers leave.
     pub downlinks: Downlinks,
+    /// Who watches over the radios.
+    pub watch: Watch,
     /// The clock that all go by.
     pub clock: Clock,
     /// What became of frames.
@@ -220,6 +226,7 @@ impl Ingest {
             tenants: tenants.collect(),
             dedup: parts.dedup,
             downlinks: parts.downlinks,
+            watch: parts.watch,
             heard: Airtime::new(parts.clock.now().monotonic),
             clock: parts.clock,
             begin: Instant::now(),
@@ -339,6 +346,8 @@ impl Ingest {
 
     fn accept(&mut self, heard: &Heard, accepted: Accepted) {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
+        let heartbeat = device.profile.heartbeat;
+        self.watch.heard(device.dev_eui, heartbeat, &heard.receptions, heard.at.monotonic);
         let mut messages = match &event {
             Event::Uplink(uplink) => self.decode(heard, &device, uplink),
             Event::Join(dev_addr) => {
@@ -417,7 +426,7 @@ impl Ingest {
         })
     }
 
-    /// What has waited too long is given up, and its sender told.
+    /// What has waited too long is given up, and its sender told; silent radios are looked after.
     fn expire(&mut self) {
         if Instant::now() < self.expire_at {
             return;
@@ -425,6 +434,7 @@ impl Ingest {
         self.expire_at = Instant::now() + IDLE;
         let now = self.clock.now();
         self.downlinks.tidy(now);
+        self.watch.tick(now.monotonic);
         for (device, id) in self.server.expire(now.wall) {
             let message = expired(&device, now, &id);
             let changes = Changes { ended: vec![id], ..Changes::default() };

@@ -2,11 +2,12 @@
 
 use super::device::DeviceSummary;
 use crate::clock::{ClockQuality, Moment};
-use crate::config::TenantKind;
+use crate::config::{Chip, RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
 use crate::lorawan::capacity::{self, Airtime};
 use crate::lorawan::statistics::Statistics;
 use crate::radio::concentrator::{self, Seen};
+use crate::radio::hat::{Hat, State};
 use crate::radio::schedule;
 use crate::units::{DevEui, GatewayEui, GatewayId, Hertz, Ratio, TenantId};
 use crate::{ingest, upstream};
@@ -267,6 +268,34 @@ impl From<&concentrator::Counters> for ConcentratorStatus {
             bad_crc: n(&udp.bad_crc),
             fsk: n(&udp.fsk),
             malformed_packets: n(&udp.malformed_packets),
+        }
+    }
+}
+
+impl RadioStatus {
+    /// How a radio is.
+    pub fn new(hat: &Hat, settings: &RadioSettings) -> Self {
+        let counters = hat.counters();
+        let state = match counters.state() {
+            State::Opening => "opening",
+            State::Up => "listening",
+            State::Down => "does not work, see the journal",
+            State::Deaf => "listening, and hears none of its devices",
+        };
+        let chip = match settings.chip {
+            Chip::Sx1262 => "sx1262",
+            Chip::Sx1276 => "sx1276",
+        };
+        Self {
+            name: hat.name().to_owned(),
+            chip: chip.to_owned(),
+            state: state.to_owned(),
+            frequency: settings.channel.0,
+            modulation: format!("SF{}BW125", settings.spreading_factor),
+            heard: n(&counters.packets),
+            bad_crc: n(&counters.bad_crc),
+            sent: n(&counters.transmitted),
+            restarts: n(&counters.reinits) + n(&counters.resets),
         }
     }
 }
