@@ -59,8 +59,9 @@ const TRANSMISSION_QUEUE: usize = 64;
 /// How long the last uplinks may take to reach the disk at a stop.
 const INGEST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a radio may take to come to an end: the longest frame takes two seconds.
-const RADIO_PATIENCE: Duration = Duration::from_millis(1200);
+/// How long a radio may take to come to an end. One that is sending a long frame takes two
+/// seconds, and is left to it.
+const RADIO_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
@@ -312,7 +313,7 @@ impl Gateway {
             }
         };
         if timeout(RADIO_PATIENCE, quiet).await.is_err() {
-            log::warn!("a radio is still sending, and is left to it");
+            log::debug!("a radio is still sending");
         }
         self.lamp.abort();
         self.inlet.close();

@@ -61,6 +61,8 @@ impl Downlinks {
     /// # Errors
     /// When the file cannot be opened or made. A damaged one is set aside, and told of.
     pub fn open(file: &Path, now: Moment, transmit: Transmit) -> Result<Self, StoreError> {
+        // the time of the radios begins here
+        let now = Moment { monotonic: Duration::ZERO, ..now };
         let (mut airtimes, aside) = AirtimeStore::open(file, now.wall)?;
         let mut schedule = Schedule::new(POWER);
         if let Some(aside) = aside {

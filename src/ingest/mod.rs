@@ -168,7 +168,7 @@ struct Departure {
     dev_eui: DevEui,
     answer: Answer,
     receptions: Vec<Reception>,
-    /// When the uplink ended, by the monotonic clock.
+    /// When the uplink ended, by the time of the radios.
     ended: Duration,
 }
 
@@ -257,12 +257,24 @@ impl Ingest {
         }
     }
 
+    /// The time by which answers are planned: that of the radios, which is real however fast a
+    /// simulated clock runs.
+    fn radio_now(&self) -> Moment {
+        Moment { monotonic: self.begin.elapsed(), ..self.clock.now() }
+    }
+
+    /// When a frame ended, by the same time.
+    fn ended(&self, heard: &Heard) -> Duration {
+        let age = self.clock.now().monotonic.saturating_sub(heard.at.monotonic);
+        self.begin.elapsed().saturating_sub(age / self.clock.speed())
+    }
+
     /// Takes something in.
     pub fn offer(&mut self, input: Input) {
         match input {
             Input::Air(AirEvent::Heard(frame)) => self.dedup.offer(frame, self.begin.elapsed()),
             Input::Air(AirEvent::Sent(report)) => {
-                let fate = self.downlinks.report(&report, self.clock.now());
+                let fate = self.downlinks.report(&report, self.radio_now());
                 self.note(fate);
             }
             Input::Command(tenant, command) => self.command(&tenant, &command),
@@ -279,7 +291,7 @@ impl Ingest {
     pub fn turn(&mut self) {
         self.take_due(self.begin.elapsed());
         self.downlinks.tell_reached();
-        while let Some(fate) = self.downlinks.take_overdue(self.clock.now()) {
+        while let Some(fate) = self.downlinks.take_overdue(self.radio_now()) {
             self.note(Some(fate));
         }
         self.expire();
@@ -290,7 +302,7 @@ impl Ingest {
     }
 
     /// The last turn: nothing waits for anything any more.
-    fn finish(mut self) {
+    pub fn finish(mut self) {
         self.take_due(Duration::MAX);
         self.commit();
     }
@@ -357,6 +369,7 @@ impl Ingest {
             Event::Again => Vec::new(),
         };
         messages.extend(news.iter().filter_map(|news| self.tell(heard, &device, news)));
+        let ended = self.ended(heard);
         let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
         match event {
             Event::Uplink(_) => batch.uplinks += 1,
@@ -377,7 +390,7 @@ impl Ingest {
             dev_eui,
             answer,
             receptions: heard.receptions.clone(),
-            ended: heard.at.monotonic,
+            ended,
         }));
         self.commit_within(wait);
     }
@@ -433,7 +446,7 @@ impl Ingest {
         }
         self.expire_at = Instant::now() + IDLE;
         let now = self.clock.now();
-        self.downlinks.tidy(now);
+        self.downlinks.tidy(self.radio_now());
         self.watch.tick(now.monotonic);
         for (device, id) in self.server.expire(now.wall) {
             let message = expired(&device, now, &id);
@@ -514,7 +527,7 @@ impl Ingest {
             }
         }
         for departure in departures {
-            let fate = self.downlinks.answer(departure, self.clock.now());
+            let fate = self.downlinks.answer(departure, self.radio_now());
             self.note(fate);
         }
     }

@@ -8,7 +8,7 @@ use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink};
+use lykta::ingest::{Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, Reception, TxError};
@@ -80,8 +80,10 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
     // nobody transmits here: what is answered is told elsewhere
     let nobody = Box::new(|_| Err(TxError::NoWay));
     let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
+    let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
-        server: EdgeServer::new(&Registry::new(devices), plan, memory),
+        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
+        server,
         codecs,
         tenants: HashMap::from([(tenant, sink)]),
         dedup: Dedup::new(Duration::ZERO),
