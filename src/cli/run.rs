@@ -6,6 +6,7 @@ use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts};
 use crate::message;
 use crate::ops::{journal, service};
+use crate::radio::hat::Hat;
 use crate::sys;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,7 +44,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // where each setting came from is of no use to the daemon, and is most of what was read
     drop(sources);
     sys::return_free_memory();
-    let parts = Parts { settings, registry, codecs, clock: Clock::system() };
+    let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
+    let parts = Parts { settings, registry, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(serve(parts)) {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -27,7 +27,7 @@ pub struct Summary {
     pub heard: u64,
     /// Different messages that the cloud received, but for health and state.
     pub delivered: u64,
-    /// Frames that were acknowledged to the concentrator and whose uplink or readings never
+    /// Frames that were acknowledged to the concentrator, or accepted by the lamp post, and never
     /// reached the cloud.
     pub lost: u64,
     /// Messages that the cloud received again.
@@ -122,12 +122,19 @@ impl Cloud {
         self.books().missing(sent) == 0
     }
 
-    pub(super) fn summary(&self, heard: u64, sent: &Sent) -> Summary {
+    /// How many different uplinks of these devices have arrived.
+    pub(super) fn uplinks_of(&self, devices: &HashSet<DevEui>) -> u64 {
+        let books = self.books();
+        books.arrived.iter().filter(|(dev_eui, _)| devices.contains(dev_eui)).count() as u64
+    }
+
+    /// What came of it; so many uplinks are missing besides those that were sent to a concentrator.
+    pub(super) fn summary(&self, heard: u64, sent: &Sent, missing: u64) -> Summary {
         let books = self.books();
         Summary {
             heard,
             delivered: books.ids.len() as u64,
-            lost: books.missing(sent),
+            lost: books.missing(sent) + missing,
             duplicates: books.duplicates,
             longest_outage_s: books.longest.as_secs(),
         }
@@ -209,6 +216,17 @@ impl Cloud {
                     body["fCnt"],
                     body["rxInfo"][0]["rssi"],
                     error.map_or_else(|| body["data"].to_string(), |e| format!("undecoded: {e}")),
+                ))
+            }
+            [tenant, "device", dev_eui, "event", "join"] => {
+                let name = self.names.get(dev_eui).map_or(dev_eui, String::as_str);
+                Some(format!("{tenant:6} {name:17} joins     as {}", body["devAddr"].as_str()?))
+            }
+            [tenant, "device", dev_eui, "event", "status"] => {
+                let name = self.names.get(dev_eui).map_or(dev_eui, String::as_str);
+                Some(format!(
+                    "{tenant:6} {name:17} status    it hears us {} dB above need",
+                    body["margin"]
                 ))
             }
             [tenant, "state"] => Some(format!("{tenant:6} state: {}", body["state"].as_str()?)),

@@ -1,19 +1,23 @@
-//! The demonstration: the very same gateway, with simulated sensors before it and an embedded
-//! broker behind it.
+//! The demonstration: the very same gateway, twice, with simulated sensors before it and an
+//! embedded broker behind it. One listens to a concentrator, the other has a radio of its own.
 
 mod broker;
 mod cloud;
+mod lamp;
 mod sensor;
 mod town;
 
 use crate::clock::Clock;
 use crate::config;
-use crate::gateway::{Gateway, Parts};
+use crate::gateway::{Gateway, OpenHat, Parts};
+use crate::radio::hat::Hat;
 use anyhow::Context;
 use broker::Embedded;
 use cloud::Cloud;
 pub use cloud::Summary;
 use jiff::Timestamp;
+use lamp::Lamp;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -54,14 +58,24 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Re
     let town = Town::new(options.seed);
     let broker = Embedded::start().await?;
     let clock = Clock::simulated(last_night(), options.speed);
-    let mut gateway = start(directory.path(), &town, &broker, clock.clone()).await?;
+    let configuration = town.configuration(directory.path(), broker.gate);
+    let open: OpenHat = Box::new(Hat::spawn);
+    let mut gateway =
+        start(directory.path(), "lykta.toml", &configuration, clock.clone(), open).await?;
     let concentrator = gateway.listening().context("no UDP port for the concentrator")?;
-    let (cloud, watching) =
-        Cloud::watch(broker.inside, clock.clone(), town.names(), options.json).await?;
+    let mut names = town.names();
+    let park: HashSet<_> = lamp::names(options.seed)
+        .map(|(dev_eui, name)| {
+            names.insert(dev_eui.to_string(), name);
+            dev_eui
+        })
+        .collect();
+    let (cloud, watching) = Cloud::watch(broker.inside, clock.clone(), names, options.json).await?;
+    let mut lamp = Lamp::start(directory.path(), broker.gate, clock.clone(), options.seed).await?;
 
     cloud.note(&format!(
-        "a street with a dozen bins and a home at night, {} times faster than life; \
-         this is what the cloud receives:",
+        "a street with a dozen bins and a home at night, {} times faster than life, and a park \
+         with two bins that join the radio of a lamp post; this is what the cloud receives:",
         options.speed
     ));
     let start = Instant::now();
@@ -91,36 +105,43 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> anyhow::Re
         () = stop => town.sent(),
         () = cloud.unread() => town.sent(),
         error = gateway.ended() => return Err(error.into()),
+        error = lamp.gateway().ended() => return Err(error.into()),
     };
+    lamp.quiet();
     broker.set_open(true);
     let view = std::sync::Arc::clone(gateway.view());
     // the last frames are on their way to the gateway, its last messages on theirs to the cloud
     let drained = async {
-        while !cloud.has_all(&sent) {
+        while !cloud.has_all(&sent) || cloud.uplinks_of(&park) < lamp.accepted() {
             sleep(Duration::from_millis(50)).await;
         }
     };
     let _ = timeout(DRAIN, drained).await;
+    let heard = view.air().heard.load(Relaxed) + lamp.heard();
+    let missing = lamp.accepted().saturating_sub(cloud.uplinks_of(&park));
     gateway.stop().await;
+    lamp.stop().await;
     watching.abort();
-    Ok(cloud.summary(view.air().heard.load(Relaxed), &sent))
+    Ok(cloud.summary(heard, &sent, missing))
 }
 
-/// The gateway, from a configuration file like anybody's.
+/// A gateway, from a configuration file like anybody's.
 async fn start(
     directory: &Path,
-    town: &Town,
-    broker: &Embedded,
+    name: &str,
+    configuration: &str,
     clock: Clock,
+    open_hat: OpenHat,
 ) -> anyhow::Result<Gateway> {
-    let file = directory.join("lykta.toml");
-    std::fs::write(&file, town.configuration(directory, broker.gate))?;
+    let file = directory.join(name);
+    std::fs::write(&file, configuration)?;
     let loaded = config::load(Some(&file)).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let parts = Parts {
         settings: loaded.settings,
         registry: loaded.registry,
         codecs: loaded.codecs,
         clock,
+        open_hat,
     };
     Ok(Gateway::start(parts).await?)
 }

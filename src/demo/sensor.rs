@@ -83,23 +83,35 @@ impl Sensor {
 
     /// The device's table in the configuration; `rest` are its further lines.
     pub(super) fn table(&self, tenant: &str, rest: &str) -> String {
-        format!(
-            "[[device]]\ntenant = \"{tenant}\"\ndev_eui = \"{}\"\nname = \"{}\"\nprofile = \"{}\"\n\
-             activation = {{ abp = {{ dev_addr = \"{}\", nwk_s_key = \"{}\", app_s_key = \"{}\" }} }}\n\
-             {rest}\n",
-            self.dev_eui,
-            self.name,
-            self.model.profile(),
+        let activation = format!(
+            "abp = {{ dev_addr = \"{}\", nwk_s_key = \"{}\", app_s_key = \"{}\" }}",
             self.dev_addr,
             hex::encode(self.nwk_s_key),
             hex::encode(self.app_s_key),
+        );
+        self.table_with(tenant, &activation, rest)
+    }
+
+    /// The same with another activation.
+    pub(super) fn table_with(&self, tenant: &str, activation: &str, rest: &str) -> String {
+        format!(
+            "[[device]]\ntenant = \"{tenant}\"\ndev_eui = \"{}\"\nname = \"{}\"\nprofile = \"{}\"\n\
+             activation = {{ {activation} }}\n{rest}\n",
+            self.dev_eui,
+            self.name,
+            self.model.profile(),
         )
+    }
+
+    /// What it has to say, in its vendor's format, and on which port: for a stack of its own.
+    pub(super) fn say(&mut self, say: Say) -> (u8, Vec<u8>) {
+        self.f_cnt += 1;
+        (self.model.port(), self.payload(say))
     }
 
     /// The next uplink as it goes on the air, and its full frame counter.
     pub(super) fn uplink(&mut self, say: Say) -> (u32, Vec<u8>) {
-        self.f_cnt += 1;
-        let payload = self.payload(say);
+        let (port, payload) = self.say(say);
         let frame = Outgoing {
             direction: Direction::Up,
             confirmed: false,
@@ -107,7 +119,7 @@ impl Sensor {
             f_ctrl: 0x80,
             f_cnt: self.f_cnt,
             f_opts: &[],
-            payload: Some((self.model.port(), &payload)),
+            payload: Some((port, &payload)),
         };
         (self.f_cnt, frame.encode(&AesKey(self.nwk_s_key), &AesKey(self.app_s_key)))
     }

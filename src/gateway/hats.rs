@@ -1,7 +1,7 @@
 //! The radio HATs of this machine, together.
 
-use super::GatewayError;
 use super::worker::Worker;
+use super::{GatewayError, OpenHat};
 use crate::clock::Clock;
 use crate::config::{RadioSettings, Settings};
 use crate::ingest::{Obey, Watched};
@@ -20,6 +20,7 @@ impl Hats {
     /// Starts a thread for each.
     pub(super) fn spawn(
         settings: &Settings,
+        mut open: OpenHat,
         outlet: &Outlet,
         clock: &Clock,
         stop: &watch::Receiver<bool>,
@@ -36,7 +37,7 @@ impl Hats {
                 stop: stop.clone(),
             };
             let name = format!("radio-{name}");
-            let (hat, ended) = Hat::spawn(parts)
+            let (hat, ended) = open(parts)
                 .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
             hats.push((hat, radio.clone()));
             workers.push(Worker { name, ended });

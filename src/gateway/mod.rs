@@ -27,6 +27,7 @@ use crate::ops::socket::{self, Reporter};
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
+use crate::radio::hat::{self, Hat};
 use crate::store::{Outbox, Store, StoreError};
 use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
@@ -103,7 +104,7 @@ pub enum GatewayError {
 }
 
 /// What a gateway is made of.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a function has nothing to show")]
 pub struct Parts {
     /// All settings, checked.
     pub settings: Settings,
@@ -113,7 +114,12 @@ pub struct Parts {
     pub codecs: HashMap<String, Codec>,
     /// The clock that all go by.
     pub clock: Clock,
+    /// Opens a radio HAT.
+    pub open_hat: OpenHat,
 }
+
+/// Starts the thread of a radio HAT: [`Hat::spawn`], or something like it on an emulated chip.
+pub type OpenHat = Box<dyn FnMut(hat::Parts) -> io::Result<(Hat, hat::Ended)> + Send>;
 
 /// A running gateway.
 #[derive(Debug)]
@@ -141,7 +147,7 @@ impl Gateway {
     /// # Errors
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { settings, registry, codecs, clock } = parts;
+        let Parts { settings, registry, codecs, clock, open_hat } = parts;
         let lock = lock(&settings)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
@@ -181,7 +187,7 @@ impl Gateway {
         let (sender, inputs) = sync_channel(INPUT_QUEUE);
         let inlet = Inlet::new(sender);
         let (stop_air, stop) = watch::channel(false);
-        let (hats, radios) = Hats::spawn(&settings, &inlet.air(), &clock, &stop)?;
+        let (hats, radios) = Hats::spawn(&settings, open_hat, &inlet.air(), &clock, &stop)?;
         let transmit: Transmit = {
             let hats = hats.clone();
             Box::new(move |transmission| match hats.transmit(transmission) {
