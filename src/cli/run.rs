@@ -1,6 +1,7 @@
 //! `lykta run`: the daemon.
 
 use super::exit;
+use super::table::count;
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts};
@@ -8,6 +9,7 @@ use crate::message;
 use crate::ops::{journal, service};
 use crate::radio::hat::Hat;
 use crate::sys;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,15 +63,16 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
     let told = told_to_stop();
     tokio::pin!(told);
     let devices = parts.registry.len();
+    let (udp, radios) = (parts.settings.concentrator.is_some(), parts.settings.radio.len());
     let mut gateway = Gateway::start(parts).await?;
     let view = std::sync::Arc::clone(gateway.view());
     let mut last = view.status();
     service::ready(&last);
     log::info!(
         MESSAGE_ID = message::STARTED;
-        "lykta {} runs: {devices} devices, {} tenants, concentrators at {}",
+        "lykta {} runs: {devices} devices, {} tenants{}",
         env!("CARGO_PKG_VERSION"), view.tenants().len(),
-        gateway.listening().map_or_else(|| "no port".into(), |at| format!("udp {at}"))
+        receivers(udp.then(|| gateway.listening()), radios)
     );
     let mut look = interval(STATUS_INTERVAL);
     loop {
@@ -89,6 +92,19 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
     log::info!(MESSAGE_ID = message::STOPPING; "lykta stops");
     gateway.stop().await;
     Ok(())
+}
+
+/// By what frames come in. The UDP port may be taken for now.
+fn receivers(udp: Option<Option<SocketAddr>>, radios: usize) -> String {
+    let udp = match udp {
+        None => String::new(),
+        Some(None) => ", concentrators at no port".to_owned(),
+        Some(Some(at)) => format!(", concentrators at udp {at}"),
+    };
+    match radios {
+        0 => udp,
+        n => format!("{udp}, {}", count(n as u64, "radio")),
+    }
 }
 
 /// Listens for SIGTERM and SIGINT from now on; the future ends with the first of them. A system

@@ -86,10 +86,15 @@ impl Hats {
         })
     }
 
-    /// Whether one of them does not work.
-    pub(super) fn failing(&self) -> bool {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many of them do not work.
+    pub(super) fn failing(&self) -> usize {
         let down = |hat: &Hat| matches!(hat.counters().state(), State::Down | State::Deaf);
-        self.0.iter().any(|(hat, _)| down(hat))
+        self.0.iter().filter(|(hat, _)| down(hat)).count()
     }
 
     pub(super) fn status(&self) -> Vec<RadioStatus> {

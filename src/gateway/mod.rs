@@ -33,6 +33,7 @@ use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
 use hats::Hats;
 use inlet::Inlet;
+use serde_json::json;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::future::poll_fn;
@@ -214,11 +215,16 @@ impl Gateway {
         let (stop_upstreams, stop_up) = watch::channel(false);
         let mut upstreams = Vec::new();
         for (tenant, outbox, news, counters) in outboxes {
-            let (view, id) = (Arc::clone(&view), tenant.id.clone());
+            let (view, id, hats) = (Arc::clone(&view), tenant.id.clone(), hats.clone());
+            let health = move || {
+                let mut body = view.health(&id);
+                body["radios"] = json!({ "configured": hats.len(), "failing": hats.failing() });
+                body
+            };
             let shared = Shared {
                 news,
                 counters,
-                health: Arc::new(move || view.health(&id)),
+                health: Arc::new(health),
                 commands: Arc::new(inlet.commands(tenant.id.clone())),
             };
             let forwarder = Forwarder::new(
@@ -363,7 +369,7 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
         // without a lamp there is nothing to do
         while lit {
             let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
-            outputs.lamp(if hats.failing() {
+            outputs.lamp(if hats.failing() > 0 {
                 Lamp::Fault
             } else if view.tenants().iter().all(connected) {
                 Lamp::Well

@@ -127,6 +127,11 @@ impl Downlinks {
         }
     }
 
+    /// When that is to be asked.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.schedule.next_due()
+    }
+
     /// Tells of duty cycles that were reached.
     pub(super) fn tell_reached(&mut self) {
         while let Some(reached) = self.schedule.take_reached() {

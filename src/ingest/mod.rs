@@ -312,7 +312,10 @@ impl Ingest {
         let joined = self.dedup.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
         let written = self.commit_at.map(until);
-        joined.into_iter().chain(written).chain([until(self.expire_at)]).min().unwrap_or(IDLE)
+        let reported =
+            self.downlinks.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
+        let waits = joined.into_iter().chain(written).chain(reported);
+        waits.chain([until(self.expire_at)]).min().unwrap_or(IDLE)
     }
 
     fn take_due(&mut self, due: Duration) {

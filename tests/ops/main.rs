@@ -12,6 +12,7 @@ mod exit_codes;
 mod hostile;
 mod journal;
 mod quiet;
+mod radio;
 mod service;
 mod unit;
 

@@ -25,3 +25,16 @@ fn what_a_new_start_cannot_mend_is_not_started_anew() {
     assert_eq!(values("Restart"), ["on-failure"]);
     assert_eq!(values("Type"), ["notify"]);
 }
+
+#[test]
+fn a_radio_hat_needs_its_drop_in_and_no_more() {
+    let drop_in = include_str!("../../systemd/lykta-hat.conf");
+    let lines: Vec<_> = drop_in.lines().filter(|line| line.starts_with("DeviceAllow=")).collect();
+    // what src/board.rs opens, by rppal: SPI, the interrupt lines, the registers of the pins
+    for node in ["char-spi", "char-gpiochip", "/dev/gpiomem", "/dev/gpiomem0"] {
+        assert!(lines.contains(&format!("DeviceAllow={node} rw").as_str()), "{node}");
+    }
+    assert_eq!(lines.len(), 4);
+    assert!(drop_in.contains("PrivateDevices=no") && drop_in.contains("DevicePolicy=closed"));
+    assert_eq!(values("PrivateDevices"), ["yes"], "without a HAT there are no devices at all");
+}
