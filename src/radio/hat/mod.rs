@@ -15,6 +15,7 @@ pub mod interface;
 mod modem;
 mod open;
 mod schedule;
+mod standing;
 pub mod tap;
 pub mod task;
 
