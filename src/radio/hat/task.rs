@@ -163,8 +163,10 @@ struct Work {
     /// When its clock showed nought.
     epoch: Instant,
     schedule: Schedule,
-    /// From the command to send to the first symbol, as measured with the last transmission.
+    /// From the command to send to the first symbol.
     lead: Duration,
+    /// What that was at the last transmission.
+    measured: Option<Duration>,
     standing: Standing,
     /// Reports that the rest of the gateway had no room for.
     reports: VecDeque<Report>,
@@ -186,6 +188,7 @@ impl Task {
             epoch: Instant::now(),
             schedule: Schedule::default(),
             lead,
+            measured: None,
             standing,
             reports: VecDeque::new(),
             dropping: false,
@@ -356,13 +359,20 @@ impl Work {
             sent = timeout(*airtime + MAX_LEAD + TX_PATIENCE, lora.tx()) => {
                 sent.unwrap_or(Err(RadioError::TransmitTimeout))?;
             }
-            // listening, which comes next, ends the transmission
+            // the reset at the stop, which comes next, ends the transmission
             () = last_words => return Err(Failure::Stopped),
         }
         let taken = notes.edge().saturating_duration_since(begin);
-        self.lead = taken.saturating_sub(*airtime).min(MAX_LEAD);
-        self.task.counters.set_lead(self.lead);
+        self.learn(taken.saturating_sub(*airtime).min(MAX_LEAD));
         Ok(())
+    }
+
+    /// The lesser of the last two measurements holds: a host that was busy with something else
+    /// can only make one longer.
+    fn learn(&mut self, measured: Duration) {
+        let before = self.measured.replace(measured);
+        self.lead = before.map_or(measured, |before| before.min(measured));
+        self.task.counters.set_lead(self.lead);
     }
 
     /// Plans a transmission, or reports why not.
