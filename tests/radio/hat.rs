@@ -4,8 +4,9 @@ use crate::front::{EUI, assert_clean, first_class, settings, uplink};
 use crate::journal;
 use lykta::board::BoardError;
 use lykta::clock::Clock;
-use lykta::config::{Chip, SpiPort};
+use lykta::config::{Chip, OutputSettings, SpiPort};
 use lykta::emulation::{Air, EmuPin, EmuSpi};
+use lykta::ops::output::{Lamp, Outputs};
 use lykta::radio::hat::interface::Interface;
 use lykta::radio::hat::tap::Notes;
 use lykta::radio::hat::task::{Opened, Task, Timing};
@@ -68,7 +69,9 @@ fn downlink(id: u64) -> Transmission {
 
 #[tokio::test]
 async fn a_machine_without_a_hat_says_so_and_stops_when_told() {
-    let (parts, stop, mut reports) = parts("none-here");
+    let (mut parts, stop, mut reports) = parts("none-here");
+    // no pin of a machine that has some, should this run there
+    parts.settings.reset = 200;
     let mut hat = Hat::spawn(parts).expect("a thread");
     let down = async {
         while hat.counters().state() != State::Down || journal::of("none-here").is_empty() {
@@ -169,6 +172,18 @@ async fn an_alarm_of_the_vigil_is_told_with_its_end() {
     insta::assert_snapshot!("vigil", journal::of("vigil").join("\n"));
     stop.send_replace(true);
     timeout(PATIENCE, hat.ended()).await.expect("ended");
+}
+
+#[tokio::test]
+async fn lamp_and_relay_on_a_machine_without_pins_are_one_warning() {
+    journal::start();
+    // no pin of a machine that has some, should this run there
+    let outputs = OutputSettings { status_led: Some(200), relay: Some(201), buzzer: None };
+    let outputs = Outputs::open(&outputs);
+    outputs.lamp(Lamp::Fault);
+    outputs.relay(true);
+    outputs.stop().await;
+    insta::assert_snapshot!("outputs", journal::beginning("[output]").join("\n"));
 }
 
 #[test]
