@@ -4,27 +4,29 @@
 //!
 //! ```text
 //!  air ──► radio ──► lorawan ──► codec ──► store ──► upstream ──► cloud (MQTT)
-//!                                            ▲           │
-//!                                            └── PUBACK ─┘
+//!            ▲          │                    ▲           │
+//!            └ downlink ┘                    └── PUBACK ─┘
 //! ```
 //!
 //! An uplink enters on the left and leaves on the right; nothing on the right is imported by
-//! anything on its left. Only an acknowledgement comes back.
+//! anything on its left. Three things come back: an answer to a device, an acknowledgement of the
+//! broker, and a command of the cloud.
 //!
 //! | room | what happens there | pure |
 //! | --- | --- | --- |
 //! | [`units`], [`device`], [`message`] | typed quantities and ids, the device registry, the ids of journal messages | yes |
 //! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
+//! | [`eu868`] | the law and the plan of the band: channels, data rates, sub-bands, time on air, duty cycle | yes |
 //! | [`radio`] | frames in and out: concentrators over the Semtech UDP protocol, radio HATs by lora-phy, copies joined | parsing, joining, planning, yes |
 //! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
-//! | [`lorawan`] | frames → authenticated payloads: MIC, frame counters, replay | yes |
+//! | [`lorawan`] | frames ↔ authenticated payloads: joins, sessions, MAC commands, downlinks; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
 //! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
 //! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
 //! | [`ingest`] | the thread on which an uplink goes from the radio to the disk | no |
 //! | [`gateway`] | builds all parts from the settings, stops them in order | no |
 //! | [`config`] | settings: read, checked, explained with their sources | no |
-//! | [`ops`] | journal, service manager, health | no |
+//! | [`ops`] | journal, service manager, health, the socket at which the daemon is asked | no |
 //! | [`cli`] | the commands, one file each | no |
 //! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
@@ -35,8 +37,8 @@
 //!
 //! # Rules that hold everywhere
 //!
-//! 1. **Durable before visible.** One SQLite transaction holds an uplink's frame counter and
-//!    its messages; nothing is published before it is on disk. If it cannot be, the counter is
+//! 1. **Durable before visible.** One SQLite transaction holds an uplink's frame counters and
+//!    its messages; nothing is published or answered before it is on disk. If it cannot be, the counter is
 //!    taken back, and a repetition of the frame is welcome.
 //! 2. **Gone only when acknowledged.** A row of the outbox is deleted when *its* PUBACK has
 //!    come, and with MQTT 5 only if that is not a refusal.

@@ -44,6 +44,16 @@ messages! {
     COUNTER_RESET_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e222";
     /// A device was allowed to count from zero again.
     COUNTER_RESET = "8c9f6a2e4d0b4f57a1e35d7c90b1e223";
+    /// A device joined.
+    DEVICE_JOINED = "8c9f6a2e4d0b4f57a1e35d7c90b1e224";
+    /// A registered device asks to join and is refused.
+    JOIN_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e225";
+    /// A device does not stay on the channel that is heard.
+    DEVICE_NOT_PINNED = "8c9f6a2e4d0b4f57a1e35d7c90b1e226";
+    /// An answer to a device could not be sent.
+    DOWNLINK_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e227";
+    /// Answers are sent again.
+    DOWNLINK_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e228";
     /// What is heard cannot be written to the disk.
     STORE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e230";
     /// The disk takes writes again.
@@ -54,6 +64,24 @@ messages! {
     UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
     /// The broker refuses messages; they are kept.
     UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
+    /// The broker does not grant the subscription to commands.
+    COMMANDS_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e243";
+    /// The subscription to commands is granted again.
+    COMMANDS_WORK = "8c9f6a2e4d0b4f57a1e35d7c90b1e244";
+    /// A concentrator refuses one downlink after the other.
+    DOWNLINK_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e260";
+    /// A concentrator takes downlinks again.
+    DOWNLINK_TAKEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e261";
+    /// Datagrams come from a network that is not allowed.
+    CONCENTRATOR_SOURCE_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e262";
+    /// A gateway may send no more in a part of the band for now.
+    DUTY_CYCLE_REACHED = "8c9f6a2e4d0b4f57a1e35d7c90b1e263";
+    /// The record of what was sent is damaged and was set aside.
+    AIRTIME_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e264";
+    /// The socket at which `lykta status` asks cannot be opened; lykta keeps trying.
+    STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
+    /// That socket could be opened at last.
+    STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
     /// A radio HAT listens.
     RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
     /// A radio HAT cannot be opened, or has failed for good; it is tried again.

@@ -1,10 +1,13 @@
 //! The command line: one file for each command.
 
+mod ask;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
 mod run;
+mod status;
+mod table;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +42,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Check(check::Args),
+    Status(status::Args),
     Device(device::Args),
 }
 
@@ -58,6 +62,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
+        Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
     };
     outcome.unwrap_or_else(|error| {

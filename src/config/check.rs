@@ -46,14 +46,26 @@ impl Checks<'_> {
     }
 
     pub(super) fn twice(&mut self, path: &KeyPath, earlier: &KeyPath, what: String, help: &str) {
-        self.reader.faults.push(Fault {
-            path: path.clone(),
-            part: Part::Value,
-            what,
-            help: help.to_owned(),
-            see: Some((earlier.clone(), "the first is here".to_owned())),
-            of_machine: false,
-        });
+        self.contradiction(path, earlier, "the first is here", what, help);
+    }
+
+    /// An error in which two settings have a part.
+    pub(super) fn contradiction(
+        &mut self,
+        path: &KeyPath,
+        other: &KeyPath,
+        why: &str,
+        what: String,
+        help: &str,
+    ) {
+        self.error(path, what, help);
+        see(&mut self.reader.faults, other, why);
+    }
+
+    /// As [`Checks::twice`], but it may be meant.
+    pub(super) fn doubt(&mut self, path: &KeyPath, earlier: &KeyPath, what: String, help: &str) {
+        self.warning(path, what, help);
+        see(&mut self.warnings, earlier, "the first is here");
     }
 
     /// The result of a look at a file.
@@ -70,14 +82,10 @@ impl Checks<'_> {
         self.reader.faults[before..].iter_mut().for_each(|fault| fault.of_machine = true);
         let store = root.key("store");
         self.at_most(&store.key("commit_interval"), settings.store.commit_interval, 60);
-        match &settings.concentrator {
-            Some(concentrator) => self.concentrator(&root.key("concentrator"), concentrator),
-            None => self.warning(
-                &root.key("concentrator"),
-                "no concentrator is configured, so no sensor can be heard",
-                "add [concentrator] with listen = \"127.0.0.1:1700\"",
-            ),
+        if let Some(concentrator) = &settings.concentrator {
+            self.concentrator(&root.key("concentrator"), concentrator);
         }
+        self.radios(settings);
         if settings.tenant.is_empty() && self.reader.is_whole(&root.key("tenant")) {
             let help = "add [[tenant]] with an id and [tenant.upstream] with urls";
             self.reader.wrong_key(
@@ -156,12 +164,14 @@ impl Checks<'_> {
     fn concentrator(&mut self, path: &KeyPath, concentrator: &Concentrator) {
         self.at_most(&path.key("dedup_window"), concentrator.dedup_window, 5);
         let ip = concentrator.listen.ip();
-        if !ip.is_loopback() && concentrator.allow.is_empty() {
+        let is_open = concentrator.allow.is_empty() && concentrator.allow_from.is_empty();
+        if !ip.is_loopback() && is_open {
             self.warning(
                 &path.key("listen"),
                 "anybody who reaches this port can send frames: the Semtech UDP protocol has no \
                  authentication",
-                "list your concentrators in `allow`, or listen on 127.0.0.1",
+                "list your concentrators in `allow` or their network in `allow_from`, or listen on \
+                 127.0.0.1",
             );
         }
     }
@@ -293,6 +303,13 @@ impl Checks<'_> {
         if let Some((what, help)) = exposed(file) {
             self.warning(path, what, help);
         }
+    }
+}
+
+/// Adds to the newest fault another setting that has a part in it.
+fn see(faults: &mut [Fault], path: &KeyPath, why: &str) {
+    if let Some(fault) = faults.last_mut() {
+        fault.see = Some((path.clone(), why.to_owned()));
     }
 }
 

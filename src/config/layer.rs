@@ -7,6 +7,9 @@
 use super::file::{File, plain};
 use super::key::{KeyPath, Step};
 use super::problem::Excerpt;
+use super::read::Read;
+use super::schema::Shape;
+use super::settings::Settings;
 use super::source::Place;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -29,7 +32,11 @@ impl Environment {
                 continue;
             };
             let steps: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-            insert(&mut root, &steps, parse_variable(&text));
+            let value = match shape(&steps) {
+                Some(Shape::Bare) => parse_bare(&text),
+                _ => parse_variable(&text),
+            };
+            insert(&mut root, &steps, value);
         }
         Self(root)
     }
@@ -47,6 +54,20 @@ fn parse_variable(text: &str) -> Value {
         Some(value) => plain(&value),
         None => text.into(),
     }
+}
+
+/// A number or a truth value: in the environment everything is text.
+fn parse_bare(text: &str) -> Value {
+    let text = text.trim();
+    text.parse().map_or_else(|_| text.into(), |value| plain(&value))
+}
+
+/// What stands behind the keys of a variable's name.
+fn shape(steps: &[String]) -> Option<Shape> {
+    steps.iter().try_fold(Settings::SHAPE, |shape, step| match shape {
+        Shape::Table(table) => table.keys.iter().find(|key| key.name == step).map(|key| key.shape),
+        _ => None,
+    })
 }
 
 fn insert(table: &mut Dict, steps: &[String], value: Value) {

@@ -20,6 +20,7 @@ mod load;
 mod mask;
 mod problem;
 mod profile;
+mod radio;
 mod read;
 mod schema;
 pub(crate) mod secret;

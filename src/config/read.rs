@@ -128,8 +128,7 @@ impl Reader {
         schema: &Table,
     ) -> Option<&'v Dict> {
         let Some(table) = value.as_dict() else {
-            let names: Vec<&str> = schema.keys.iter().map(|k| k.name).collect();
-            let help = format!("write a table with {}", names.join(", "));
+            let help = format!("write a table with {}", schema.contents());
             self.wrong(path, format!("expected a table, found {}", kind(value)), help);
             return None;
         };
@@ -167,7 +166,7 @@ impl Reader {
         };
         let read = T::read(self, &at, value)?;
         let (shown, is_secret) = match T::SHAPE {
-            Shape::Value => (toml(value), false),
+            Shape::Value | Shape::Bare => (toml(value), false),
             Shape::Secret => ("…".to_owned(), true),
             Shape::Table(_) | Shape::Tables(_) => return Some(read),
         };
@@ -206,9 +205,7 @@ fn addition(key: &Key) -> String {
     let name = key.name;
     match (key.shape, key.example) {
         (Shape::Table(table) | Shape::Tables(table), _) => {
-            let needed = table.keys.iter().filter(|k| k.default.is_none() && !k.optional);
-            let names: Vec<&str> = needed.map(|key| key.name).collect();
-            format!("add the table `{name}` with {}", names.join(", "))
+            format!("add the table `{name}` with {}", table.contents())
         }
         (_, Some(example)) => format!("add it, such as {name} = {example}"),
         (_, None) => "add it".to_owned(),

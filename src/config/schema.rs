@@ -6,6 +6,8 @@
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) keys: &'static [Key],
+    /// Whether its keys exclude each other and one of them must be there.
+    pub(super) one_of: bool,
 }
 
 /// One key.
@@ -28,6 +30,8 @@ pub(super) struct Key {
 pub(super) enum Shape {
     /// A value, or a list of values.
     Value,
+    /// A number or a truth value (or a list of them): what TOML writes without quotes.
+    Bare,
     /// A value that is never shown.
     Secret,
     /// A table.
@@ -66,6 +70,7 @@ macro_rules! settings {
                         optional: <$type as $crate::config::read::Read>::OPTIONAL,
                         shape: <$type as $crate::config::read::Read>::SHAPE,
                     }),*],
+                    one_of: false,
                 });
 
             fn read(
@@ -86,6 +91,19 @@ macro_rules! settings {
     )*};
 }
 pub(super) use settings;
+
+impl Table {
+    /// What to write into it, in words: what is needed, or what can be where nothing is.
+    pub(super) fn contents(&self) -> String {
+        let is_needed = |key: &&Key| key.default.is_none() && !key.optional;
+        let needed = || self.keys.iter().filter(is_needed).map(|key| key.name);
+        let names: Vec<&str> = match needed().next() {
+            Some(_) => needed().collect(),
+            None => self.keys.iter().map(|key| key.name).collect(),
+        };
+        names.join(if self.one_of { " or " } else { ", " })
+    }
+}
 
 /// The one text of a list of at most one.
 pub(super) const fn first(texts: &[&'static str]) -> Option<&'static str> {

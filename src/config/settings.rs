@@ -58,7 +58,8 @@ settings! {
 
     /// A radio HAT. It listens on one channel with one spreading factor. Pins are BCM numbers.
     pub struct RadioSettings {
-        /// What it is called in the journal. Left out: radio0, radio1 … in this order.
+        /// What it is called in the journal, in a-z, 0-9 and '-'. Left out: radio0, radio1 … in
+        /// this order.
         pub name: Option<String> => "street",
         /// Its chip: "sx1262" or "sx1276".
         pub chip: Chip => "sx1262",
@@ -78,12 +79,12 @@ settings! {
         pub tx_enable: Option<u8> => 6,
         /// Whether the chip itself switches the antenna, by its DIO2 (SX1262).
         pub dio2_switch: bool = true,
-        /// The voltage of the temperature-compensated oscillator on DIO3 (SX1262). Left out: the HAT has a
-        /// crystal.
+        /// The voltage of the temperature-compensated oscillator on DIO3 (SX1262): 1.6, 1.7, 1.8,
+        /// 2.2, 2.4, 2.7, 3.0 or 3.3. Left out: the HAT has a crystal.
         pub tcxo: Option<f32> => 1.8,
-        /// The channel that it listens on, in MHz.
+        /// The channel that it listens on, in MHz. Devices join on 868.1, 868.3 and 868.5 only.
         pub channel: Megahertz = 868.1,
-        /// The spreading factor that it listens for, 7 to 12.
+        /// The spreading factor that it listens for, 7 (DR5) to 12 (DR0).
         pub spreading_factor: u8 = 9,
         /// The greatest power that it sends with, in dBm, 0 to 22 (SX1262) or 2 to 20 (SX1276).
         /// Never more than the law allows is radiated.
@@ -94,12 +95,13 @@ settings! {
 
     /// What devices are told about their network when they join, or later.
     pub struct LorawanSettings {
-        /// From the end of an uplink to its answer, 1 s to 15 s. More helps a slow card.
+        /// From the end of an uplink to its answer: whole seconds, 1s to 15s. More helps a slow
+        /// card.
         pub rx1_delay: Duration = "1s",
         /// The data rate of the second answer window at 869.525 MHz, 0 (SF12) to 5 (SF7).
         pub rx2_data_rate: u8 = 0,
-        /// The five channels, in MHz, that devices use behind a concentrator beside the three that
-        /// every device knows. Radio HATs alone never hand them out.
+        /// Up to five channels, in MHz, that devices use behind a concentrator beside the three
+        /// that every device knows. Radio HATs alone never hand them out.
         pub channels: Vec<Megahertz> = [867.1, 867.3, 867.5, 867.7, 867.9],
     }
 
@@ -200,23 +202,15 @@ settings! {
 /// How a device is activated. Exactly one of the two.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Activation {
-    /// Activation by personalisation: the session is fixed.
-    Abp(AbpSettings),
     /// Over-the-air activation: the device joins.
     Otaa(OtaaSettings),
+    /// Activation by personalisation: the session is fixed.
+    Abp(AbpSettings),
 }
 
 impl Read for Activation {
     const SHAPE: Shape = Shape::Table(&Table {
         keys: &[
-            Key {
-                name: "abp",
-                doc: &[" Activation by personalisation: the session is fixed."],
-                default: None,
-                example: None,
-                optional: true,
-                shape: AbpSettings::SHAPE,
-            },
             Key {
                 name: "otaa",
                 doc: &[" Over-the-air activation: the device joins."],
@@ -225,13 +219,22 @@ impl Read for Activation {
                 optional: true,
                 shape: OtaaSettings::SHAPE,
             },
+            Key {
+                name: "abp",
+                doc: &[" Activation by personalisation: the session is fixed."],
+                default: None,
+                example: None,
+                optional: true,
+                shape: AbpSettings::SHAPE,
+            },
         ],
+        one_of: true,
     });
 
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
         let Shape::Table(table) = Self::SHAPE else { return None };
         let found = reader.table(path, value, table)?;
-        let [abp, otaa] = table.keys else { return None };
+        let [otaa, abp] = table.keys else { return None };
         match (found.contains_key(abp.name), found.contains_key(otaa.name)) {
             (true, false) => reader.key(path, found, abp).map(Self::Abp),
             (false, true) => reader.key(path, found, otaa).map(Self::Otaa),
@@ -241,13 +244,22 @@ impl Read for Activation {
                 None
             }
             (false, false) => {
+                // an unknown key in it has been told of already
                 if found.is_empty() {
-                    let help = "write activation = { otaa = { join_eui, app_key } }, or abp";
+                    let help = "write activation = { otaa = { join_eui = \"…\", app_key = \"…\" } }, \
+                                or abp with dev_addr, nwk_s_key and app_s_key";
                     reader.wrong(path, "neither `abp` nor `otaa` is given", help);
                 }
                 None
             }
         }
+    }
+}
+
+impl RadioSettings {
+    /// What the radio is called that is the `index`-th, from 0, of all.
+    pub fn called(&self, index: usize) -> String {
+        self.name.clone().unwrap_or_else(|| format!("radio{index}"))
     }
 }
 

@@ -27,7 +27,7 @@ pub fn template() -> String {
 /// part of the least configuration.
 fn section(text: &mut String, table: &Table, path: &str, off: &str) {
     for key in table.keys {
-        if let Shape::Value | Shape::Secret = key.shape {
+        if let Shape::Value | Shape::Bare | Shape::Secret = key.shape {
             text.push('\n');
             explain(text, key);
             value(text, key, off);
@@ -37,13 +37,19 @@ fn section(text: &mut String, table: &Table, path: &str, off: &str) {
         let (inner, open, close) = match key.shape {
             Shape::Table(inner) => (inner, "[", "]"),
             Shape::Tables(inner) => (inner, "[[", "]]"),
-            Shape::Value | Shape::Secret => continue,
+            Shape::Value | Shape::Bare | Shape::Secret => continue,
         };
         let path =
             if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-        // an example device would be a device that nobody has
-        let off = if key.name == "device" { "#" } else { off };
+        // an example would be a device or a radio that nobody has
+        let off = if matches!(key.name, "device" | "radio") { "#" } else { off };
         text.push('\n');
+        // of tables that exclude each other, the first can be switched on
+        let first = table.keys.first().filter(|first| table.one_of && first.name != key.name);
+        let off = if first.is_some() { "# " } else { off };
+        if let Some(first) = first {
+            let _ = writeln!(text, "# Or, instead of `{}`:", first.name);
+        }
         explain(text, key);
         let _ = writeln!(text, "{off}{open}{path}{close}");
         section(text, inner, &path, off);

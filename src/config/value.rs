@@ -37,6 +37,7 @@ impl<T: Read> Read for Vec<T> {
             let key = path.to_string();
             let help = match Self::SHAPE {
                 Shape::Tables(_) => format!("write [[{key}]] with two pairs of brackets"),
+                Shape::Bare => "write a list: […, …]".to_owned(),
                 _ => "write a list: [\"…\", \"…\"]".to_owned(),
             };
             reader.wrong(path, format!("expected a list, found {}", kind(value)), help);
@@ -166,9 +167,9 @@ impl Read for Chip {
             "sx1276" => Ok(Self::Sx1276),
             _ => Err(()),
         };
-        reader.parsed(path, value, parse, |text, ()| {
-            let chips = ["sx1262", "sx1276"];
-            ("lykta does not drive this chip".to_owned(), known(text, &chips, "chips"))
+        reader.parsed(path, value, parse, |_, ()| {
+            let help = "chips: sx1262, sx1276 (an RFM95 is an sx1276)";
+            ("lykta does not drive this chip".to_owned(), help.to_owned())
         })
     }
 }
@@ -187,6 +188,8 @@ impl Read for IpNet {
 }
 
 impl Read for bool {
+    const SHAPE: Shape = Shape::Bare;
+
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
         let found = value.to_bool();
         if found.is_none() {
@@ -198,45 +201,73 @@ impl Read for bool {
 }
 
 impl Read for u8 {
+    const SHAPE: Shape = Shape::Bare;
+
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let found = value.to_i128().and_then(|number| number.try_into().ok());
+        let number = number(reader, path, value)?;
+        let found = value.to_i128().and_then(|number| Self::try_from(number).ok());
         if found.is_none() {
-            let help = "write a number from 0 to 255, without quotes";
-            reader.wrong(path, format!("expected a small number, found {}", kind(value)), help);
+            let what = format!("{number} cannot be meant here");
+            reader.wrong(path, what, "write a whole number from 0 to 255");
         }
         found
     }
 }
 
 impl Read for f32 {
+    const SHAPE: Shape = Shape::Bare;
+
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let found = number(value).filter(|n| n.is_finite());
+        let found = Some(number(reader, path, value)? as Self).filter(|n| n.is_finite());
         if found.is_none() {
-            let what = format!("expected a number, found {}", kind(value));
-            reader.wrong(path, what, "write a number, without quotes");
+            reader.wrong(path, "this is not a finite number", "write a number such as 1.8");
         }
-        found.map(|n| n as Self)
+        found
     }
 }
 
 impl Read for Megahertz {
+    const SHAPE: Shape = Shape::Bare;
+
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let found = number(value).filter(|mhz| (100.0..3000.0).contains(mhz));
-        if found.is_none() {
-            let help = "write megahertz, without quotes: 868.1";
-            reader.wrong(path, "this is not a frequency in MHz", help);
+        // what chips can be tuned to; which of it is allowed is checked later
+        const RANGE: std::ops::Range<f64> = 100.0..3000.0;
+        let number = number(reader, path, value)?;
+        if RANGE.contains(&number) {
+            return Some(Self(Hertz((number * 1e6).round() as u32)));
         }
-        found.map(|mhz| Self(Hertz((mhz * 1e6).round() as u32)))
+        let units = [("Hz", 1e6), ("kHz", 1e3), ("GHz", 1e-3)];
+        let meant = units.iter().find(|(_, in_mhz)| RANGE.contains(&(number / in_mhz)));
+        let help = match meant {
+            Some((unit, in_mhz)) => {
+                format!("this looks like {unit}: in MHz it is {}", number / in_mhz)
+            }
+            None => "write the frequency in MHz, such as 868.1".to_owned(),
+        };
+        reader.wrong(path, format!("{number} MHz is no frequency of a radio channel"), help);
+        None
     }
 }
 
 /// A number, written with a decimal point or without.
-fn number(value: &Value) -> Option<f64> {
-    let Value::Num(_, number) = value else { return None };
-    number.to_f64().or_else(|| number.to_i128().map(|n| n as f64))
+fn number(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<f64> {
+    let found = match value {
+        Value::Num(_, number) => number.to_f64().or_else(|| number.to_i128().map(|n| n as f64)),
+        _ => None,
+    };
+    if found.is_none() {
+        let help = match value.as_str().map(str::parse::<f64>) {
+            Some(Ok(_)) => "write it without quotes",
+            _ => "write a number, without quotes",
+        };
+        reader.wrong(path, format!("expected a number, found {}", kind(value)), help);
+    }
+    found
 }
 
 impl Read for Protocol {
+    const SHAPE: Shape = Shape::Bare;
+
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
         let level = value.to_i128().and_then(|level| u8::try_from(level).ok());
         let protocol = level.and_then(|level| Self::try_from(level).ok());

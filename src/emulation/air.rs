@@ -243,7 +243,9 @@ impl Air {
     pub(super) fn cut(&self, number: u64, now: Instant) {
         if let Some(sent) = self.ether().log.iter_mut().rev().find(|sent| sent.number == number) {
             sent.end = now.clamp(sent.start, sent.end);
-            sent.fate = Fate::Cut;
+            if sent.fate == Fate::Clear {
+                sent.fate = Fate::Cut;
+            }
         }
         self.0.changed.notify_waiters();
     }
@@ -293,6 +295,14 @@ impl Ether {
             .filter(move |sent| self.path(sent.station, station).is_some())
     }
 
+    /// The remembered packet with the lowest number that is not below `number`.
+    fn earliest_from(&self, number: u64) -> Option<Transmission> {
+        if self.sent == number {
+            return None;
+        }
+        self.log.iter().filter(|sent| sent.number >= number).min_by_key(|sent| sent.number).cloned()
+    }
+
     /// The packet of this number, if it is remembered.
     pub(super) fn packet(&self, number: u64) -> Option<&Transmission> {
         self.log.iter().rev().find(|sent| sent.number == number)
@@ -321,9 +331,11 @@ impl Station {
     }
 
     /// Announces a packet whose first symbol leaves at `start`, and returns its end.
-    /// `start` must not lie in the past: receivers may have drawn their conclusions.
+    /// `start` must not lie in the past: receivers may have drawn their conclusions. What is
+    /// beyond the 255 bytes of a LoRa packet is cut off.
     pub fn send_at(&self, start: Instant, signal: Signal, bytes: &[u8]) -> Instant {
-        self.air.send(self.id, start, signal, Dbm(14.0), bytes.to_vec()).1
+        let bytes = bytes[..bytes.len().min(255)].to_vec();
+        self.air.send(self.id, start, signal, Dbm(14.0), bytes).1
     }
 }
 
@@ -358,15 +370,5 @@ impl Sniffer {
                 None => changed.await,
             }
         }
-    }
-}
-
-impl Ether {
-    /// The remembered packet with the lowest number that is not below `number`.
-    fn earliest_from(&self, number: u64) -> Option<Transmission> {
-        if self.sent == number {
-            return None;
-        }
-        self.log.iter().filter(|sent| sent.number >= number).min_by_key(|sent| sent.number).cloned()
     }
 }

@@ -20,14 +20,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// Greatest radiated power of an end device in EU868, dBm.
 const POWER: u8 = 14;
 
-/// The driver of an emulated SX1262.
-type Driver = LoRa<Sx126x<EmuSpi, GenericSx126xInterfaceVariant<EmuPin, EmuPin>, Sx1262>, EmuDelay>;
+/// The driver's idea of an emulated SX1262.
+type Kind = Sx126x<EmuSpi, GenericSx126xInterfaceVariant<EmuPin, EmuPin>, Sx1262>;
 
-type Radio = LorawanRadio<
-    Sx126x<EmuSpi, GenericSx126xInterfaceVariant<EmuPin, EmuPin>, Sx1262>,
-    EmuDelay,
-    POWER,
->;
+/// What the stack drives.
+type Radio = LorawanRadio<Kind, EmuDelay, POWER>;
 
 /// Delays of a driver in tokio's time. It rounds up to whole milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -244,7 +241,7 @@ impl EndDevice {
 }
 
 /// The driver as it is, on an emulated board as most HATs are.
-async fn driver(chip: &EmuChip) -> Result<Driver, lora_phy::mod_params::RadioError> {
+async fn driver(chip: &EmuChip) -> Result<LoRa<Kind, EmuDelay>, lora_phy::mod_params::RadioError> {
     let lines = GenericSx126xInterfaceVariant::new(
         chip.reset_pin(),
         chip.dio_pin(),

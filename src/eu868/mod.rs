@@ -4,6 +4,8 @@
 //! and payload sizes; ERC Recommendation 70-03 Annex 1 and ETSI EN 300 220-2 for sub-bands,
 //! powers and duty cycles; Semtech AN1200.13 for the time on air.
 
+pub mod ledger;
+
 use crate::units::{Dbm, Hertz, LoRa};
 use std::time::Duration;
 
@@ -56,7 +58,7 @@ pub fn index(modulation: LoRa) -> Option<u8> {
 /// A part of the band with a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SubBand {
-    /// Its name in ERC Recommendation 70-03, and in `lykta status`.
+    /// Its edges in MHz, by which people and `lykta status` call it.
     pub name: &'static str,
     /// From here.
     pub from: Hertz,
@@ -68,7 +70,8 @@ pub struct SubBand {
     pub power: Dbm,
 }
 
-/// Every part of the band in which lykta may send. The LoRaWAN practice counts 865 to 868 MHz
+/// Every part of the band in which lykta may send: K, L, M, N, P and Q of EN 300 220-2, which are
+/// h1.3 to h1.7 and h1.9 of ERC Recommendation 70-03. The LoRaWAN practice counts 865 to 868 MHz
 /// and 868.0 to 868.6 MHz separately, with budgets of their own.
 pub const SUB_BANDS: [SubBand; 6] = [
     SubBand {
@@ -118,12 +121,25 @@ pub const SUB_BANDS: [SubBand; 6] = [
 /// The sub-band in which a LoRa channel of this bandwidth lies as a whole, edges included.
 pub fn sub_band(centre: Hertz, bandwidth: Hertz) -> Option<&'static SubBand> {
     let half = bandwidth.0 / 2;
-    SUB_BANDS.iter().find(|band| centre.0 - half >= band.from.0 && centre.0 + half <= band.to.0)
+    let (low, high) = (centre.0.checked_sub(half)?, centre.0.checked_add(half)?);
+    SUB_BANDS.iter().find(|band| low >= band.from.0 && high <= band.to.0)
+}
+
+/// The gain of a half-wave dipole over an isotropic antenna in dB: ERP + 2.15 = EIRP.
+pub const DIPOLE_GAIN: f32 = 2.15;
+
+/// The output power, in whole dBm, with which a radio chip radiates at most `erp` (ERP) through
+/// an antenna of this gain in dBi (less the loss of its cable), and never more than the chip
+/// can. Negative for an antenna whose gain the chip must make up for.
+pub fn chip_power(erp: Dbm, antenna_gain: f32, chip_max: i8) -> i8 {
+    // a rounding error of the sum shall not cost a whole decibel
+    let output = (erp.0 + DIPOLE_GAIN - antenna_gain + 1e-3).floor();
+    (output as i8).min(chip_max)
 }
 
 /// How long a LoRa packet of `len` bytes is on the air, with a preamble of 8 symbols, an explicit
-/// header, coding rate 4/5, and low-data-rate optimisation where a symbol takes 16 ms or more.
-/// `crc` is on in uplinks and off in downlinks.
+/// header, coding rate 4/5, and low-data-rate optimisation where a symbol takes longer than 16 ms.
+/// `crc` is on in uplinks and off in downlinks. Takes any spreading factor from 5 to 12.
 pub fn time_on_air(modulation: LoRa, len: usize, crc: bool) -> Duration {
     let sf = u64::from(modulation.spreading_factor);
     let bandwidth = u64::from(modulation.bandwidth.0);
@@ -136,3 +152,6 @@ pub fn time_on_air(modulation: LoRa, len: usize, crc: bool) -> Duration {
     // the preamble is 8 + 4.25 symbols
     Duration::from_nanos(symbol_ns * (49 + 4 * payload_symbols) / 4)
 }
+
+#[cfg(test)]
+mod tests;

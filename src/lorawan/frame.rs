@@ -2,9 +2,9 @@
 //!
 //! Source: LoRaWAN 1.0.4 specification, chapters 4.2 (MAC header) to 4.4 (MIC).
 
-use crate::units::{AesKey, DevAddr};
+use crate::units::{AesKey, DevAddr, DevEui, Hertz, JoinEui};
 use aes::Aes128;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use cmac::{Cmac, Mac};
 
 /// Largest PHYPayload that a LoRa radio carries.
@@ -39,7 +39,7 @@ pub enum Frame<'a> {
     /// A data frame.
     Data(DataFrame<'a>),
     /// A join request.
-    JoinRequest,
+    JoinRequest(JoinRequest<'a>),
     /// Join accept, rejoin request or proprietary: nothing that a device sends to a 1.0.x server.
     Other,
 }
@@ -93,8 +93,11 @@ impl<'a> Frame<'a> {
             0b100 => (Direction::Up, true),
             0b101 => (Direction::Down, true),
             // MHDR, JoinEUI, DevEUI, DevNonce, MIC
-            0b000 if phy.len() == 1 + 8 + 8 + 2 + 4 => return Ok(Self::JoinRequest),
-            0b000 => return Err(FrameError::Length(phy.len())),
+            0b000 => {
+                return JoinRequest::parse(phy)
+                    .map(Self::JoinRequest)
+                    .ok_or(FrameError::Length(phy.len()));
+            }
             _ => return Ok(Self::Other),
         };
         let too_short = FrameError::Length(phy.len());
@@ -126,9 +129,126 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// A join request as it is on the air: authentic only once [`JoinRequest::mic_matches`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JoinRequest<'a> {
+    /// Which join server is asked for.
+    pub join_eui: JoinEui,
+    /// Who asks.
+    pub dev_eui: DevEui,
+    /// A number that the device never uses twice with one AppKey.
+    pub dev_nonce: u16,
+    mic: [u8; 4],
+    signed: &'a [u8],
+}
+
+impl<'a> JoinRequest<'a> {
+    fn parse(phy: &'a [u8]) -> Option<Self> {
+        let (signed, mic) = phy.split_last_chunk::<4>()?;
+        let (join_eui, rest) = signed.get(1..)?.split_first_chunk::<8>()?;
+        let (dev_eui, rest) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            join_eui: JoinEui(u64::from_le_bytes(*join_eui)),
+            dev_eui: DevEui(u64::from_le_bytes(*dev_eui)),
+            dev_nonce: u16::from_le_bytes(rest.try_into().ok()?),
+            mic: *mic,
+            signed,
+        })
+    }
+
+    /// Whether the request was made with this AppKey.
+    pub fn mic_matches(&self, app_key: &MicKey) -> bool {
+        let mut mac = app_key.0.clone();
+        mac.update(self.signed);
+        mac.verify_truncated_left(&self.mic).is_ok()
+    }
+}
+
+/// The answer to a join request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinAccept {
+    /// 24 bits that the server never uses twice with one device (AppNonce before 1.0.4).
+    pub join_nonce: u32,
+    /// Which network it is: 24 bits.
+    pub net_id: u32,
+    /// The device's address from now on.
+    pub dev_addr: DevAddr,
+    /// How many data rates the first answer window is slower than the uplink.
+    pub rx1_offset: u8,
+    /// The data rate of the second answer window.
+    pub rx2_data_rate: u8,
+    /// From the end of an uplink to the first answer window, in seconds.
+    pub rx1_delay: u8,
+    /// The frequencies of five more channels.
+    pub cf_list: Option<[Hertz; 5]>,
+}
+
+impl JoinAccept {
+    /// Lays out, signs and encrypts the frame: 17 bytes, or 33 with a list of channels.
+    pub fn encode(&self, app_key: &AesKey) -> Vec<u8> {
+        let mut phy = vec![0b001 << 5];
+        phy.extend(&self.join_nonce.to_le_bytes()[..3]);
+        phy.extend(&self.net_id.to_le_bytes()[..3]);
+        phy.extend(self.dev_addr.0.to_le_bytes());
+        phy.push((self.rx1_offset & 0x07) << 4 | self.rx2_data_rate & 0x0f);
+        phy.push(self.rx1_delay & 0x0f);
+        if let Some(channels) = self.cf_list {
+            for channel in channels {
+                phy.extend(&(channel.0 / 100).to_le_bytes()[..3]);
+            }
+            phy.push(0); // CFListType: frequencies
+        }
+        let mut mac = MicKey::new(app_key).0;
+        mac.update(&phy);
+        phy.extend(&mac.finalize().into_bytes()[..4]);
+        // the device has an encrypting cipher only, so the server decrypts
+        let cipher = Aes128::new(&app_key.0.into());
+        for block in phy[1..].chunks_exact_mut(16) {
+            let mut clear = <[u8; 16]>::try_from(&*block).expect("chunks of 16 bytes").into();
+            cipher.decrypt_block(&mut clear);
+            block.copy_from_slice(&clear);
+        }
+        phy
+    }
+
+    /// The network and the application session key that follow from this join.
+    pub fn session_keys(&self, app_key: &AesKey, dev_nonce: u16) -> (AesKey, AesKey) {
+        let cipher = Aes128::new(&app_key.0.into());
+        let derive = |tag: u8| {
+            let mut block = [0; 16];
+            block[0] = tag;
+            block[1..4].copy_from_slice(&self.join_nonce.to_le_bytes()[..3]);
+            block[4..7].copy_from_slice(&self.net_id.to_le_bytes()[..3]);
+            block[7..9].copy_from_slice(&dev_nonce.to_le_bytes());
+            let mut block = block.into();
+            cipher.encrypt_block(&mut block);
+            AesKey(block.into())
+        };
+        (derive(0x01), derive(0x02))
+    }
+}
+
+/// A key that authenticates frames, with its cipher worked out: a gateway asks of each frame
+/// whose it is, and a key's schedule costs more than its use.
+#[derive(Clone)]
+pub struct MicKey(Cmac<Aes128>);
+
+impl MicKey {
+    /// Works the key out.
+    pub fn new(key: &AesKey) -> Self {
+        Self(<Cmac<Aes128> as KeyInit>::new(&key.0.into()))
+    }
+}
+
+impl std::fmt::Debug for MicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MicKey(…)")
+    }
+}
+
 impl DataFrame<'_> {
     /// Whether the frame was made with this key and this full frame counter.
-    pub fn mic_matches(&self, nwk_s_key: &AesKey, f_cnt: u32) -> bool {
+    pub fn mic_matches(&self, nwk_s_key: &MicKey, f_cnt: u32) -> bool {
         let mut mac = mic_state(nwk_s_key, self.direction, self.dev_addr, f_cnt, self.signed.len());
         mac.update(self.signed);
         mac.verify_truncated_left(&self.mic).is_ok()
@@ -185,7 +305,8 @@ impl Outgoing<'_> {
             let key = if port == 0 { nwk_s_key } else { app_s_key };
             apply_keystream(key, self.direction, self.dev_addr, self.f_cnt, &mut phy[start..]);
         }
-        let mut mac = mic_state(nwk_s_key, self.direction, self.dev_addr, self.f_cnt, phy.len());
+        let key = MicKey::new(nwk_s_key);
+        let mut mac = mic_state(&key, self.direction, self.dev_addr, self.f_cnt, phy.len());
         mac.update(&phy);
         phy.extend(&mac.finalize().into_bytes()[..4]);
         phy
@@ -204,22 +325,34 @@ fn block(tag: u8, direction: Direction, dev_addr: DevAddr, f_cnt: u32, last: u8)
 }
 
 /// Four bytes that tell one key from another and do not give it away.
-pub(super) fn key_check(key: &AesKey) -> [u8; 4] {
-    let mut mac = <Cmac<Aes128> as KeyInit>::new(&key.0.into());
+pub(super) fn key_check(key: &MicKey) -> [u8; 4] {
+    let mut mac = key.0.clone();
     mac.update(b"lykta: which key is it");
     let mut check = [0; 4];
     check.copy_from_slice(&mac.finalize().into_bytes()[..4]);
     check
 }
 
+/// An address for the n-th session of a device: the lower 25 bits, which nobody can foretell or
+/// link to the device without its key.
+pub(super) fn dev_addr(app_key: &MicKey, dev_eui: DevEui, join_nonce: u32) -> DevAddr {
+    let mut mac = app_key.0.clone();
+    mac.update(b"lykta: which address has it");
+    mac.update(&dev_eui.0.to_be_bytes());
+    mac.update(&join_nonce.to_be_bytes());
+    let mut address = [0; 4];
+    address.copy_from_slice(&mac.finalize().into_bytes()[..4]);
+    DevAddr(u32::from_be_bytes(address) & 0x01ff_ffff)
+}
+
 fn mic_state(
-    key: &AesKey,
+    key: &MicKey,
     direction: Direction,
     dev_addr: DevAddr,
     f_cnt: u32,
     len: usize,
 ) -> Cmac<Aes128> {
-    let mut mac = <Cmac<Aes128> as KeyInit>::new(&key.0.into());
+    let mut mac = key.0.clone();
     // a frame is never longer than 255 bytes, so its length fits the block's one byte
     mac.update(&block(0x49, direction, dev_addr, f_cnt, len as u8));
     mac
@@ -277,7 +410,7 @@ mod tests {
         #[test]
         fn any_bytes_parse_or_are_refused(phy in prop::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(Frame::Data(data)) = Frame::parse(&phy) {
-                let _ = data.mic_matches(&key(1), u32::from(data.f_cnt));
+                let _ = data.mic_matches(&MicKey::new(&key(1)), u32::from(data.f_cnt));
                 let _ = data.decrypt(&key(1), &key(2), 0);
             }
         }
@@ -294,9 +427,9 @@ mod tests {
             };
             let phy = out.encode(&key(1), &key(2));
             let Ok(Frame::Data(data)) = Frame::parse(&phy) else { panic!("not a data frame") };
-            prop_assert!(data.mic_matches(&key(1), f_cnt));
-            prop_assert!(!data.mic_matches(&key(1), f_cnt.wrapping_add(65_536)));
-            prop_assert!(!data.mic_matches(&key(3), f_cnt));
+            prop_assert!(data.mic_matches(&MicKey::new(&key(1)), f_cnt));
+            prop_assert!(!data.mic_matches(&MicKey::new(&key(1)), f_cnt.wrapping_add(65_536)));
+            prop_assert!(!data.mic_matches(&MicKey::new(&key(3)), f_cnt));
             prop_assert_eq!(data.f_opts, f_opts.as_slice());
             prop_assert_eq!(data.f_port, payload.as_ref().map(|p| p.0));
             let clear = data.decrypt(&key(1), &key(2), f_cnt);

@@ -1,11 +1,28 @@
-//! LoRaWAN 1.0.x at the edge: frames in, authenticated payloads out.
+//! LoRaWAN 1.0.x at the edge: frames in, authenticated payloads and answers out.
 //!
-//! Pure: no clock, no I/O, no logging. [`EdgeServer::uplink`] takes a frame and the time and
-//! says what it was; the caller makes that durable, or takes it back.
+//! Pure: no clock, no I/O, no logging. [`EdgeServer::uplink`] takes a frame and the time and says
+//! what it was and what is to be answered; the caller makes that durable before anything leaves,
+//! or takes it back. How well devices are heard is told by their [`statistics`], and what the air
+//! has room for by its [`capacity`].
 
+mod answer;
+pub mod capacity;
+mod counter;
+mod event;
 pub mod frame;
+mod join;
+mod link;
+pub mod mac;
 mod server;
 mod session;
+pub mod statistics;
+mod uplink;
+mod waiting;
 
-pub use server::{Accepted, EdgeServer, Refusal, Uplink};
-pub use session::Session;
+pub use answer::{Answer, Window};
+pub use counter::Counter;
+pub use event::{Accepted, Event, News, Received, Refusal, Uplink};
+pub use link::{Channels, Link, Pin, Plan};
+pub use server::{EdgeServer, Undo};
+pub use session::{Binding, Changes, Downlink, Join, Joins, Memory, Session, Slot};
+pub use waiting::QueueError;

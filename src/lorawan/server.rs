@@ -1,191 +1,323 @@
-//! The network server's part that an edge needs: who sent this frame, and is it new?
+//! The network server's part that an edge needs: who sent this frame, is it new, and what is to
+//! be answered?
 
-use super::frame::{DataFrame, Direction, Frame, FrameError, key_check};
-use super::session::{Advance, Session};
-use crate::device::{Abp, Activation, Device, Registry};
+use super::counter::{Advance, Counter};
+use super::event::{Accepted, Received, Refusal};
+use super::frame::{DataFrame, Direction, Frame, MicKey};
+use super::link::{Link, Plan};
+use super::session::{Binding, Joins, Memory, Session, Slot, binding};
+use super::waiting::Waiting;
+use crate::device::{Activation, CounterPolicy, Device, Registry};
 use crate::units::{DevAddr, DevEui};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// An authenticated uplink, decrypted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uplink {
-    /// The session's address.
-    pub dev_addr: DevAddr,
-    /// The full frame counter.
-    pub f_cnt: u32,
-    /// The port; `None` when the frame carries no payload.
-    pub f_port: Option<u8>,
-    /// The payload in the clear. Empty on port 0, whose MAC commands are nobody's data.
-    pub payload: Vec<u8>,
-    /// Whether the device asked for an acknowledgement.
-    pub confirmed: bool,
-    /// Whether the device lets the network control its data rate.
-    pub adr: bool,
-    /// Whether this could be a recording: the device was allowed to reset its counter.
-    pub replayable: bool,
-}
-
-/// A frame that is new and authentic. Not yet durable.
+/// The way back from an accepted frame.
 #[derive(Debug, Clone)]
-pub struct Accepted {
-    /// Who sent it.
-    pub device: Arc<Device>,
-    /// What it carried.
-    pub uplink: Uplink,
-    /// The session to make durable together with the frame's messages.
-    pub session: Session,
-    /// The session before this frame, to go back to when that fails.
-    pub previous: Option<Session>,
-}
-
-/// Why a frame was not accepted. Each is counted, none is an error of the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No LoRaWAN frame.
-    #[error("not LoRaWAN: {0}")]
-    NotLoRaWan(FrameError),
-    /// A frame type that this gateway does not serve: a join, another gateway's downlink.
-    #[error("not an uplink data frame")]
-    NotUplink,
-    /// No registered device has this address: somebody else's sensor.
-    #[error("DevAddr {0} is not registered")]
-    UnknownDevAddr(DevAddr),
-    /// The address is known but no key fits: somebody else's sensor, a wrong key, a forgery.
-    #[error("no device at DevAddr {0} has a key that fits")]
-    BadMic(DevAddr),
-    /// The last accepted frame once more, or one just before it: a retransmission, a late copy.
-    #[error("device {0} repeated its last frame")]
-    Repeat(DevEui),
-    /// An authentic frame of the past.
-    #[error("device {0} sent a frame of the past")]
-    Replay(DevEui),
-    /// The device counts from zero again, which its profile forbids, or forbids so soon. Told
-    /// from a replay, while the profile forbids it, by a run of rising counters.
-    #[error("device {0} reset its frame counter")]
-    ResetRefused(DevEui),
+pub struct Undo {
+    pub(super) dev_eui: DevEui,
+    pub(super) sessions: Vec<(Slot, Option<Session>)>,
+    /// The JoinNonce before a join, and the DevNonce that it used.
+    pub(super) join: Option<(u32, u16)>,
+    /// Downlinks that were taken out of the line.
+    pub(super) waiting: Vec<Waiting>,
 }
 
 /// Sessions of all registered devices.
 #[derive(Debug)]
 pub struct EdgeServer {
-    by_addr: HashMap<DevAddr, Vec<Arc<Device>>>,
-    sessions: HashMap<DevEui, Session>,
-    /// What authenticates a device's session, worked out once.
-    bindings: HashMap<DevEui, [u8; 8]>,
-    /// Devices that send authentic frames of the past: the last counter, and how many times in
-    /// a row it has risen.
-    past: HashMap<DevEui, (u16, u8)>,
+    pub(super) plan: Plan,
+    pub(super) devices: HashMap<DevEui, Known>,
+    by_addr: HashMap<DevAddr, Vec<Candidate>>,
+}
+
+/// All that is known of a device.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) device: Arc<Device>,
+    pub(super) binding: Binding,
+    pub(super) active: Option<Session>,
+    pub(super) pending: Option<Session>,
+    /// Of a device that joins: its AppKey worked out, and its joins so far.
+    pub(super) joins: Option<(MicKey, Joins)>,
+    pub(super) last_dev_nonce: Option<u16>,
+    /// Downlinks for it, oldest first.
+    pub(super) waiting: VecDeque<Waiting>,
+    /// Of authentic frames of the past: the last counter, and how many times in a row it has risen.
+    pub(super) past: Option<(u16, u8)>,
+    /// How often the last confirmed uplink was acknowledged again.
+    pub(super) again: u8,
+    /// Whether it was told that the device does not stay on the channel.
+    pub(super) told_unpinned: bool,
+}
+
+/// A session that may have sent a frame.
+#[derive(Debug)]
+struct Candidate {
+    dev_eui: DevEui,
+    slot: Slot,
+    key: MicKey,
 }
 
 /// So many frames of the past with rising counters are a device that counts anew (a new
 /// battery), and no accident.
 const RISING_PAST: u8 = 3;
 
+/// A device repeats a confirmed uplink up to eight times; whoever repeats it more often wants
+/// the gateway to waste its airtime.
+const MAX_AGAIN: u8 = 8;
+
+impl Known {
+    fn new(device: Arc<Device>) -> Self {
+        let binding = binding(&device.activation);
+        let joins = match &device.activation {
+            Activation::Otaa(otaa) => {
+                Some((MicKey::new(&otaa.app_key), Joins { binding, ..Joins::default() }))
+            }
+            Activation::Abp(_) => None,
+        };
+        let active = joins.is_none().then(|| Session {
+            derived: None,
+            counter: None,
+            f_cnt_down: 0,
+            link: Link::default(),
+            binding,
+        });
+        Self {
+            device,
+            binding,
+            active,
+            pending: None,
+            joins,
+            last_dev_nonce: None,
+            waiting: VecDeque::new(),
+            past: None,
+            again: 0,
+            told_unpinned: false,
+        }
+    }
+
+    fn slot(&mut self, slot: Slot) -> &mut Option<Session> {
+        match slot {
+            Slot::Active => &mut self.active,
+            Slot::Pending => &mut self.pending,
+        }
+    }
+
+    pub(super) fn session(&self, slot: Slot) -> Option<&Session> {
+        match slot {
+            Slot::Active => self.active.as_ref(),
+            Slot::Pending => self.pending.as_ref(),
+        }
+    }
+}
+
 impl EdgeServer {
-    /// A server for these devices that continues these sessions. A session of another address
-    /// or key is dropped: its counter says nothing about the new one.
-    pub fn new(registry: Registry, mut sessions: HashMap<DevEui, Session>) -> Self {
-        let bindings: HashMap<_, _> =
-            registry.iter().filter_map(|d| Some((d.dev_eui, binding(abp(d)?)))).collect();
-        sessions.retain(|dev_eui, session| bindings.get(dev_eui) == Some(&session.binding));
-        let mut by_addr: HashMap<DevAddr, Vec<Arc<Device>>> = HashMap::new();
-        for device in registry.iter() {
-            if let Some(abp) = abp(device) {
-                by_addr.entry(abp.dev_addr).or_default().push(Arc::clone(device));
+    /// A server for these devices that goes on from what is remembered of them. A session of
+    /// another address or key is dropped: its counter says nothing about the new one.
+    pub fn new(registry: &Registry, plan: Plan, memory: Memory) -> Self {
+        let mut devices: HashMap<_, _> =
+            registry.iter().map(|d| (d.dev_eui, Known::new(Arc::clone(d)))).collect();
+        for ((dev_eui, slot), session) in memory.sessions {
+            if let Some(known) = devices.get_mut(&dev_eui)
+                && known.binding == session.binding
+            {
+                *known.slot(slot) = Some(session);
             }
         }
-        Self { by_addr, sessions, bindings, past: HashMap::new() }
+        for (dev_eui, joins) in memory.joins {
+            if let Some(known) = devices.get_mut(&dev_eui)
+                && known.binding == joins.binding
+                && let Some((_, fresh)) = &mut known.joins
+            {
+                *fresh = joins;
+            }
+        }
+        for (dev_eui, item) in memory.downlinks {
+            if let Some(known) = devices.get_mut(&dev_eui) {
+                known.waiting.push_back(Waiting { item, sending: false });
+            }
+        }
+        let all: Vec<_> = devices.keys().copied().collect();
+        let mut server = Self { plan, devices, by_addr: HashMap::new() };
+        for dev_eui in all {
+            for slot in [Slot::Active, Slot::Pending] {
+                server.index(dev_eui, slot);
+            }
+        }
+        server
+    }
+
+    /// Makes a session be found by its address.
+    fn index(&mut self, dev_eui: DevEui, slot: Slot) {
+        let Some(known) = self.devices.get(&dev_eui) else { return };
+        let Some(keys) = known.session(slot).and_then(|s| s.keys(&known.device)) else { return };
+        let key = MicKey::new(&keys.nwk_s_key);
+        let candidate = Candidate { dev_eui, slot, key };
+        self.by_addr.entry(keys.dev_addr).or_default().push(candidate);
+    }
+
+    /// Puts a session in its place, or takes it away, and keeps the index.
+    fn put(&mut self, dev_eui: DevEui, slot: Slot, session: Option<Session>) {
+        let Some(known) = self.devices.get_mut(&dev_eui) else { return };
+        let device = Arc::clone(&known.device);
+        let address = |s: &Session| s.keys(&device).map(|keys| keys.dev_addr);
+        let old = std::mem::replace(known.slot(slot), session);
+        let new = known.session(slot);
+        let same = match (&old, new) {
+            (Some(old), Some(new)) => old.derived == new.derived,
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        if let Some(address) = old.as_ref().and_then(address)
+            && let Some(candidates) = self.by_addr.get_mut(&address)
+        {
+            candidates.retain(|c| (c.dev_eui, c.slot) != (dev_eui, slot));
+            if candidates.is_empty() {
+                self.by_addr.remove(&address);
+            }
+        }
+        self.index(dev_eui, slot);
     }
 
     /// What a received frame is. An accepted one advances the session at once, so that a copy
     /// behind it is told apart; [`EdgeServer::take_back`] undoes that.
     ///
     /// # Errors
-    /// With the reason why the frame is not a new uplink of a registered device.
-    pub fn uplink(&mut self, phy: &[u8], now: Timestamp) -> Result<Accepted, Refusal> {
-        let frame = match Frame::parse(phy).map_err(Refusal::NotLoRaWan)? {
-            Frame::Data(data) if data.direction == Direction::Up => data,
-            Frame::Data(_) | Frame::JoinRequest | Frame::Other => return Err(Refusal::NotUplink),
-        };
-        let candidates = self.by_addr.get(&frame.dev_addr).map_or(&[][..], Vec::as_slice);
-        if candidates.is_empty() {
-            return Err(Refusal::UnknownDevAddr(frame.dev_addr));
+    /// With the reason why the frame is not a new uplink or join of a registered device.
+    pub fn uplink(&mut self, received: &Received<'_>) -> Result<Accepted, Refusal> {
+        match Frame::parse(received.phy).map_err(Refusal::NotLoRaWan)? {
+            Frame::Data(frame) if frame.direction == Direction::Up => self.data(received, &frame),
+            Frame::JoinRequest(request) => self.join(received, &request),
+            Frame::Data(_) | Frame::Other => Err(Refusal::NotUplink),
         }
-        let (device, advance) = candidates
+    }
+
+    fn data(
+        &mut self,
+        received: &Received<'_>,
+        frame: &DataFrame<'_>,
+    ) -> Result<Accepted, Refusal> {
+        let (dev_eui, slot, advance) = self.whose(frame, received.at)?;
+        let known = self.devices.get_mut(&dev_eui).expect("candidates are known devices");
+        match advance {
+            Advance::Next(counter, replayable) => {
+                Ok(self.next(received, frame, dev_eui, slot, counter, replayable))
+            }
+            Advance::Again if frame.confirmed && known.again < MAX_AGAIN => {
+                known.again += 1;
+                self.again(received, dev_eui, slot).ok_or(Refusal::Repeat(dev_eui))
+            }
+            Advance::Again | Advance::Repeat => Err(Refusal::Repeat(dev_eui)),
+            Advance::ResetRefused => Err(Refusal::ResetRefused(dev_eui)),
+            Advance::Replay => Err(known.note_past(frame.f_cnt)),
+        }
+    }
+
+    /// Whose frame it is. Of several sessions at one address that one is asked first whose counter
+    /// is nearest, each for the counter that it would have next; then all for all others.
+    fn whose(
+        &self,
+        frame: &DataFrame<'_>,
+        now: Timestamp,
+    ) -> Result<(DevEui, Slot, Advance), Refusal> {
+        let unknown = Refusal::UnknownDevAddr(frame.dev_addr);
+        let candidates = self.by_addr.get(&frame.dev_addr).ok_or(unknown)?;
+        let last = |candidate: &Candidate| {
+            let known = self.devices.get(&candidate.dev_eui)?;
+            known.session(candidate.slot)?.counter
+        };
+        let mut order: Vec<(u16, u32, &Candidate)> = candidates
             .iter()
-            .find_map(|device| Some((device, self.judge(device, &frame, now)?)))
-            .ok_or(Refusal::BadMic(frame.dev_addr))?;
-        let (session, replayable) = match advance {
-            Advance::Next(session, replayable) => (session, replayable),
-            Advance::Repeat => return Err(Refusal::Repeat(device.dev_eui)),
-            Advance::ResetRefused => return Err(Refusal::ResetRefused(device.dev_eui)),
-            Advance::Replay => return Err(self.note_past(device.dev_eui, frame.f_cnt)),
+            .map(|candidate| {
+                let last = last(candidate);
+                let ahead = last.map_or(u16::MAX, |l| frame.f_cnt.wrapping_sub(l.f_cnt_up as u16));
+                (ahead, Counter::likely(last.as_ref(), frame.f_cnt), candidate)
+            })
+            .collect();
+        order.sort_unstable_by_key(|(ahead, ..)| *ahead);
+        let advance = |candidate: &Candidate, authentic: &dyn Fn(u32) -> bool| {
+            let known = self.devices.get(&candidate.dev_eui)?;
+            // a device that joined has been told its counter; it counts anew by joining anew
+            let derived = known.session(candidate.slot)?.derived.is_some();
+            let forbidden = CounterPolicy::default();
+            let policy = if derived { &forbidden } else { &known.device.profile.counter };
+            let last = last(candidate);
+            Counter::advance(last.as_ref(), frame.f_cnt, policy, now, authentic)
+                .map(|advance| (candidate.dev_eui, candidate.slot, advance))
         };
-        let device = Arc::clone(device);
-        self.past.remove(&device.dev_eui);
-        let previous = self.sessions.insert(device.dev_eui, session);
-        let Some(keys) = abp(&device) else { return Err(Refusal::NotUplink) };
-        let payload = match frame.f_port {
-            None | Some(0) => Vec::new(),
-            Some(_) => frame.decrypt(&keys.nwk_s_key, &keys.app_s_key, session.f_cnt_up),
-        };
-        let uplink = Uplink {
-            dev_addr: frame.dev_addr,
-            f_cnt: session.f_cnt_up,
-            f_port: frame.f_port,
-            payload,
-            confirmed: frame.confirmed,
-            adr: frame.adr,
-            replayable,
-        };
-        Ok(Accepted { device, uplink, session, previous })
+        order
+            .iter()
+            .find(|(_, likely, candidate)| frame.mic_matches(&candidate.key, *likely))
+            .and_then(|(_, likely, candidate)| advance(candidate, &|f_cnt| f_cnt == *likely))
+            .or_else(|| {
+                order.iter().find_map(|(_, tried, candidate)| {
+                    advance(candidate, &|f_cnt| {
+                        f_cnt != *tried && frame.mic_matches(&candidate.key, f_cnt)
+                    })
+                })
+            })
+            .ok_or(Refusal::BadMic(frame.dev_addr))
     }
 
-    /// What a frame means for a device; `None` when it is not that device's.
-    fn judge(&self, device: &Device, frame: &DataFrame<'_>, now: Timestamp) -> Option<Advance> {
-        Session::advance(
-            self.sessions.get(&device.dev_eui),
-            frame.f_cnt,
-            self.bindings.get(&device.dev_eui).copied()?,
-            &device.profile.counter,
-            now,
-            |f_cnt| abp(device).is_some_and(|abp| frame.mic_matches(&abp.nwk_s_key, f_cnt)),
-        )
-    }
-
-    /// An authentic frame of the past: a recording, or a device that has begun to count anew?
-    fn note_past(&mut self, dev_eui: DevEui, f_cnt: u16) -> Refusal {
-        let (last, run) = self.past.entry(dev_eui).or_insert((f_cnt, 0));
-        *run = if f_cnt > *last || *run == 0 { run.saturating_add(1) } else { 1 };
-        *last = f_cnt;
-        if *run >= RISING_PAST { Refusal::ResetRefused(dev_eui) } else { Refusal::Replay(dev_eui) }
+    /// Puts sessions in their place and says how to go back.
+    pub(super) fn replace(
+        &mut self,
+        dev_eui: DevEui,
+        sessions: &[(Slot, Option<Session>)],
+    ) -> Undo {
+        let known = self.devices.get(&dev_eui);
+        let before = sessions
+            .iter()
+            .map(|(slot, _)| (*slot, known.and_then(|known| known.session(*slot).cloned())))
+            .collect();
+        for (slot, session) in sessions {
+            self.put(dev_eui, *slot, session.clone());
+        }
+        Undo { dev_eui, sessions: before, join: None, waiting: Vec::new() }
     }
 
     /// Forgets an accepted frame that could not be made durable, so that its retransmission
     /// is welcome. Several frames of one device are taken back newest first.
-    pub fn take_back(&mut self, dev_eui: DevEui, previous: Option<Session>) {
-        match previous {
-            Some(session) => self.sessions.insert(dev_eui, session),
-            None => self.sessions.remove(&dev_eui),
-        };
+    pub fn take_back(&mut self, undo: Undo) {
+        let Undo { dev_eui, sessions, join, waiting } = undo;
+        for (slot, session) in sessions {
+            self.put(dev_eui, slot, session);
+        }
+        let Some(known) = self.devices.get_mut(&dev_eui) else { return };
+        if let (Some((join_nonce, dev_nonce)), Some((_, joins))) = (join, &mut known.joins) {
+            joins.join_nonce = join_nonce;
+            joins.dev_nonces.remove(&dev_nonce);
+            known.last_dev_nonce = None;
+        }
+        known.waiting.iter_mut().for_each(|waiting| waiting.sending = false);
+        for item in waiting.into_iter().rev() {
+            known.waiting.push_front(item);
+        }
+    }
+
+    /// All registered devices, each with the session in use.
+    pub fn devices(&self) -> impl Iterator<Item = (&Arc<Device>, Option<&Session>)> {
+        self.devices.values().map(|known| (&known.device, known.active.as_ref()))
+    }
+
+    /// A registered device.
+    pub fn device(&self, dev_eui: DevEui) -> Option<&Arc<Device>> {
+        self.devices.get(&dev_eui).map(|known| &known.device)
     }
 }
 
-fn abp(device: &Device) -> Option<&Abp> {
-    match &device.activation {
-        Activation::Abp(abp) => Some(abp),
-        Activation::Otaa(_) => None,
+impl Known {
+    /// An authentic frame of the past: a recording, or a device that has begun to count anew?
+    fn note_past(&mut self, f_cnt: u16) -> Refusal {
+        let dev_eui = self.device.dev_eui;
+        let (last, run) = self.past.get_or_insert((f_cnt, 0));
+        *run = if f_cnt > *last || *run == 0 { run.saturating_add(1) } else { 1 };
+        *last = f_cnt;
+        if *run >= RISING_PAST { Refusal::ResetRefused(dev_eui) } else { Refusal::Replay(dev_eui) }
     }
-}
-
-/// What a session's counter belongs to: the address, and a check value of the key that
-/// authenticates frames. It does not give the key away: CMAC is one-way.
-fn binding(activation: &Abp) -> [u8; 8] {
-    let mut binding = [0; 8];
-    let (address, check) = binding.split_at_mut(4);
-    address.copy_from_slice(&activation.dev_addr.0.to_be_bytes());
-    check.copy_from_slice(&key_check(&activation.nwk_s_key));
-    binding
 }

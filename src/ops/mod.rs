@@ -1,6 +1,10 @@
 //! For those who look after the gateway: the journal, the service manager, health.
 
+pub mod device;
 pub mod health;
+pub mod inquiry;
 pub mod journal;
 pub mod output;
 pub mod service;
+pub mod socket;
+pub mod status;

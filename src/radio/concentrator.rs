@@ -1,28 +1,30 @@
-//! The UDP side of a concentrator: datagrams in, acknowledgements out, frames on.
+//! The UDP side of a concentrator: datagrams in, acknowledgements and transmissions out, frames
+//! and reports on.
 
-use super::gwmp::{self, Content, Packet, PacketError};
-use super::{AirEvent, Heard, Outlet, OutletError, Reception};
+mod admission;
+mod roster;
+mod underway;
+
+pub use roster::{MAX_CONCENTRATORS, Pull, Roster, Seen};
+
+use super::gwmp::{self, Content, Datagram, Packet, PacketError};
+use super::{AirEvent, Heard, Outlet, OutletError, Reception, Report, Transmission, TxError};
 use crate::clock::{Clock, Moment};
 use crate::message;
 use crate::units::{GatewayEui, duration};
-use std::collections::HashMap;
+use admission::Admission;
+use ipnet::IpNet;
+use roster::{Change, SILENT_AFTER};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::sync::watch;
-use tokio::time::{Instant, interval, sleep, timeout};
-
-/// Of how many concentrators it is noted when they were heard. The protocol has no
-/// authentication, so a stranger may make names up; they must neither make memory grow nor
-/// shut anybody out.
-const MAX_CONCENTRATORS: usize = 64;
-
-/// A forwarder asks every 5 to 30 s whether there is something to send. Two missed in a row
-/// are an accident, this is a fault.
-const SILENT_AFTER: Duration = Duration::from_secs(90);
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
+use underway::Underway;
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(10);
@@ -32,6 +34,12 @@ const BIND_RETRY: Duration = Duration::from_secs(10);
 
 /// After an error of the socket.
 const ERROR_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a datagram may wait for the network. Later than that, its transmission is late.
+const SEND_PATIENCE: Duration = Duration::from_millis(20);
+
+/// How soon a report for which there was no room is offered again.
+const REPORT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A burst of several hundred datagrams waits here while the card is busy.
 const RECEIVE_BUFFER: usize = 2 << 20;
@@ -43,7 +51,7 @@ pub struct Counters {
     pub datagrams: AtomicU64,
     /// Datagrams that are not of the protocol.
     pub malformed_datagrams: AtomicU64,
-    /// Datagrams of concentrators that may not speak.
+    /// Datagrams of concentrators that may not speak, or from networks that may not.
     pub not_allowed: AtomicU64,
     /// LoRa packets with a good CRC, before copies are joined.
     pub packets: AtomicU64,
@@ -57,44 +65,58 @@ pub struct Counters {
     pub dropped: AtomicU64,
 }
 
-/// Listens for concentrators.
+/// What a [`Listener`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Who may speak; if empty, every concentrator.
+    pub allow: Vec<GatewayEui>,
+    /// From where; if empty, from anywhere.
+    pub allow_from: Vec<IpNet>,
+    /// For when a frame was heard.
+    pub clock: Clock,
+    /// Takes frames and reports.
+    pub outlet: Outlet,
+    /// What concentrators shall send.
+    pub transmissions: mpsc::Receiver<Transmission>,
+    /// What came.
+    pub counters: Arc<Counters>,
+    /// Who is there.
+    pub roster: Arc<Roster>,
+}
+
+/// Listens for concentrators, and has them transmit.
 #[derive(Debug)]
 pub struct Listener {
     listen: SocketAddr,
-    allow: Vec<GatewayEui>,
+    admission: Admission,
     clock: Clock,
     outlet: Outlet,
+    transmissions: mpsc::Receiver<Transmission>,
     counters: Arc<Counters>,
-    known: HashMap<GatewayEui, Presence>,
-    refused_before: bool,
-    crowded_before: bool,
+    roster: Arc<Roster>,
+    underway: Underway,
+    /// Reports for which there was no room. While there are any, no transmission is taken.
+    unsaid: VecDeque<Report>,
     dropping: bool,
 }
 
-#[derive(Debug)]
-struct Presence {
-    last: Instant,
-    silent: bool,
-}
-
 impl Listener {
-    /// A listener at this address. An empty `allow` lets every concentrator speak.
-    pub fn new(
-        listen: SocketAddr,
-        allow: Vec<GatewayEui>,
-        clock: Clock,
-        outlet: Outlet,
-        counters: Arc<Counters>,
-    ) -> Self {
+    /// A listener that does not listen yet.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { listen, allow, allow_from, clock, outlet, transmissions, counters, roster } =
+            parts;
         Self {
             listen,
-            allow,
+            admission: Admission::new(allow, allow_from),
             clock,
             outlet,
+            transmissions,
             counters,
-            known: HashMap::new(),
-            refused_before: false,
-            crowded_before: false,
+            roster,
+            underway: Underway::new(),
+            unsaid: VecDeque::new(),
             dropping: false,
         }
     }
@@ -102,7 +124,7 @@ impl Listener {
     /// Runs until `stop` says so. `started` receives the outcome of the first attempt to open
     /// the port; a failure is retried for ever, since the port may be taken only for a while.
     pub async fn run(
-        self,
+        mut self,
         mut stop: watch::Receiver<bool>,
         started: impl FnOnce(Result<SocketAddr, io::Error>),
     ) {
@@ -131,8 +153,17 @@ impl Listener {
                     }
                 }
             }
-            if timeout(BIND_RETRY, stop.changed()).await.is_ok() {
-                return;
+            let retry = Instant::now() + BIND_RETRY;
+            while Instant::now() < retry {
+                tokio::select! {
+                    Some(transmission) = self.transmissions.recv(), if self.unsaid.is_empty() => {
+                        self.report(transmission.id, transmission.gateway, Err(TxError::NoWay));
+                    }
+                    () = sleep(REPORT_PAUSE), if !self.unsaid.is_empty() => {}
+                    () = sleep_until(retry) => {}
+                    _ = stop.changed() => return,
+                }
+                self.say();
             }
         }
     }
@@ -142,10 +173,12 @@ impl Listener {
         // the largest UDP payload: a datagram is never cut
         let mut buffer = vec![0; 65_536];
         loop {
+            let due = self.underway.next_due();
+            let room = self.unsaid.is_empty() && !self.underway.is_full();
             tokio::select! {
                 received = socket.recv_from(&mut buffer) => match received {
                     Ok((len, from)) => {
-                        if let Some(ack) = self.datagram(&buffer[..len]) {
+                        if let Some(ack) = self.datagram(&buffer[..len], from) {
                             // an acknowledgement that cannot be sent is as good as one lost on the way
                             let _ = socket.try_send_to(&ack, from);
                         }
@@ -157,50 +190,148 @@ impl Listener {
                         sleep(ERROR_PAUSE).await;
                     }
                 },
+                Some(transmission) = self.transmissions.recv(), if room => {
+                    self.transmit(&socket, &transmission).await;
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    while let Some(taken) = self.underway.take_due(Instant::now()) {
+                        self.report(taken.id, taken.gateway, Ok(()));
+                    }
+                }
+                () = sleep(REPORT_PAUSE), if !self.unsaid.is_empty() => {}
                 _ = tick.tick() => self.look_for_silence(),
                 _ = stop.changed() => return,
             }
+            self.say();
         }
     }
 
     /// Takes a datagram in and returns its acknowledgement, which says "received" as the
     /// protocol has it, not "on disk". What had to be dropped is not acknowledged.
-    fn datagram(&mut self, bytes: &[u8]) -> Option<[u8; 4]> {
-        self.counters.datagrams.fetch_add(1, Relaxed);
+    fn datagram(&mut self, bytes: &[u8], from: SocketAddr) -> Option<[u8; 4]> {
+        let counters = Arc::clone(&self.counters);
+        counters.datagrams.fetch_add(1, Relaxed);
+        if !self.admission.source(from.ip()) {
+            counters.not_allowed.fetch_add(1, Relaxed);
+            return None;
+        }
         let datagram = match gwmp::parse(bytes) {
             Ok(datagram) => datagram,
             Err(error) => {
-                self.counters.malformed_datagrams.fetch_add(1, Relaxed);
+                counters.malformed_datagrams.fetch_add(1, Relaxed);
                 log::debug!("datagram refused: {error}");
                 return None;
             }
         };
-        if !self.admit(datagram.gateway) {
-            self.counters.not_allowed.fetch_add(1, Relaxed);
+        let Datagram { version, gateway, ack, content } = datagram;
+        let now = self.clock.now();
+        if !self.admission.gateway(gateway) {
+            counters.not_allowed.fetch_add(1, Relaxed);
             return None;
         }
-        let Content::Push(packets) = datagram.content else { return datagram.ack };
-        let now = self.clock.now();
+        let noted = self.roster.note(gateway, version, from, now, Instant::now());
+        self.admission.note(gateway, noted);
+        match content {
+            Content::Push { packets, stat } => {
+                let good = packets.iter().flatten().count();
+                self.roster.pushed(gateway, good as u64, stat);
+                let all_taken = self.pushed(packets, gateway, now);
+                ack.filter(|_| all_taken)
+            }
+            Content::Pull => {
+                let pull = Pull { address: from, at: now };
+                if let Some(before) = self.roster.pulled(gateway, pull, Instant::now()) {
+                    log::debug!("downlinks of concentrator {gateway} go to {from}, not {before}");
+                }
+                ack
+            }
+            Content::TxAck(verdict) => {
+                match self.underway.take(gateway, verdict.token) {
+                    Some(waiting) => self.report(waiting.id, gateway, verdict.result),
+                    None => log::debug!("a TX_ACK of {gateway} is about nothing that waits"),
+                }
+                ack
+            }
+        }
+    }
+
+    /// Passes packets on; whether all could be.
+    fn pushed(
+        &mut self,
+        packets: Vec<Result<Packet, PacketError>>,
+        gateway: GatewayEui,
+        now: Moment,
+    ) -> bool {
+        let counters = Arc::clone(&self.counters);
         let newest = packets.iter().rev().flatten().map(|p| p.tmst).next().unwrap_or_default();
         let mut all_taken = true;
         for packet in packets {
             match packet {
                 Ok(packet) => {
-                    self.counters.packets.fetch_add(1, Relaxed);
+                    counters.packets.fetch_add(1, Relaxed);
                     let at = earlier(now, gwmp::age(packet.tmst, newest));
-                    all_taken &= self.pass_on(heard(packet, datagram.gateway, at));
+                    all_taken &= self.pass_on(heard(packet, gateway, at));
                 }
                 Err(error) => {
                     let counter = match error {
-                        PacketError::Fsk => &self.counters.fsk,
-                        PacketError::BadCrc | PacketError::NoCrc => &self.counters.bad_crc,
-                        PacketError::Malformed => &self.counters.malformed_packets,
+                        PacketError::Fsk => &counters.fsk,
+                        PacketError::BadCrc | PacketError::NoCrc => &counters.bad_crc,
+                        PacketError::Malformed => &counters.malformed_packets,
                     };
                     counter.fetch_add(1, Relaxed);
                 }
             }
         }
-        datagram.ack.filter(|_| all_taken)
+        all_taken
+    }
+
+    /// Has a concentrator transmit.
+    async fn transmit(&mut self, socket: &UdpSocket, transmission: &Transmission) {
+        let Transmission { id, gateway, .. } = *transmission;
+        let now = Instant::now();
+        let Some((address, version)) = self.roster.way(gateway, now) else {
+            return self.report(id, gateway, Err(TxError::NoWay));
+        };
+        let token = self.underway.enter(transmission, now);
+        let datagram = gwmp::pull_resp(version, token, transmission);
+        let sent = timeout(SEND_PATIENCE, socket.send_to(&datagram, address)).await;
+        if !matches!(sent, Ok(Ok(_))) {
+            log::debug!("PULL_RESP to concentrator {gateway} at {address}: {sent:?}");
+            self.underway.take(gateway, token);
+            self.report(id, gateway, Err(TxError::NoWay));
+        }
+    }
+
+    /// Notes what became of a transmission, to be told as soon as there is room.
+    fn report(&mut self, id: u64, gateway: GatewayEui, result: Result<(), TxError>) {
+        match self.roster.judge(gateway, result) {
+            Some(Change::Refuses(error)) => log::warn!(
+                MESSAGE_ID = message::DOWNLINK_REFUSED,
+                LYKTA_CONCENTRATOR = gateway.to_string(),
+                LYKTA_REASON = error.to_string();
+                "concentrator {gateway} sends no downlinks: {error}; others and the second window \
+                 are tried"
+            ),
+            Some(Change::Takes) => log::info!(
+                MESSAGE_ID = message::DOWNLINK_TAKEN,
+                LYKTA_CONCENTRATOR = gateway.to_string();
+                "concentrator {gateway} sends downlinks again"
+            ),
+            None => {}
+        }
+        self.unsaid.push_back(Report { id, gateway, result });
+    }
+
+    /// Tells what became of transmissions, as far as there is room.
+    fn say(&mut self) {
+        while let Some(report) = self.unsaid.pop_front() {
+            match self.outlet.pass(AirEvent::Sent(report.clone())) {
+                Ok(()) => {}
+                Err(OutletError::Full) => return self.unsaid.push_front(report),
+                // the gateway stops: nobody waits for reports any more
+                Err(OutletError::Closed) => return self.unsaid.clear(),
+            }
+        }
     }
 
     fn pass_on(&mut self, frame: Heard) -> bool {
@@ -224,64 +355,15 @@ impl Listener {
         }
     }
 
-    /// Whether this concentrator may speak; notes that it did.
-    fn admit(&mut self, gateway: GatewayEui) -> bool {
-        let now = Instant::now();
-        if let Some(presence) = self.known.get_mut(&gateway) {
-            presence.last = now;
-            if std::mem::take(&mut presence.silent) {
-                log::info!(
-                    MESSAGE_ID = message::CONCENTRATOR_HEARD,
-                    LYKTA_CONCENTRATOR = gateway.to_string();
-                    "concentrator {gateway} is heard again"
-                );
-            }
-            return true;
-        }
-        if !self.allow.is_empty() && !self.allow.contains(&gateway) {
-            if !std::mem::replace(&mut self.refused_before, true) {
-                log::warn!(
-                    MESSAGE_ID = message::CONCENTRATOR_REFUSED,
-                    LYKTA_CONCENTRATOR = gateway.to_string();
-                    "concentrator {gateway} is refused: it is not in [concentrator] allow; \
-                     further ones are only counted"
-                );
-            }
-            return false;
-        }
-        if self.known.len() >= MAX_CONCENTRATORS {
-            if !std::mem::replace(&mut self.crowded_before, true) {
-                log::warn!(
-                    MESSAGE_ID = message::CONCENTRATORS_CROWD,
-                    LYKTA_CONCENTRATOR = gateway.to_string();
-                    "more than {MAX_CONCENTRATORS} concentrators speak, {gateway} is the next: \
-                     what they hear is used, but nobody is told when one of them goes silent; \
-                     if their names are made up, list yours in [concentrator] allow"
-                );
-            }
-            return true;
-        }
-        log::info!(
-            MESSAGE_ID = message::CONCENTRATOR_HEARD,
-            LYKTA_CONCENTRATOR = gateway.to_string();
-            "concentrator {gateway} is heard"
-        );
-        self.known.insert(gateway, Presence { last: now, silent: false });
-        true
-    }
-
     fn look_for_silence(&mut self) {
-        for (gateway, presence) in &mut self.known {
-            if !presence.silent && presence.last.elapsed() > SILENT_AFTER {
-                presence.silent = true;
-                log::warn!(
-                    MESSAGE_ID = message::CONCENTRATOR_SILENT,
-                    LYKTA_CONCENTRATOR = gateway.to_string();
-                    "concentrator {gateway} has been silent for {}: is its packet forwarder \
-                     running, does it send to this address?",
-                    duration::format(SILENT_AFTER)
-                );
-            }
+        for gateway in self.roster.take_silent(Instant::now()) {
+            log::warn!(
+                MESSAGE_ID = message::CONCENTRATOR_SILENT,
+                LYKTA_CONCENTRATOR = gateway.to_string();
+                "concentrator {gateway} has been silent for {}: is its packet forwarder running, \
+                 does it send to this address?",
+                duration::format(SILENT_AFTER)
+            );
         }
     }
 }

@@ -4,6 +4,12 @@
 //! retransmission, and forwarders differ in what they write, so each packet of a datagram is
 //! parsed alone: one that is odd costs no other.
 
+mod downlink;
+mod stat;
+
+pub use downlink::{PullResp, TxAck, parse_pull_resp, pull_resp, tx_ack};
+pub use stat::Stat;
+
 use crate::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
 use base64::Engine as _;
 use base64::alphabet;
@@ -27,12 +33,15 @@ const MAX_PHY: usize = 255;
 const PUSH_DATA: u8 = 0;
 const PUSH_ACK: u8 = 1;
 const PULL_DATA: u8 = 2;
+const PULL_RESP: u8 = 3;
 const PULL_ACK: u8 = 4;
 const TX_ACK: u8 = 5;
 
 /// One datagram from a concentrator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Datagram {
+    /// The version of the protocol that it is in.
+    pub version: u8,
     /// Who sent it, by its own word.
     pub gateway: GatewayEui,
     /// The four bytes that acknowledge it.
@@ -44,12 +53,17 @@ pub struct Datagram {
 /// What a datagram carries.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// Received packets, in the order of the datagram.
-    Push(Vec<Result<Packet, PacketError>>),
+    /// What a concentrator heard, and how it is.
+    Push {
+        /// Received packets, in the order of the datagram.
+        packets: Vec<Result<Packet, PacketError>>,
+        /// The forwarder's own statistics, now and then.
+        stat: Option<Stat>,
+    },
     /// A sign of life that keeps the way back open.
     Pull,
     /// What became of a transmission.
-    TxAck,
+    TxAck(TxAck),
 }
 
 /// A datagram that is not of this protocol.
@@ -64,8 +78,8 @@ pub enum DatagramError {
     /// A message type that a concentrator does not send.
     #[error("message type {0}")]
     Type(u8),
-    /// The JSON of a PUSH_DATA is no object with a list of packets.
-    #[error("PUSH_DATA is not JSON as the protocol has it")]
+    /// The body is no JSON object as this message type has it.
+    #[error("the body is not JSON as the protocol has it")]
     Json,
 }
 
@@ -125,12 +139,16 @@ pub fn parse(bytes: &[u8]) -> Result<Datagram, DatagramError> {
     let (eui, body) = rest.split_first_chunk::<8>().ok_or(short)?;
     let ack = |answer| Some([version, token_high, token_low, answer]);
     let (ack, content) = match kind {
-        PUSH_DATA => (ack(PUSH_ACK), Content::Push(packets(body)?)),
+        PUSH_DATA => (ack(PUSH_ACK), push(body)?),
         PULL_DATA => (ack(PULL_ACK), Content::Pull),
-        TX_ACK => (None, Content::TxAck),
+        TX_ACK => {
+            let token = u16::from_be_bytes([token_high, token_low]);
+            let result = downlink::verdict(body).ok_or(DatagramError::Json)?;
+            (None, Content::TxAck(TxAck { token, result }))
+        }
         other => return Err(DatagramError::Type(other)),
     };
-    Ok(Datagram { gateway: GatewayEui(u64::from_be_bytes(*eui)), ack, content })
+    Ok(Datagram { version, gateway: GatewayEui(u64::from_be_bytes(*eui)), ack, content })
 }
 
 #[derive(Deserialize)]
@@ -138,6 +156,8 @@ struct Push<'a> {
     /// Absent, or null, when there is only the forwarder's own statistics.
     #[serde(borrow, default)]
     rxpk: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    stat: Option<&'a RawValue>,
 }
 
 /// A packet's fields as forwarders write them. Unknown ones are of no concern here.
@@ -170,9 +190,10 @@ struct Rsig {
     lsnr: Option<f32>,
 }
 
-fn packets(json: &[u8]) -> Result<Vec<Result<Packet, PacketError>>, DatagramError> {
+fn push(json: &[u8]) -> Result<Content, DatagramError> {
     let push: Push<'_> = serde_json::from_slice(json).map_err(|_| DatagramError::Json)?;
-    Ok(push.rxpk.into_iter().flatten().map(|raw| packet(raw.get())).collect())
+    let packets = push.rxpk.into_iter().flatten().map(|raw| packet(raw.get())).collect();
+    Ok(Content::Push { packets, stat: push.stat.and_then(|raw| Stat::parse(raw.get())) })
 }
 
 fn packet(json: &str) -> Result<Packet, PacketError> {
@@ -279,7 +300,7 @@ mod tests {
 
     fn pushed(json: &str) -> Vec<Result<Packet, PacketError>> {
         match parse(&datagram(2, PUSH_DATA, json)).expect("a datagram").content {
-            Content::Push(packets) => packets,
+            Content::Push { packets, .. } => packets,
             other => panic!("not a PUSH_DATA: {other:?}"),
         }
     }
@@ -379,7 +400,8 @@ mod tests {
                 code_rate: "4/5".into(), rssi: Dbm(-97.0), snr: Db(-3.5), channel: 3, rf_chain: 1,
             };
             let datagram = parse(&push_data(GatewayEui(7), token, std::slice::from_ref(&sent))).expect("a datagram");
-            prop_assert_eq!(datagram.content, Content::Push(vec![Ok(sent)]));
+            let packets = vec![Ok(sent)];
+            prop_assert_eq!(datagram.content, Content::Push { packets, stat: None });
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod concentrator;
 pub mod dedup;
 pub mod gwmp;
 pub mod hat;
+pub mod schedule;
 pub mod vigil;
 
 use crate::clock::Moment;
@@ -72,7 +73,8 @@ pub struct Transmission {
     pub phy: Vec<u8>,
 }
 
-/// What became of a [`Transmission`]. Every one is reported, and once.
+/// What became of a [`Transmission`]. Every one is reported, and once, but for those that a stop
+/// of the gateway cuts off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Which transmission.
@@ -84,7 +86,7 @@ pub struct Report {
 }
 
 /// Why a frame was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum TxError {
     /// No way to that gateway: it is unknown, down, or has not asked for downlinks.
     #[error("no way to the gateway")]

@@ -1,6 +1,7 @@
-//! What must survive a power cut: one SQLite file for each tenant.
+//! What must survive a power cut: one SQLite file for each tenant, and one for the time on the
+//! air ([`airtime`]).
 //!
-//! Two views of the same file. The [`Store`] belongs to the ingest loop and is the only one
+//! Two views of a tenant's file. The [`Store`] belongs to the ingest loop and is the only one
 //! that adds: an uplink's frame counter and its messages in one transaction, on disk when
 //! [`Store::commit`] returns. The [`Outbox`] belongs to the upstream: it reads what is waiting
 //! and removes what was acknowledged.
@@ -9,17 +10,18 @@
 //! committed row in a power cut (NORMAL does), small pages and a WAL that keeps its length
 //! spare the SD card, and SQLite is built to call fdatasync (see `.cargo/config.toml`).
 
+pub mod airtime;
+mod memory;
 mod outbox;
 mod schema;
 
 pub use outbox::{Cursor, Outbox, Row};
 
 use crate::clock::ClockQuality;
-use crate::lorawan::Session;
+use crate::lorawan::{Changes, Downlink, Memory};
 use crate::units::DevEui;
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior, params};
-use std::collections::HashMap;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 
 /// A database that cannot be used as it should.
@@ -58,6 +60,14 @@ pub enum StoreError {
         found: i64,
         /// The newest one known here.
         known: i64,
+    },
+    /// A damaged file cannot be renamed.
+    #[error("{}: damaged, and cannot be set aside: {source}", file.display())]
+    SetAside {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
 }
 
@@ -134,15 +144,28 @@ pub struct Message {
     pub body: String,
 }
 
-/// All that one accepted uplink leaves behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// All that one accepted frame, report or command leaves behind.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Whose session it is.
+    /// Which device it is about.
     pub dev_eui: DevEui,
-    /// The session after the uplink.
-    pub session: Session,
+    /// What changed in what is remembered of it.
+    pub changes: Changes,
+    /// A downlink that waits for it from now on.
+    pub queued: Option<Downlink>,
+    /// A command that was answered.
+    pub command: Option<Command>,
     /// What goes to the cloud.
     pub messages: Vec<Message>,
+}
+
+/// A command that was answered, so that it is never executed twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Its id.
+    pub id: String,
+    /// The body of the reply.
+    pub reply: String,
 }
 
 /// The writing view of a tenant's database.
@@ -167,25 +190,22 @@ impl Store {
         Ok(Self { db, file: file.to_owned(), next_sequence: next_sequence as u64 })
     }
 
-    /// The sessions of all devices that were ever heard.
+    /// What is remembered of all devices.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn sessions(&self) -> Result<HashMap<DevEui, Session>, StoreError> {
+    pub fn memory(&self) -> Result<Memory, StoreError> {
+        memory::read(&self.db).map_err(|e| failed(&self.file, e))
+    }
+
+    /// The reply to a command that was answered before.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn reply(&self, id: &str) -> Result<Option<String>, StoreError> {
         let read = || {
-            self.db
-                .prepare("SELECT dev_eui, f_cnt_up, high_water, reset_at, binding FROM session")?
-                .query_map([], |row| {
-                    let reset_at: Option<i64> = row.get(3)?;
-                    let session = Session {
-                        f_cnt_up: row.get(1)?,
-                        high_water: row.get(2)?,
-                        reset_at: reset_at.and_then(|s| Timestamp::from_second(s).ok()),
-                        binding: row.get(4)?,
-                    };
-                    Ok((DevEui(row.get::<_, i64>(0)? as u64), session))
-                })?
-                .collect::<rusqlite::Result<HashMap<_, _>>>()
+            let mut query = self.db.prepare_cached("SELECT reply FROM command WHERE id = ?1")?;
+            query.query_row([id], |row| row.get(0)).optional()
         };
         read().map_err(|e| failed(&self.file, e))
     }
@@ -204,25 +224,12 @@ impl Store {
         let mut next = self.next_sequence;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut session = tx.prepare_cached(
-                "INSERT INTO session (dev_eui, f_cnt_up, high_water, reset_at, binding)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (dev_eui) DO UPDATE SET f_cnt_up = ?2, high_water = ?3,
-                 reset_at = ?4, binding = ?5",
-            )?;
             let mut outbox = tx.prepare_cached(
                 "INSERT INTO outbox (key, time_us, clock, topic, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
-            for Entry { dev_eui, session: s, messages } in entries {
-                let reset_at = s.reset_at.map(Timestamp::as_second);
-                session.execute(params![
-                    dev_eui.0 as i64,
-                    s.f_cnt_up,
-                    s.high_water,
-                    reset_at,
-                    s.binding
-                ])?;
-                for m in messages {
+            for entry in entries {
+                memory::write(&tx, entry)?;
+                for m in &entry.messages {
                     let key = Key::new(m.class, next);
                     next += 1;
                     outbox.execute(params![
@@ -255,8 +262,21 @@ fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::Abp;
+    use crate::lorawan::{Counter, Join, Link, Session, Slot};
+    use crate::units::{AesKey, DevAddr};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    fn session(f_cnt_up: u32) -> Session {
+        Session {
+            derived: None,
+            counter: Some(Counter { f_cnt_up, high_water: f_cnt_up, reset_at: None }),
+            f_cnt_down: 3,
+            link: Link::default(),
+            binding: [8; 8],
+        }
+    }
 
     fn entry(dev_eui: u64, f_cnt: u32, classes: &[Class]) -> Entry {
         let message = |class: &Class| Message {
@@ -268,12 +288,12 @@ mod tests {
         };
         Entry {
             dev_eui: DevEui(dev_eui),
-            session: Session {
-                f_cnt_up: f_cnt,
-                high_water: f_cnt,
-                reset_at: None,
-                binding: [8; 8],
+            changes: Changes {
+                sessions: vec![(Slot::Active, Some(session(f_cnt)))],
+                ..Changes::default()
             },
+            queued: None,
+            command: None,
             messages: classes.iter().map(message).collect(),
         }
     }
@@ -288,8 +308,8 @@ mod tests {
         drop(store);
 
         let mut store = Store::open(&file).expect("opens again");
-        let session = store.sessions().expect("reads")[&DevEui(u64::MAX)];
-        assert_eq!(session.f_cnt_up, 70_000);
+        let memory = store.memory().expect("reads");
+        assert_eq!(memory.sessions[&(DevEui(u64::MAX), Slot::Active)], session(70_000));
         store.commit(&[entry(1, 1, &[Class::Alarm])]).expect("commits");
         let mut outbox = Outbox::open(&file).expect("opens again");
         assert_eq!(outbox.epoch(), epoch);
@@ -303,6 +323,65 @@ mod tests {
         store.commit(&[entry(1, 2, &[Class::Alarm])]).expect("commits");
         let outbox = Outbox::open(&file).expect("opens");
         assert_eq!(outbox.last_sequence().expect("reads"), 4, "an empty outbox forgets no number");
+    }
+
+    #[test]
+    fn joins_and_waiting_downlinks_survive_a_restart() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("waste.db");
+        let mut store = Store::open(&file).expect("opens");
+        let dev_eui = DevEui(7);
+        let key = |byte| AesKey([byte; 16]);
+        let derived = Abp { dev_addr: DevAddr(u32::MAX), nwk_s_key: key(1), app_s_key: key(2) };
+        let joined = Session { derived: Some(derived), counter: None, ..session(0) };
+        let join = |binding, join_nonce, dev_nonce| Entry {
+            changes: Changes {
+                sessions: vec![(Slot::Pending, Some(joined.clone()))],
+                join: Some(Join { binding: [binding; 8], join_nonce, dev_nonce }),
+                ended: Vec::new(),
+            },
+            ..entry(7, 0, &[])
+        };
+        let item = Downlink {
+            id: "open".into(),
+            f_port: 3,
+            payload: vec![0, 255],
+            confirmed: true,
+            expires: Timestamp::from_second(99).expect("in range"),
+        };
+        let queued = Entry { queued: Some(item.clone()), ..entry(7, 5, &[]) };
+        store.commit(&[join(1, 4, 40), join(1, 5, 41), queued]).expect("commits");
+        drop(store);
+
+        let mut store = Store::open(&file).expect("opens again");
+        let memory = store.memory().expect("reads");
+        assert_eq!(memory.sessions[&(dev_eui, Slot::Pending)], joined);
+        assert_eq!(memory.sessions[&(dev_eui, Slot::Active)], session(5));
+        assert_eq!(memory.joins[&dev_eui].join_nonce, 5);
+        assert_eq!(memory.joins[&dev_eui].dev_nonces, BTreeSet::from([40, 41]));
+        assert_eq!(memory.downlinks, [(dev_eui, item)]);
+
+        let mut another_key = join(2, 1, 40);
+        another_key.changes.ended.push("open".into());
+        store.commit(&[another_key]).expect("commits");
+        let memory = store.memory().expect("reads");
+        assert_eq!(memory.joins[&dev_eui].dev_nonces, BTreeSet::from([40]), "numbers of that key");
+        assert_eq!(memory.downlinks, []);
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_id_for_a_thousand_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(&dir.path().join("waste.db")).expect("opens");
+        let answered = |n: usize| Entry {
+            command: Some(Command { id: format!("c{n}"), reply: format!("{{\"n\":{n}}}") }),
+            changes: Changes::default(),
+            ..entry(1, 0, &[])
+        };
+        store.commit(&(0..1_001).map(answered).collect::<Vec<_>>()).expect("commits");
+        assert_eq!(store.reply("c0").expect("reads"), None);
+        assert_eq!(store.reply("c1").expect("reads").as_deref(), Some("{\"n\":1}"));
+        assert_eq!(store.reply("c1000").expect("reads").as_deref(), Some("{\"n\":1000}"));
     }
 
     #[test]
@@ -329,7 +408,7 @@ mod tests {
         let mut big = entry(1, 1, &[Class::Measurement]);
         big.messages[0].body = "x".repeat(100_000);
         store.commit(&[entry(2, 1, &[Class::Event]), big]).expect_err("full");
-        assert!(store.sessions().expect("reads").is_empty());
+        assert_eq!(store.memory().expect("reads"), Memory::default());
         store.commit(&[entry(2, 1, &[Class::Event])]).expect("a small one still fits");
         let outbox = Outbox::open(&file).expect("opens");
         assert_eq!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Small pages: a short transaction writes fewer bytes. Fixed when the file is made.
 const PAGE_SIZE: i64 = 1024;
@@ -21,18 +21,11 @@ const MAX_PAGES: i64 = 1024 * 1024;
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const TABLES: &str = "
+const STORE: &str = "
     CREATE TABLE store (
         only INTEGER PRIMARY KEY CHECK (only = 0),
         epoch TEXT NOT NULL,               -- unique in the world, new with each new file
         next_sequence INTEGER NOT NULL     -- never goes back, also when the outbox is empty
-    ) STRICT;
-    CREATE TABLE session (
-        dev_eui INTEGER PRIMARY KEY,       -- 64 bits, as signed
-        f_cnt_up INTEGER NOT NULL,         -- of the last accepted uplink
-        high_water INTEGER NOT NULL,       -- the greatest ever accepted
-        reset_at INTEGER,                  -- unix seconds of the last counter reset
-        binding BLOB NOT NULL              -- address and key check that the counter belongs to
     ) STRICT;
     CREATE TABLE outbox (
         key INTEGER PRIMARY KEY,           -- class << 56 | sequence
@@ -41,6 +34,58 @@ const TABLES: &str = "
         topic TEXT NOT NULL,
         body TEXT NOT NULL
     ) STRICT;
+";
+
+/// What is remembered of devices; see `lorawan::Memory`.
+const DEVICES: &str = "
+    CREATE TABLE session (
+        dev_eui INTEGER NOT NULL,          -- 64 bits, as signed
+        slot INTEGER NOT NULL,             -- 0: in use, 1: joined and not heard since
+        f_cnt_up INTEGER,                  -- of the last accepted uplink; null before the first
+        high_water INTEGER,                -- the greatest ever accepted
+        reset_at INTEGER,                  -- unix seconds of the last counter reset
+        f_cnt_down INTEGER NOT NULL,       -- of the next downlink
+        link TEXT NOT NULL,                -- what is agreed with the device, as JSON
+        binding BLOB NOT NULL,             -- which settings the session belongs to
+        dev_addr INTEGER,                  -- of a join, with its keys
+        nwk_s_key BLOB,
+        app_s_key BLOB,
+        PRIMARY KEY (dev_eui, slot)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE joins (
+        dev_eui INTEGER PRIMARY KEY,
+        binding BLOB NOT NULL,
+        join_nonce INTEGER NOT NULL        -- of the last answer
+    ) STRICT;
+    CREATE TABLE dev_nonce (               -- of every join that was accepted
+        dev_eui INTEGER NOT NULL,
+        nonce INTEGER NOT NULL,
+        PRIMARY KEY (dev_eui, nonce)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE downlink (
+        number INTEGER PRIMARY KEY,        -- oldest first
+        id TEXT NOT NULL UNIQUE,           -- of the command that brought it
+        dev_eui INTEGER NOT NULL,
+        f_port INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        confirmed INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL        -- unix microseconds
+    ) STRICT;
+    CREATE TABLE command (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        reply TEXT NOT NULL                -- given again when the id comes again
+    ) STRICT;
+";
+
+/// From version 1, which knew uplinks of fixed sessions only. Whoever answered these devices
+/// before did so at most once an uplink.
+const FROM_1: &str = "
+    INSERT INTO session
+        SELECT dev_eui, 0, f_cnt_up, high_water, reset_at, min(f_cnt_up, 16384), '{}', binding,
+               NULL, NULL, NULL
+        FROM session_1;
+    DROP TABLE session_1;
 ";
 
 /// Opens a file with the settings that both views share; makes the tables in a new one.
@@ -62,14 +107,62 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     // a WAL that is deleted at a clean stop grows anew after it, at four times the writes
     db.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != 0 {
-        return Ok(version);
+    match version {
+        0 => {
+            let epoch = uuid::Uuid::new_v4().simple().to_string();
+            db.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {STORE} {DEVICES}
+                 INSERT INTO store VALUES (0, '{epoch}', 1);
+                 PRAGMA user_version = {VERSION}; COMMIT;"
+            ))?;
+            Ok(VERSION)
+        }
+        1 => {
+            db.execute_batch(&format!(
+                "BEGIN IMMEDIATE; ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}
+                 PRAGMA user_version = {VERSION}; COMMIT;"
+            ))?;
+            Ok(VERSION)
+        }
+        version => Ok(version),
     }
-    let epoch = uuid::Uuid::new_v4().simple().to_string();
-    db.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES}
-         INSERT INTO store VALUES (0, '{epoch}', 1);
-         PRAGMA user_version = {VERSION}; COMMIT;"
-    ))?;
-    Ok(VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lorawan::Slot;
+    use crate::store::{Outbox, Store};
+    use crate::units::DevEui;
+    use rusqlite::Connection;
+
+    /// A file as version 1 wrote it.
+    const VERSION_1: &str = "
+        CREATE TABLE store (only INTEGER PRIMARY KEY CHECK (only = 0), epoch TEXT NOT NULL,
+            next_sequence INTEGER NOT NULL) STRICT;
+        CREATE TABLE session (dev_eui INTEGER PRIMARY KEY, f_cnt_up INTEGER NOT NULL,
+            high_water INTEGER NOT NULL, reset_at INTEGER, binding BLOB NOT NULL) STRICT;
+        CREATE TABLE outbox (key INTEGER PRIMARY KEY, time_us INTEGER NOT NULL,
+            clock INTEGER NOT NULL, topic TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+        INSERT INTO store VALUES (0, 'e1', 8);
+        INSERT INTO session VALUES (-1, 70000, 70001, NULL, x'0102030405060708');
+        INSERT INTO outbox VALUES (7, 0, 0, 't', '{}');
+        PRAGMA user_version = 1;";
+
+    #[test]
+    fn a_store_of_version_1_keeps_its_sessions_and_messages() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        Connection::open(&file).expect("opens").execute_batch(VERSION_1).expect("writes");
+        for _ in 0..2 {
+            let memory = Store::open(&file).expect("opens").memory().expect("reads");
+            let session = &memory.sessions[&(DevEui(u64::MAX), Slot::Active)];
+            let counter = session.counter.expect("it was heard");
+            assert_eq!((counter.f_cnt_up, counter.high_water), (70_000, 70_001));
+            assert_eq!(session.f_cnt_down, 16_384);
+            assert_eq!(session.binding, [1, 2, 3, 4, 5, 6, 7, 8]);
+            let outbox = Outbox::open(&file).expect("opens");
+            assert_eq!((outbox.epoch(), outbox.last_sequence().expect("reads")), ("e1", 7));
+            assert_eq!(outbox.count().expect("reads"), 1);
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::envelope;
 use super::error::LinkError;
-use super::link::{Event, Link, Outgoing, WINDOW};
+use super::event_loop::{Event, Incoming};
+use super::link::{Link, Outgoing, WINDOW};
 use super::{Forwarder, state_body};
 use crate::message;
 use crate::store::{Class, Cursor, Key, Row};
@@ -45,6 +46,21 @@ pub(super) const REFUSED_RETRY: (Duration, Duration) =
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
 
+/// So many commands may be answered on the spot at once, since there is no room for them. One
+/// that gets no answer is sent again by whoever sent it, and a storm of them must not take the
+/// place of messages.
+const MAX_ANSWERS: usize = 8;
+
+/// What is in the hands of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parcel {
+    Stored(Key),
+    /// About this very moment: state, health.
+    Live,
+    /// To a command that there was no room for.
+    Answer,
+}
+
 pub(super) struct Delivery<'a> {
     forwarder: &'a mut Forwarder,
     link: Link,
@@ -56,10 +72,14 @@ pub(super) struct Delivery<'a> {
     more: bool,
     /// Whether the outbox could not be read, and is to be asked again.
     unread: bool,
-    /// Handed to the link, in order, not yet sent. `None`: a message that is not stored.
-    line: VecDeque<Option<Key>>,
+    /// Whether this connection was told that the gateway is online.
+    greeted: bool,
+    /// Handed to the link, in order, not yet sent.
+    line: VecDeque<Parcel>,
     /// Sent and not yet answered, by packet identifier.
-    sent: HashMap<u16, Option<Key>>,
+    sent: HashMap<u16, Parcel>,
+    /// How many of both answer commands.
+    answers: usize,
     /// Since when the broker owes an answer.
     owed_since: Option<Instant>,
     /// Acknowledged and not yet removed.
@@ -83,8 +103,10 @@ impl<'a> Delivery<'a> {
             late_until: 0,
             more: true,
             unread: false,
+            greeted: false,
             line: VecDeque::new(),
             sent: HashMap::new(),
+            answers: 0,
             owed_since: None,
             acknowledged: Vec::new(),
             retry_at: None,
@@ -111,11 +133,15 @@ impl<'a> Delivery<'a> {
         let mut health = interval(HEALTH_INTERVAL);
         let mut leave_at: Option<Instant> = None;
         self.mark_late();
-        self.publish_live("state", "online");
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            if self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
+            self.subscribe();
+            let held = self.held();
+            if !held && !std::mem::replace(&mut self.greeted, true) {
+                self.publish_state("online");
+            }
+            if !held && self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
                 self.fill();
                 ask = false;
             }
@@ -153,13 +179,28 @@ impl<'a> Delivery<'a> {
                         )));
                     }
                 }
-                _ = health.tick() => {
-                    let body = (self.forwarder.shared.health)();
-                    let message = self.forwarder.live("health", &body, true);
-                    self.publish_unstored(message);
+                _ = health.tick(), if !held => {
+                    let body = (self.forwarder.shared.health)().to_string();
+                    let message = self.forwarder.live("health", Class::Diagnostic, &body);
+                    self.publish_unstored(message, Parcel::Live);
                 }
             }
         }
+    }
+
+    /// Asks for commands when it is time to, and nothing is on its way.
+    fn subscribe(&mut self) {
+        let now = Instant::now();
+        if self.forwarder.subscription.due(now) && self.outstanding() == 0 {
+            self.forwarder.subscription.asked(now);
+            self.overrun |= !self.link.subscribe(self.forwarder.topic("command/+"));
+        }
+    }
+
+    /// Whether messages wait: for the answer to the subscription, or so that it can be asked for.
+    fn held(&self) -> bool {
+        let now = Instant::now();
+        self.forwarder.subscription.due(now) || self.forwarder.subscription.holds(now)
     }
 
     /// Why the link takes nothing any more: it has ended, and the reason stands behind the last
@@ -211,24 +252,25 @@ impl<'a> Delivery<'a> {
             retain: class == Some(Class::Plan),
             properties: envelope::properties(id, class),
         };
-        self.hand_over(message, Some(row.key));
+        self.hand_over(message, Parcel::Stored(row.key));
     }
 
-    fn publish_live(&mut self, leaf: &str, state: &str) {
-        let message = self.forwarder.live(leaf, &state_body(state), true);
-        self.publish_unstored(message);
+    fn publish_state(&mut self, state: &str) {
+        let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
+        self.publish_unstored(message, Parcel::Live);
     }
 
-    fn publish_unstored(&mut self, message: Outgoing) {
+    fn publish_unstored(&mut self, message: Outgoing, parcel: Parcel) {
         // without a free slot it is left out: the next one will say the same, newer
         if self.outstanding() < WINDOW {
-            self.hand_over(message, None);
+            self.hand_over(message, parcel);
         }
     }
 
-    fn hand_over(&mut self, message: Outgoing, key: Option<Key>) {
+    fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
         if self.link.publish(message) {
-            self.line.push_back(key);
+            self.answers += usize::from(parcel == Parcel::Answer);
+            self.line.push_back(parcel);
         } else {
             self.overrun = true;
         }
@@ -239,8 +281,8 @@ impl<'a> Delivery<'a> {
         match event {
             Event::Connected => {}
             Event::Sent(identifier) => {
-                if let Some(key) = self.line.pop_front() {
-                    self.sent.insert(identifier, key);
+                if let Some(parcel) = self.line.pop_front() {
+                    self.sent.insert(identifier, parcel);
                     self.owed_since.get_or_insert_with(Instant::now);
                 }
             }
@@ -261,16 +303,36 @@ impl<'a> Delivery<'a> {
                     self.refuse(&reason);
                 }
             }
+            Event::Subscribed(answer) => {
+                self.forwarder.subscription.answered();
+                self.forwarder.note_subscription(answer);
+            }
+            Event::Received(incoming) => self.receive(incoming),
             Event::Closed(error) => return Some(error),
         }
         None
     }
 
+    /// Passes a command on, or says at once that there is no room for it.
+    fn receive(&mut self, incoming: Incoming) {
+        let Some((leaf, body)) = self.forwarder.receive(incoming) else { return };
+        let free = self.outstanding() < WINDOW - LIVE_SLOTS && self.answers < MAX_ANSWERS;
+        if free && !self.held() {
+            let message = self.forwarder.live(&leaf, Class::Event, &body);
+            self.publish_unstored(message, Parcel::Answer);
+        }
+    }
+
     /// Which stored message an answer is about.
     fn answered(&mut self, identifier: u16) -> Option<Key> {
-        let key = self.sent.remove(&identifier).flatten();
+        let parcel = self.sent.remove(&identifier);
         self.owed_since = (!self.sent.is_empty()).then(Instant::now);
-        key
+        match parcel? {
+            Parcel::Stored(key) => return Some(key),
+            Parcel::Answer => self.answers -= 1,
+            Parcel::Live => {}
+        }
+        None
     }
 
     fn refuse(&mut self, reason: &str) {
@@ -331,7 +393,7 @@ impl<'a> Delivery<'a> {
         if self.outstanding() >= WINDOW {
             return; // no room for the goodbye: the last will says it
         }
-        self.publish_live("state", "offline");
+        self.publish_state("offline");
         let answered = async {
             while self.outstanding() > 0 {
                 let event = self.link.event().await;

@@ -12,7 +12,8 @@ const SCHEMA_VERSION: &str = "1";
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
-    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     class: &'static str,
     time: Timestamp,
     sent_at: Timestamp,
@@ -26,10 +27,17 @@ pub(super) fn id(epoch: &str, row: &Row) -> String {
     format!("{epoch}-{}", row.key.sequence())
 }
 
+/// The id that a body has on this topic, below the tenant's. The answer to a command brings the
+/// command's id instead, as whoever sent it knows no other; the message's own is still among its
+/// properties.
+fn id_in_body<'a>(topic: &str, id: &'a str) -> Option<&'a str> {
+    (!topic.starts_with("command/")).then_some(id)
+}
+
 /// A stored message as it goes out now.
 pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
     let head = Envelope {
-        id,
+        id: id_in_body(&row.topic, id),
         class: row.key.class().map_or("", Class::as_str),
         time: row.time,
         sent_at: now.wall,
@@ -39,17 +47,17 @@ pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
     join(&head, &row.body)
 }
 
-/// A message about this very moment, that is not stored.
-pub(super) fn live(id: &str, now: Moment, body: &impl Serialize) -> String {
+/// A message about this very moment, that is not stored. Its topic is below the tenant's.
+pub(super) fn live(id: &str, topic: &str, class: Class, now: Moment, body: &str) -> String {
     let head = Envelope {
-        id,
-        class: Class::Diagnostic.as_str(),
+        id: id_in_body(topic, id),
+        class: class.as_str(),
         time: now.wall,
         sent_at: now.wall,
         clock: now.quality,
         late: false,
     };
-    join(&head, &serde_json::to_string(body).expect("bodies are plain structs"))
+    join(&head, body)
 }
 
 /// What MQTT 5 says of a message without its body being parsed.
@@ -79,6 +87,7 @@ fn join(head: &Envelope<'_>, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Key;
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -88,16 +97,41 @@ mod tests {
         monotonic: Duration::ZERO,
     };
 
+    fn value(text: &str) -> Value {
+        serde_json::from_str(text).expect("JSON")
+    }
+
     #[test]
     fn head_and_body_are_one_object() {
-        let text = live("e-1", NOW, &json!({"state": "online", "n": {"a": 1}}));
-        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let body = r#"{"state":"online","n":{"a":1}}"#;
         assert_eq!(
-            value,
-            json!({"id": "e-1", "class": "diagnostic", "time": "1970-01-01T00:00:00Z", "sentAt": "1970-01-01T00:00:00Z",
-                   "clock": "unsynced", "state": "online", "n": {"a": 1}})
+            value(&live("e-1", "state", Class::Diagnostic, NOW, body)),
+            json!({"id": "e-1", "class": "diagnostic", "time": "1970-01-01T00:00:00Z",
+                   "sentAt": "1970-01-01T00:00:00Z", "clock": "unsynced", "state": "online",
+                   "n": {"a": 1}})
         );
-        let empty: Value = serde_json::from_str(&live("e-2", NOW, &json!({}))).expect("JSON");
-        assert_eq!(empty["id"], "e-2");
+        assert_eq!(value(&live("e-2", "state", Class::Diagnostic, NOW, "{}"))["id"], "e-2");
+    }
+
+    #[test]
+    fn the_answer_to_a_command_has_the_commands_id_and_no_other() {
+        let body = r#"{"id":"open-7","ok":true,"result":{}}"#;
+        let topic = "command/downlink/reply";
+        let text = live("e-1", topic, Class::Event, NOW, body);
+        assert_eq!(text.matches(r#""id""#).count(), 1, "{text}");
+        assert_eq!(value(&text)["id"], "open-7");
+        assert_eq!(value(&text)["class"], "event");
+
+        let row = |topic: &str| Row {
+            key: Key::new(Class::Event, 7),
+            time: NOW.wall,
+            clock: NOW.quality,
+            topic: topic.into(),
+            body: body.into(),
+        };
+        let text = stored("e-7", &row(topic), NOW, false);
+        assert_eq!(text.matches(r#""id""#).count(), 1, "{text}");
+        assert_eq!(value(&text)["id"], "open-7");
+        assert!(stored("e-7", &row("commander/x"), NOW, false).starts_with(r#"{"id":"e-7","#));
     }
 }

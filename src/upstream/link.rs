@@ -3,12 +3,12 @@
 //! rumqttc's event loop forgets accepted messages when a session is lost and can wedge after
 //! an identifier collision, so a [`Link`] lives for exactly one connection and is thrown away
 //! with any error. Its event loop runs in a task of its own, since polling it cannot be
-//! cancelled halfway, and reports in order: what went out under which packet identifier, and
-//! which identifier was answered how.
+//! cancelled halfway.
 
 use super::error::LinkError;
+use super::event_loop::{Event, EventLoop, MAX_PACKET, pump};
 use super::tls;
-use super::trouble::{self, Peer};
+use super::trouble::Peer;
 use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
@@ -16,7 +16,6 @@ use rumqttc::{Transport, v5};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 
 /// How many messages may be on their way unacknowledged.
 pub(super) const WINDOW: usize = 100;
@@ -24,26 +23,11 @@ pub(super) const WINDOW: usize = 100;
 /// DNS, TCP, TLS and CONNACK together; a TLS handshake over a weak mobile link is slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// rumqttc refuses packets above 10 KB unless told; the largest of ours stay far below this.
-const MAX_PACKET: u32 = 256 * 1024;
+/// Requests that rumqttc may not have taken yet: all messages, and one subscription.
+const REQUESTS: usize = WINDOW + 1;
 
 /// The content type of every message, where the protocol has one.
 const JSON: &str = "application/json";
-
-/// What happened on the connection, in the order in which it happened.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// The broker has accepted the connection.
-    Connected,
-    /// The next message in line went out under this identifier.
-    Sent(u16),
-    /// The broker has taken it over.
-    Acknowledged(u16),
-    /// The broker has refused it, with this reason (MQTT 5 only).
-    Refused(u16, String),
-    /// The connection is over, for this reason. Nothing follows.
-    Closed(LinkError),
-}
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -104,7 +88,7 @@ impl Link {
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
-                let (client, mut event_loop) = rumqttc::AsyncClient::new(options, WINDOW);
+                let (client, mut event_loop) = rumqttc::AsyncClient::new(options, REQUESTS);
                 event_loop.network_options = network_options;
                 (
                     Client::V4(client),
@@ -140,7 +124,7 @@ impl Link {
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
-                let (client, event_loop) = v5::AsyncClient::new(options, WINDOW);
+                let (client, event_loop) = v5::AsyncClient::new(options, REQUESTS);
                 (
                     Client::V5(client),
                     tokio::spawn(pump(EventLoop::V5(Box::new(event_loop)), peer, sender)),
@@ -186,6 +170,17 @@ impl Link {
         }
     }
 
+    /// Asks for messages on these topics. Only while nothing is on its way: a packet identifier
+    /// may be in use for one thing at a time. `false` when there is no room.
+    pub(super) fn subscribe(&self, filter: String) -> bool {
+        match &self.client {
+            Client::V4(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
+            Client::V5(client) => {
+                client.try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce).is_ok()
+            }
+        }
+    }
+
     /// Says goodbye, so that the broker does not publish the last will.
     pub(super) fn disconnect(&self) {
         // a full channel means a broker that answers nothing; it will not miss the goodbye
@@ -200,147 +195,6 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.pump.abort();
     }
-}
-
-/// Turns rumqttc's event loop until the connection is over.
-///
-/// rumqttc waits without end for room in the socket, and pings nobody meanwhile, so whether
-/// the broker is still there is watched here: it answers a ping every keep-alive time.
-async fn pump(mut event_loop: EventLoop, mut peer: Peer, events: mpsc::Sender<Event>) {
-    let mut heard = Instant::now();
-    loop {
-        let polled = if peer.accepted {
-            timeout_at(heard + peer.patience, event_loop.poll(&peer))
-                .await
-                .unwrap_or_else(|_| Err(LinkError::Connection(peer.silent())))
-        } else {
-            event_loop.poll(&peer).await
-        };
-        let ended = match polled {
-            Ok(Noted { incoming, event }) => {
-                if incoming {
-                    heard = Instant::now();
-                }
-                if matches!(event, Some(Event::Connected)) {
-                    peer.accepted = true;
-                    peer.patience = event_loop.keep_alive() * 2;
-                }
-                if let Some(event) = event
-                    && events.send(event).await.is_err()
-                {
-                    return;
-                }
-                continue;
-            }
-            Err(error) => error,
-        };
-        // acknowledgements that were read in one go with the end of the connection
-        for event in event_loop.unread() {
-            if events.send(event).await.is_err() {
-                return;
-            }
-        }
-        // a receiver that is gone does not wait for this
-        let _ = events.send(Event::Closed(ended)).await;
-        return;
-    }
-}
-
-/// What an event loop reports.
-struct Noted {
-    /// Whether it came from the broker.
-    incoming: bool,
-    /// What it means, if it means anything here.
-    event: Option<Event>,
-}
-
-enum EventLoop {
-    V4(Box<rumqttc::EventLoop>),
-    V5(Box<v5::EventLoop>),
-}
-
-impl EventLoop {
-    async fn poll(&mut self, peer: &Peer) -> Result<Noted, LinkError> {
-        match self {
-            Self::V4(event_loop) => match event_loop.poll().await {
-                Ok(event) => Ok(noted_v4(&event)),
-                Err(rumqttc::ConnectionError::ConnectionRefused(code)) => {
-                    Err(LinkError::Refused(trouble::refused(&code)))
-                }
-                Err(error) => Err(LinkError::Connection(peer.v4(&error))),
-            },
-            Self::V5(event_loop) => match event_loop.poll().await {
-                Ok(event) => {
-                    let noted = noted_v5(&event);
-                    if let Some(Event::Refused(id, _)) = noted.event {
-                        release(event_loop, id);
-                    }
-                    Ok(noted)
-                }
-                Err(v5::ConnectionError::ConnectionRefused(code)) => {
-                    Err(LinkError::Refused(trouble::refused(&code)))
-                }
-                Err(error) => Err(LinkError::Connection(peer.v5(&error))),
-            },
-        }
-    }
-
-    /// What was read and not yet reported when the connection ended.
-    fn unread(&mut self) -> Vec<Event> {
-        match self {
-            Self::V4(event_loop) => {
-                event_loop.state.events.drain(..).filter_map(|e| noted_v4(&e).event).collect()
-            }
-            Self::V5(event_loop) => {
-                event_loop.state.events.drain(..).filter_map(|e| noted_v5(&e).event).collect()
-            }
-        }
-    }
-
-    /// How often the broker is asked whether it is there; an MQTT 5 broker may set it.
-    fn keep_alive(&self) -> Duration {
-        match self {
-            Self::V4(event_loop) => event_loop.mqtt_options.keep_alive(),
-            Self::V5(event_loop) => event_loop.options.keep_alive(),
-        }
-    }
-}
-
-/// Sends what waits for this identifier. rumqttc does so itself when a message is accepted, but
-/// not when it is refused: nothing at all would go out any more.
-fn release(event_loop: &mut v5::EventLoop, id: u16) {
-    if let Some(waiting) = event_loop.state.collision.take_if(|publish| publish.pkid == id) {
-        event_loop.state.collision_ping_count = 0;
-        event_loop.pending.push_back(v5::Request::Publish(waiting));
-    }
-}
-
-fn noted_v4(event: &rumqttc::Event) -> Noted {
-    use rumqttc::{Event as E, Outgoing as O, Packet as P};
-    let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
-        E::Outgoing(O::Publish(id)) => Some(Event::Sent(*id)),
-        E::Incoming(P::PubAck(ack)) => Some(Event::Acknowledged(ack.pkid)),
-        _ => None,
-    };
-    Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
-}
-
-fn noted_v5(event: &v5::Event) -> Noted {
-    use v5::Event as E;
-    use v5::mqttbytes::v5::{Packet as P, PubAckReason};
-    let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
-        E::Outgoing(rumqttc::Outgoing::Publish(id)) => Some(Event::Sent(*id)),
-        E::Incoming(P::PubAck(ack)) => Some(match ack.reason {
-            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
-                Event::Acknowledged(ack.pkid)
-            }
-            reason => Event::Refused(ack.pkid, trouble::spaced(&reason)),
-        }),
-        _ => None,
-    };
-    Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
 }
 
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {

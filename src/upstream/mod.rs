@@ -1,4 +1,4 @@
-//! Messages out, to a tenant's broker: gone only when acknowledged.
+//! Messages out, to a tenant's broker: gone only when acknowledged; and commands in.
 //!
 //! A [`Forwarder`] is a small state machine:
 //!
@@ -13,13 +13,19 @@
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
 //! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
+//!
+//! Commands come by the same connection. What they ask for is done elsewhere, by whoever takes
+//! them from [`Shared::commands`]; the answer is a message in the outbox like any other.
 
 mod backoff;
+pub mod command;
 mod delivery;
 mod envelope;
 mod error;
 pub(crate) mod event;
+mod event_loop;
 mod link;
+mod subscription;
 mod tls;
 mod trouble;
 
@@ -29,14 +35,17 @@ use crate::message;
 use crate::store::{Class, Outbox, StoreError};
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
+use command::Command;
 use delivery::{Delivery, REFUSED_RETRY};
 use error::LinkError;
-use link::{Event, Link};
-use serde_json::{Value, json};
+use event_loop::{Event, Incoming};
+use link::Link;
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use subscription::Subscription;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
@@ -56,6 +65,12 @@ pub struct Counters {
     pub waiting: AtomicU64,
     /// Whether there is a connection now.
     pub connected: AtomicBool,
+    /// Messages that came in on command topics.
+    pub commands: AtomicU64,
+    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    pub commands_refused: AtomicU64,
+    /// Subscriptions to commands that the broker refused, each time it did so.
+    pub subscriptions_refused: AtomicU64,
 }
 
 /// What a forwarder shares with the rest of the gateway.
@@ -67,6 +82,9 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// The body of the health message, as of now.
     pub health: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// Takes a command, which is answered later by a message in the outbox; or `false` when
+    /// there is no room for it now. Must not block.
+    pub commands: Arc<dyn Fn(Command) -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for Shared {
@@ -95,6 +113,10 @@ pub struct Forwarder {
     told: Vec<String>,
     /// When what the broker refused is offered again: longer each time, over all connections.
     refused: Backoff,
+    /// To commands, over all connections.
+    subscription: Subscription,
+    /// Why commands cannot come, as was last told to operations.
+    deaf: Option<String>,
     /// Whether the outbox could not be read or cleared at the last attempt.
     outbox_fails: bool,
     /// Numbers the messages that are not stored.
@@ -138,6 +160,8 @@ impl Forwarder {
             turn: 0,
             told: Vec::new(),
             refused: Backoff::new(REFUSED_RETRY.0, REFUSED_RETRY.1),
+            subscription: Subscription::new(),
+            deaf: None,
             outbox_fails: false,
             live: 0,
         })
@@ -161,7 +185,7 @@ impl Forwarder {
 
     async fn connect(&mut self, stop: &mut watch::Receiver<bool>) -> State {
         let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
-        let will = self.live("state", &state_body("offline"), true);
+        let will = self.live("state", Class::Diagnostic, &state_body("offline"));
         let mut link = match Link::connect(&self.settings, &url, &self.client_id, will) {
             Ok(link) => link,
             Err(error) => return self.lost(&url, &error),
@@ -172,7 +196,12 @@ impl Forwarder {
                 event = link.event() => match event {
                     Event::Connected => return State::Delivering(link),
                     Event::Closed(error) => return self.lost(&url, &error),
-                    Event::Sent(_) | Event::Acknowledged(_) | Event::Refused(..) => {}
+                    // nothing was sent or asked for yet
+                    Event::Sent(_)
+                    | Event::Acknowledged(_)
+                    | Event::Refused(..)
+                    | Event::Subscribed(_)
+                    | Event::Received(_) => {}
                 },
             }
         }
@@ -214,25 +243,83 @@ impl Forwarder {
         if since.elapsed() >= backoff::STABLE {
             self.backoff.reset();
         }
-        match end {
-            Some(error) => self.lost(&url, &error),
-            None => State::Stopped,
+        let Some(error) = end else { return State::Stopped };
+        let by_command = matches!(error, LinkError::TooLarge { .. });
+        if self.subscription.ended(Instant::now(), by_command) {
+            self.note_subscription(Err(format!("the connection broke over it: {error}")));
         }
+        self.lost(&url, &error)
     }
 
     fn topic(&self, leaf: &str) -> String {
         format!("{}/{leaf}", self.root)
     }
 
-    /// A message that is not stored. Its id is unique, but only of this moment.
-    fn live(&mut self, leaf: &str, body: &Value, retain: bool) -> link::Outgoing {
+    /// A message that is not stored. Its id is unique, but only of this moment. What the gateway
+    /// says of itself is retained.
+    fn live(&mut self, leaf: &str, class: Class, body: &str) -> link::Outgoing {
         self.live += 1;
         let id = format!("{}-{}-{}", self.outbox.epoch(), self.run, self.live);
         link::Outgoing {
             topic: self.topic(leaf),
-            payload: envelope::live(&id, self.clock.now(), body),
-            retain,
-            properties: envelope::properties(id, Some(Class::Diagnostic)),
+            payload: envelope::live(&id, leaf, class, self.clock.now(), body),
+            retain: class == Class::Diagnostic,
+            properties: envelope::properties(id, Some(class)),
+        }
+    }
+
+    /// Passes a command on. When there is no room for it and it can be answered: topic and body
+    /// of the answer.
+    fn receive(&self, incoming: Incoming) -> Option<(String, String)> {
+        let counters = &self.shared.counters;
+        counters.commands.fetch_add(1, Relaxed);
+        let Incoming { topic, retained, payload } = incoming;
+        let name = topic.strip_prefix(&self.root).and_then(|leaf| leaf.strip_prefix("/command/"));
+        let command = match (retained, name.filter(|name| command::is_name(name)), payload) {
+            // it would be executed at each connection, however old it is
+            (false, Some(name), Some(payload)) => Command { name: name.into(), payload },
+            _ => {
+                counters.commands_refused.fetch_add(1, Relaxed);
+                log::debug!("a command is refused: retained {retained}, or misnamed, or too large");
+                return None;
+            }
+        };
+        // read before it is given away
+        let (leaf, id) = (command::reply_topic(&command.name), command::id(&command.payload));
+        if (self.shared.commands)(command) {
+            return None;
+        }
+        counters.commands_refused.fetch_add(1, Relaxed);
+        let message = "too many commands wait; send it again, under the same id";
+        Some((leaf, command::reply_error(&id?, command::Code::Busy, message)))
+    }
+
+    /// Tells operations when commands begin or cease to come.
+    fn note_subscription(&mut self, answer: Result<(), String>) {
+        match answer {
+            Ok(()) => {
+                if !self.subscription.doubtful() && self.deaf.take().is_some() {
+                    log::info!(
+                        MESSAGE_ID = message::COMMANDS_WORK,
+                        LYKTA_TENANT = self.tenant.as_str();
+                        "commands for tenant {} can come again", self.tenant
+                    );
+                }
+            }
+            Err(reason) => {
+                self.shared.counters.subscriptions_refused.fetch_add(1, Relaxed);
+                if self.deaf.as_ref() != Some(&reason) {
+                    log::warn!(
+                        MESSAGE_ID = message::COMMANDS_REFUSED,
+                        LYKTA_TENANT = self.tenant.as_str(),
+                        LYKTA_REASON = reason.as_str();
+                        "no commands for tenant {}: the broker does not grant the subscription: \
+                         {reason}; messages go out as ever; may this user subscribe to {}/command/+?",
+                        self.tenant, self.root
+                    );
+                }
+                self.deaf = Some(reason);
+            }
         }
     }
 
@@ -265,8 +352,8 @@ impl Forwarder {
     }
 }
 
-fn state_body(state: &str) -> Value {
-    json!({ "state": state })
+fn state_body(state: &str) -> String {
+    format!(r#"{{"state":"{state}"}}"#)
 }
 
 fn round(wait: Duration) -> Duration {

@@ -6,6 +6,7 @@ mod anything;
 mod check;
 mod import;
 mod layers;
+mod radio;
 mod secrets;
 mod site;
 mod template;

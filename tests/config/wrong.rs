@@ -71,7 +71,6 @@ wrong! {
     key_missing: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\", " => "";
     key_file_missing: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\"" => "nwk_s_key_file = \"keys/n\"";
     credential_without_systemd: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\"" => "nwk_s_key_file = \"waste.nwk\"";
-    otaa: "abp = { dev_addr = \"260b1739\", nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\", app_s_key =" => "otaa = { join_eui = \"70b3d50700000001\", app_key =";
     resident_without_sensor: "bin = \"1739\"" => "resident = \"r1\"";
     resident_of_waste: "bin = \"1739\"" => "resident = \"r1\"\nsensor = \"bed\"";
     bin_of_care: "kind = \"waste\"" => "kind = \"care\"";

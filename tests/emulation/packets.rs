@@ -323,6 +323,16 @@ async fn what_is_cut_short_arrives_as_a_checksum_error() {
     assert_eq!(irq(&rig.chip), PREAMBLE | HEADER | RX_DONE | CRC_ERROR);
     let sent = air.log().remove(0);
     assert_eq!((sent.fate, sent.end - sent.start), (Fate::Cut, Duration::from_millis(50)));
+
+    // nobody hears what vanished, cut short or not
+    spi(&rig.chip, &[0x02, 0xff, 0xff]);
+    air.drop_next(1);
+    sender.prepare_tx(7, false, true, &[7; 50]).await;
+    spi(&sender.chip, &[0x83, 0, 0, 0]);
+    sleep(Duration::from_millis(60)).await;
+    spi(&sender.chip, &[0x80, 0]);
+    settle().await;
+    assert_eq!(irq(&rig.chip), 0);
     assert_clean(&air);
 }
 

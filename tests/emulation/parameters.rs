@@ -1,7 +1,8 @@
 //! Every parameter of a chip has its effect, also those that no driver here uses.
 
 use crate::rig::{CHANNEL, assert_clean, irq, modulation, set_rx, settle, spi, sx1262, sx1276};
-use embedded_hal::digital::OutputPin;
+use embedded_hal::digital::{InputPin, OutputPin};
+use embedded_hal_async::digital::Wait;
 use lykta::emulation::{Air, Fate, Signal};
 use lykta::units::Dbm;
 use std::time::Duration;
@@ -193,5 +194,52 @@ async fn an_sx1276_gives_up_a_single_reception_after_its_symbols() {
         assert_eq!(spi(&rig.chip, &[0x01, 0])[1], 0x81, "standby again");
         spi(&rig.chip, &[0x92, 0xff]);
     }
+    assert_clean(&air);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_flags_of_an_sx1276_are_cleared_one_by_one_and_masked_by_ones() {
+    let air = Air::new();
+    let station = air.station();
+    let mut rig = sx1276(&air).await;
+    rig.prepare_rx(7, CHANNEL, false).await;
+    rig.chip.rx_switch().set_high().unwrap();
+    spi(&rig.chip, &[0x81, 0x85]);
+    let flags = || spi(&rig.chip, &[0x12, 0])[1];
+    station.send(uplink(), b"hello").await;
+    for (clear, left) in [(0x00, 0b0101_0000), (0b0001_0000, 0b0100_0000), (0xff, 0)] {
+        spi(&rig.chip, &[0x92, clear]);
+        assert_eq!(flags(), left);
+    }
+    spi(&rig.chip, &[0x91, 0b1011_1111]);
+    station.send(uplink(), b"hello").await;
+    assert_eq!(flags(), 0b0100_0000, "the header is masked");
+    assert_clean(&air);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calibration_keeps_the_chip_busy() {
+    let air = Air::new();
+    let rig = sx1262(&air).await;
+    spi(&rig.chip, &[0x89, 0x7f]);
+    assert!(rig.chip.busy_pin().is_high().unwrap());
+    let told = Instant::now();
+    rig.chip.busy_pin().wait_for_low().await.unwrap();
+    assert_eq!(told.elapsed().as_millis(), 4, "3.5 ms, as tokio counts them");
+    assert_clean(&air);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_in_the_middle_of_a_packet_ends_it() {
+    let air = Air::new();
+    let mut rig = sx1262(&air).await;
+    rig.prepare_tx(7, false, true, &[7; 50]).await;
+    spi(&rig.chip, &[0x83, 0, 0, 0]);
+    sleep(Duration::from_millis(60)).await;
+    rig.chip.reset_pin().set_low().unwrap();
+    let sent = air.log().remove(0);
+    assert_eq!((sent.fate, sent.end), (Fate::Cut, Instant::now()));
+    settle().await;
+    assert_eq!(rig.chip.edges(), 0);
     assert_clean(&air);
 }

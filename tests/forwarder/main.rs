@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod books;
+mod commands;
 mod journal;
 #[path = "../support/sink.rs"]
 mod sink;

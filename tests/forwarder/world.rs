@@ -5,13 +5,14 @@ use crate::sink::{Script, Sink};
 use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Protocol, Upstream};
-use lykta::lorawan::Session;
+use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
+use lykta::upstream::command::Command;
 use lykta::upstream::{Counters, Forwarder, Shared};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -26,6 +27,8 @@ pub struct World {
     pub sink: Sink,
     pub tenant: String,
     pub counters: Arc<Counters>,
+    /// The commands that came.
+    pub commands: Arc<Mutex<Vec<Command>>>,
     store: Store,
     file: PathBuf,
     news: Arc<Notify>,
@@ -47,6 +50,7 @@ impl World {
         let mut world = Self {
             tenant,
             counters: Arc::default(),
+            commands: Arc::default(),
             store,
             file,
             news: Arc::default(),
@@ -76,10 +80,15 @@ impl World {
             reconnect_min: Duration::from_millis(5),
             reconnect_max: Duration::from_millis(20),
         };
+        let commands = Arc::clone(&self.commands);
         let shared = Shared {
             news: Arc::clone(&self.news),
             counters: Arc::clone(&self.counters),
             health: Arc::new(|| serde_json::json!({})),
+            commands: Arc::new(move |command| {
+                commands.lock().unwrap().push(command);
+                true
+            }),
         };
         let forwarder = Forwarder::new(
             &"gw-1".parse().unwrap(),
@@ -108,7 +117,9 @@ impl World {
         self.committed += messages;
         let entry = Entry {
             dev_eui: DevEui(1),
-            session: Session { f_cnt_up: 1, high_water: 1, reset_at: None, binding: [0; 8] },
+            changes: Changes::default(),
+            queued: None,
+            command: None,
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();
@@ -155,6 +166,7 @@ impl World {
         let missing: Vec<_> = (1..=self.committed).filter(|n| !seen.contains(n)).collect();
         assert!(missing.is_empty(), "{missing:?}: gone from the outbox and never seen");
         assert!(duplicates <= cuts * WINDOW, "{duplicates} duplicates of {cuts} cuts");
+        assert_eq!(self.sink.misnumbered(), 0, "packet identifiers that were in use");
         println!("{} messages, {cuts} cuts, {duplicates} duplicates", self.committed);
     }
 }

@@ -4,14 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use lykta::clock::{ClockQuality, Moment};
+use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Counters, Ingest, TenantCounters, TenantSink};
-use lykta::lorawan::EdgeServer;
+use lykta::ingest::{Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Watch};
+use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
-use lykta::radio::{Heard, Reception};
+use lykta::radio::{AirEvent, Heard, Reception, TxError};
 use lykta::store::{Class, Cursor, Outbox, Store};
 use lykta::units::{AesKey, Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use support::{Sensor, wait_until};
 
 struct Running {
-    frames: SyncSender<Heard>,
+    inputs: SyncSender<Input>,
     thread: JoinHandle<()>,
     air: Arc<Counters>,
     tenant: Arc<TenantCounters>,
@@ -36,7 +36,7 @@ struct Running {
 fn start(directory: &Path, kind: TenantKind) -> Running {
     let file = directory.join("waste.db");
     let store = Store::open(&file).unwrap();
-    let sessions = store.sessions().unwrap();
+    let memory = store.memory().unwrap();
     let profile = |reset| {
         let all = builtin::profiles().unwrap();
         let mut profile = all.into_iter().find(|p| p.name == "sensoneo-single").unwrap();
@@ -75,27 +75,36 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
     };
-    let ingest = Ingest::new(
-        EdgeServer::new(Registry::new(devices), sessions),
+    let clock = Clock::system();
+    let air_db = directory.join("air.db");
+    // nobody transmits here: what is answered is told elsewhere
+    let nobody = Box::new(|_| Err(TxError::NoWay));
+    let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
+    let server = EdgeServer::new(&Registry::new(devices), plan, memory);
+    let ingest = Ingest::new(Parts {
+        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
+        server,
         codecs,
-        HashMap::from([(tenant, sink)]),
-        Dedup::new(Duration::ZERO),
-        Arc::clone(&air),
-        Duration::ZERO,
-    );
-    let (frames, received) = sync_channel(64);
+        tenants: HashMap::from([(tenant, sink)]),
+        dedup: Dedup::new(Duration::ZERO),
+        downlinks: Downlinks::open(&air_db, clock.now(), nobody).unwrap(),
+        clock,
+        counters: Arc::clone(&air),
+        commit_interval: Duration::ZERO,
+    });
+    let (inputs, received) = sync_channel(64);
     let thread = std::thread::spawn(move || ingest.run(&received));
-    Running { frames, thread, air, tenant: counters, file }
+    Running { inputs, thread, air, tenant: counters, file }
 }
 
 impl Running {
     fn hear(&self, phy: Vec<u8>) {
-        self.frames.send(heard(phy)).unwrap();
+        self.inputs.send(Input::Air(AirEvent::Heard(heard(phy)))).unwrap();
     }
 
     /// Ends the loop as the gateway does, and returns what waits for the cloud.
     fn stop(self) -> (Arc<Counters>, Arc<TenantCounters>, Vec<String>) {
-        drop(self.frames);
+        drop(self.inputs);
         self.thread.join().unwrap();
         let outbox = Outbox::open(&self.file).unwrap();
         let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), usize::MAX >> 1).unwrap();

@@ -1,4 +1,4 @@
-// Writes vectors.json: LoRaWAN 1.0.x data frames made by an implementation that is not ours,
+// Writes vectors.json: LoRaWAN 1.0.x data frames and joins made by an implementation that is not ours,
 // lora-packet 0.9.3 (MIT). Not run by the tests; the result is checked in. To make it again:
 //
 //   dir="$(mktemp -d)"
@@ -166,6 +166,42 @@ const vectors = [
   }),
 ];
 
-const text = { madeBy: "lora-packet 0.9.3", vectors };
+/** A join: the request, the answer, and the session keys that follow. */
+function join(name, given) {
+  const v = { name, joinEui: "70b3d57ed0000001", devEui: "70b3d50700001739", appKey: SENSOR.nwkSKey, ...given };
+  const bytes = (hex) => Buffer.from(hex, "hex");
+  const key = bytes(v.appKey);
+  const request = lora.fromFields(
+    { MType: "Join Request", AppEUI: bytes(v.joinEui), DevEUI: bytes(v.devEui), DevNonce: bytes(v.devNonce) },
+    null, null, key,
+  ).PHYPayload;
+  if (!lora.verifyMIC(lora.fromWire(request), null, key)) throw new Error(`${name}: the request does not verify`);
+  const fields = {
+    MType: "Join Accept", AppNonce: bytes(v.joinNonce), NetID: bytes(v.netId), DevAddr: bytes(v.devAddr),
+    DLSettings: v.dlSettings, RxDelay: v.rxDelay,
+  };
+  if (v.cfListHex) fields.CFList = bytes(v.cfListHex);
+  const accept = lora.fromFields(fields, null, null, key).PHYPayload;
+  const keys = lora.generateSessionKeys10(key, bytes(v.netId), bytes(v.joinNonce), bytes(v.devNonce));
+  return {
+    ...v, requestHex: request.toString("hex"), acceptHex: accept.toString("hex"),
+    nwkSKey: keys.NwkSKey.toString("hex"), appSKey: keys.AppSKey.toString("hex"),
+  };
+}
+
+const joins = [
+  join("17 bytes, without channels", {
+    devNonce: "1234", joinNonce: "010203", netId: "000000", devAddr: "0100beef", dlSettings: 0x00, rxDelay: 1, cfListHex: "",
+  }),
+  join("33 bytes, with five channels", {
+    devNonce: "ffff", joinNonce: "fffffe", netId: "000013", devAddr: "260b1739", dlSettings: 0x23, rxDelay: 5,
+    cfListHex: "184f84e85684b85e84886684586e8400",
+  }),
+  join("first nonce, another key", {
+    appKey: OTHER.nwkSKey, devNonce: "0000", joinNonce: "000001", netId: "000000", devAddr: "01ffffff", dlSettings: 0x05, rxDelay: 15, cfListHex: "",
+  }),
+];
+
+const text = { madeBy: "lora-packet 0.9.3", vectors, joins };
 writeFileSync(new URL("vectors.json", import.meta.url), JSON.stringify(text, null, 2) + "\n");
 console.log(`${vectors.length} vectors`);

@@ -72,7 +72,7 @@ async fn a_machine_without_a_hat_says_so_and_stops_when_told() {
     let (mut parts, stop, mut reports) = parts("none-here");
     // no pin of a machine that has some, should this run there
     parts.settings.reset = 200;
-    let mut hat = Hat::spawn(parts).expect("a thread");
+    let (hat, ended) = Hat::spawn(parts).expect("a thread");
     let down = async {
         while hat.counters().state() != State::Down || journal::of("none-here").is_empty() {
             tokio::task::yield_now().await;
@@ -84,14 +84,14 @@ async fn a_machine_without_a_hat_says_so_and_stops_when_told() {
     assert_eq!(report, Report { id: 7, gateway: EUI, result: Err(TxError::NoWay) });
     insta::assert_snapshot!("none-here", journal::of("none-here").join("\n"));
     stop.send_replace(true);
-    timeout(PATIENCE, hat.ended()).await.expect("ended");
+    timeout(PATIENCE, ended).await.expect("ended").expect_err("by its end");
     assert_eq!(hat.command(Command::Reset), Err(CommandError::Stopped));
 }
 
 #[tokio::test]
 async fn a_radio_that_takes_no_commands_refuses_them_in_the_end() {
     let (parts, stop, mut reports) = parts("overflow");
-    let mut hat = Hat::spawn_with(parts, Timing::Timer, async |mut task: Task| {
+    let (hat, ended) = Hat::spawn_with(parts, Timing::Timer, async |mut task: Task| {
         let _ = task.stop.wait_for(|stop| *stop).await;
         // what was taken is reported, though late
         task.keep(async || Err::<NoRadio, _>("there is none".to_owned())).await;
@@ -102,7 +102,7 @@ async fn a_radio_that_takes_no_commands_refuses_them_in_the_end() {
     assert_eq!(taken, 32);
     assert_eq!(hat.command(Command::Reinit), Err(CommandError::Full));
     stop.send_replace(true);
-    timeout(PATIENCE, hat.ended()).await.expect("ended");
+    timeout(PATIENCE, ended).await.expect("ended").expect_err("by its end");
     for id in 0..taken {
         let report = reports.recv().await.expect("a report");
         assert_eq!((report.id, report.result), (id, Err(TxError::NoWay)));
@@ -119,7 +119,7 @@ async fn a_hat_on_its_own_thread_hears_and_answers() {
     let air = Air::new();
     let chip = first_class(&air);
     let board = chip.clone();
-    let mut hat = Hat::spawn_with(parts, Timing::Exact, async move |task: Task| {
+    let (hat, ended) = Hat::spawn_with(parts, Timing::Exact, async move |task: Task| {
         let settings = task.settings.clone();
         let notes = Notes::new(Arc::clone(&task.counters));
         task.keep(async || {
@@ -156,14 +156,14 @@ async fn a_hat_on_its_own_thread_hears_and_answers() {
     assert!(matches!(report.result, Ok(()) | Err(TxError::TooLate)), "{report:?}");
     assert_eq!(air.log_of(chip.station()).len(), usize::from(report.result.is_ok()));
     stop.send_replace(true);
-    timeout(PATIENCE, hat.ended()).await.expect("ended");
+    timeout(PATIENCE, ended).await.expect("ended").expect_err("by its end");
     assert_clean(&air);
 }
 
 #[tokio::test]
 async fn an_alarm_of_the_vigil_is_told_with_its_end() {
     let (parts, stop, _reports) = parts("vigil");
-    let mut hat = Hat::spawn_with(parts, Timing::Timer, async |mut task: Task| {
+    let (hat, ended) = Hat::spawn_with(parts, Timing::Timer, async |mut task: Task| {
         let _ = task.stop.wait_for(|stop| *stop).await;
     })
     .expect("a thread");
@@ -171,7 +171,7 @@ async fn an_alarm_of_the_vigil_is_told_with_its_end() {
     hat.obey(Step::Recovered);
     insta::assert_snapshot!("vigil", journal::of("vigil").join("\n"));
     stop.send_replace(true);
-    timeout(PATIENCE, hat.ended()).await.expect("ended");
+    timeout(PATIENCE, ended).await.expect("ended").expect_err("by its end");
 }
 
 #[tokio::test]

@@ -175,8 +175,14 @@ impl Lykta {
 
     /// The frame counters on disk: what lykta has accepted. Keyed by DevEUI.
     pub fn accepted(&self) -> HashMap<u64, u32> {
-        let store = lykta::store::Store::open(&self.database("waste")).unwrap();
-        store.sessions().unwrap().into_iter().map(|(eui, s)| (eui.0, s.f_cnt_up)).collect()
+        self.accepted_by("waste")
+    }
+
+    /// As [`Lykta::accepted`], of this tenant.
+    pub fn accepted_by(&self, tenant: &str) -> HashMap<u64, u32> {
+        let store = lykta::store::Store::open(&self.database(tenant)).unwrap();
+        let sessions = store.memory().unwrap().sessions.into_iter();
+        sessions.filter_map(|((eui, _), s)| Some((eui.0, s.counter?.f_cnt_up))).collect()
     }
 }
 

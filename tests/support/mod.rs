@@ -9,11 +9,15 @@
 
 mod broker;
 mod field;
+mod forwarder;
 mod lykta;
+mod mote;
 
 pub use broker::{Broker, Subscriber};
 pub use field::{Concentrator, Sensor, packet};
+pub use forwarder::Forwarder;
 pub use lykta::Lykta;
+pub use mote::{Mote, Say, Told};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};

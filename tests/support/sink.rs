@@ -29,6 +29,23 @@ pub struct Script {
     pub abhorred: &'static [&'static str],
     /// MQTT 5: a reason to say goodbye with instead of a plain cut.
     pub goodbye: Option<u8>,
+    /// What the n-th connection answers to a subscription. Those behind the last are granted.
+    pub subscriptions: Vec<Answer>,
+    /// So many commands come in, one with each message that goes out.
+    pub commands: usize,
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Grant,
+    Refuse,
+    /// The connection is closed.
+    Close,
+    /// Nothing is said; the packet identifier counts as free.
+    Silence,
+    /// Granted, and then comes a message larger than any client should take.
+    Giant,
 }
 
 impl Default for Script {
@@ -43,6 +60,8 @@ impl Default for Script {
             refused: &[],
             abhorred: &[],
             goodbye: None,
+            subscriptions: vec![],
+            commands: 0,
         }
     }
 }
@@ -66,6 +85,9 @@ struct Shared {
     records: Mutex<Vec<Record>>,
     connections: AtomicUsize,
     most_under_way: AtomicUsize,
+    subscriptions: AtomicUsize,
+    commands: AtomicUsize,
+    misnumbered: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -78,6 +100,9 @@ impl Sink {
             records: Mutex::default(),
             connections: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
+            subscriptions: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
+            misnumbered: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -112,6 +137,16 @@ impl Sink {
         self.shared.most_under_way.load(SeqCst)
     }
 
+    /// How many subscriptions were asked for.
+    pub fn subscriptions(&self) -> usize {
+        self.shared.subscriptions.load(SeqCst)
+    }
+
+    /// How often a packet identifier was used that was in use, which MQTT forbids.
+    pub fn misnumbered(&self) -> usize {
+        self.shared.misnumbered.load(SeqCst)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
         self.shared.records.lock().unwrap()
     }
@@ -133,6 +168,10 @@ struct Connection<'a> {
     buffer: Vec<u8>,
     /// Packet identifiers not yet acknowledged: due when, and with which reason.
     due: VecDeque<(Instant, u16, u8)>,
+    /// The subscription that is not answered yet: due when, and its packet identifier.
+    asked: Option<(Instant, u16)>,
+    /// Where commands go to.
+    command_topic: Option<String>,
     published: usize,
     random: fastrand::Rng,
 }
@@ -153,6 +192,8 @@ impl<'a> Connection<'a> {
             v5: false,
             buffer: vec![],
             due: VecDeque::new(),
+            asked: None,
+            command_topic: None,
             published: 0,
             random,
         }
@@ -196,6 +237,8 @@ impl<'a> Connection<'a> {
         match first >> 4 {
             1 => self.connect(packet),
             3 => self.publish(first, packet),
+            4 => true, // a command is acknowledged
+            8 => self.subscribe(packet),
             12 => self.send(&[0xd0, 0]),
             _ => false, // DISCONNECT, and what a publisher never sends
         }
@@ -220,12 +263,73 @@ impl<'a> Connection<'a> {
         self.send(&[&[0x20, answer.len() as u8], answer.as_slice()].concat())
     }
 
+    fn subscribe(&mut self, packet: &[u8]) -> GoesOn {
+        self.shared.subscriptions.fetch_add(1, SeqCst);
+        let identifier = u16::from_be_bytes([packet[0], packet[1]]);
+        self.note_identifier(identifier);
+        let filter = &packet[if self.v5 { 3 } else { 2 }..];
+        let length = usize::from(u16::from_be_bytes([filter[0], filter[1]]));
+        let filter = String::from_utf8(filter[2..2 + length].to_vec()).unwrap();
+        self.command_topic = Some(filter.replace('+', "open"));
+        let due = Instant::now() + self.shared.script.delay;
+        self.asked = (self.answer() != Answer::Silence).then_some((due, identifier));
+        self.answer() != Answer::Close
+    }
+
+    fn answer(&self) -> Answer {
+        *self.shared.script.subscriptions.get(self.number).unwrap_or(&Answer::Grant)
+    }
+
+    /// Answers the subscription when it is due.
+    fn answer_subscription(&mut self) -> GoesOn {
+        let answer = self.answer();
+        let due = self.asked.take_if(|(at, _)| *at <= Instant::now());
+        let Some((_, identifier)) = due else { return true };
+        let reason = match (answer, self.v5) {
+            (Answer::Refuse, true) => 0x87,
+            (Answer::Refuse, false) => 0x80,
+            _ => 1,
+        };
+        let [high, low] = identifier.to_be_bytes();
+        let sent = match self.v5 {
+            true => self.send(&[0x90, 4, high, low, 0, reason]),
+            false => self.send(&[0x90, 3, high, low, reason]),
+        };
+        // the head is enough: a retained message with QoS 0 of 2 MB
+        sent && (answer != Answer::Giant || self.send(&[0x31, 0x80, 0x80, 0x80, 0x01]))
+    }
+
+    fn note_identifier(&self, identifier: u16) {
+        let asked = self.asked.iter().map(|(_, id)| *id);
+        if asked.chain(self.due.iter().map(|(_, id, _)| *id)).any(|id| id == identifier) {
+            self.shared.misnumbered.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// Sends the next command, if there is one.
+    fn command(&mut self) -> GoesOn {
+        let Some(topic) = self.command_topic.clone() else { return true };
+        let number = self.shared.commands.load(SeqCst);
+        if number == self.shared.script.commands {
+            return true;
+        }
+        self.shared.commands.store(number + 1, SeqCst);
+        let mut packet = (topic.len() as u16).to_be_bytes().to_vec();
+        packet.extend(topic.as_bytes());
+        packet.extend((number as u16 + 1).to_be_bytes());
+        packet.extend(self.v5.then_some(0));
+        packet.extend(format!("{{\"id\":\"c-{number}\"}}").bytes());
+        assert!(packet.len() < 128, "its length takes one byte");
+        self.send(&[&[0x32, packet.len() as u8], packet.as_slice()].concat())
+    }
+
     fn publish(&mut self, first: u8, packet: &[u8]) -> GoesOn {
         assert_eq!(first >> 1 & 3, 1, "QoS 1");
         let topic_end = 2 + usize::from(u16::from_be_bytes([packet[0], packet[1]]));
         let topic = String::from_utf8(packet[2..topic_end].to_vec()).unwrap();
         let identifier = u16::from_be_bytes([packet[topic_end], packet[topic_end + 1]]);
         assert_ne!(identifier, 0);
+        self.note_identifier(identifier);
         let mut payload = &packet[topic_end + 2..];
         if self.v5 {
             let (len, header) = variable_length(payload).unwrap();
@@ -245,6 +349,9 @@ impl<'a> Connection<'a> {
         let reason = if refused { 0x87 } else { 0 };
         self.due.push_back((Instant::now() + self.shared.script.delay, identifier, reason));
         self.shared.most_under_way.fetch_max(self.due.len(), SeqCst);
+        if !self.command() {
+            return false;
+        }
         let cut = self.shared.script.cut_after.get(self.number);
         if cut.is_some_and(|n| self.published >= *n) {
             if let Some(reason) = self.shared.script.goodbye {
@@ -267,6 +374,9 @@ impl<'a> Connection<'a> {
     /// Acknowledges what is due. What is to be shuffled waits for its group, unless nothing
     /// comes any more.
     fn acknowledge(&mut self, idle: bool) -> GoesOn {
+        if !self.answer_subscription() {
+            return false;
+        }
         let now = Instant::now();
         loop {
             let ready = self.due.iter().take_while(|(at, ..)| *at <= now).count();

@@ -45,6 +45,11 @@ impl Watcher {
         Self { process, seen }
     }
 
+    /// Whether a message came on a topic that ends so.
+    pub fn has(&self, leaf: &str) -> bool {
+        self.seen.lock().unwrap().iter().any(|m| m.topic.ends_with(leaf))
+    }
+
     /// The first message on a topic that ends so.
     pub fn wait_for(&self, leaf: &str) -> Seen {
         let mut found = None;

@@ -156,15 +156,18 @@ impl Counters {
     }
 }
 
-/// A radio HAT at work on its own thread.
-#[derive(Debug)]
+/// A radio HAT at work on its own thread. Clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Hat {
     name: String,
     eui: GatewayEui,
     commands: mpsc::Sender<Command>,
     counters: Arc<Counters>,
-    ended: oneshot::Receiver<()>,
 }
+
+/// Resolves, with an error, when the thread of a HAT has ended: at most a second after it was told
+/// to stop.
+pub type Ended = oneshot::Receiver<()>;
 
 /// What a HAT is made of.
 #[derive(Debug)]
@@ -189,7 +192,7 @@ impl Hat {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn spawn(parts: Parts) -> io::Result<Self> {
+    pub fn spawn(parts: Parts) -> io::Result<(Self, Ended)> {
         Self::spawn_with(parts, Timing::Exact, async |task: Task| {
             let settings = task.settings.clone();
             let notes = Notes::new(Arc::clone(&task.counters));
@@ -216,7 +219,7 @@ impl Hat {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn spawn_with<W>(parts: Parts, timing: Timing, work: W) -> io::Result<Self>
+    pub fn spawn_with<W>(parts: Parts, timing: Timing, work: W) -> io::Result<(Self, Ended)>
     where
         W: AsyncFnOnce(Task) + Send + 'static,
     {
@@ -230,7 +233,7 @@ impl Hat {
             eui,
             outlet,
             counters: Arc::clone(&counters),
-            moments: Box::new(move |at| clock.at(at.into_std())),
+            moments: Box::new(move |at| clock.at(at)),
             commands: receiver,
             stop,
             timing,
@@ -241,7 +244,7 @@ impl Hat {
             let _guard = guard;
             runtime.block_on(work(task));
         })?;
-        Ok(Self { name, eui, commands, counters, ended })
+        Ok((Self { name, eui, commands, counters }, ended))
     }
 
     /// What it is called in the journal.
@@ -297,10 +300,5 @@ impl Hat {
                 Ok(())
             }
         };
-    }
-
-    /// Waits until its thread has ended: at most a second after it was told to stop.
-    pub async fn ended(&mut self) {
-        let _ = (&mut self.ended).await;
     }
 }

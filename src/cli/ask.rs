@@ -1,0 +1,149 @@
+//! Asks the live daemon over its Unix socket.
+
+use super::exit;
+use crate::config::{self, DEFAULT_FILE, Loaded, Problems};
+use crate::ops::socket::SOCKET;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write, stderr};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Longer than the daemon takes at the most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read: twenty times that of 5,000 devices.
+const MAX_ANSWER: u64 = 64 << 20;
+
+/// Which daemon to ask.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// The configuration of the daemon that is asked
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The configuration, as far as it can be read.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    state_dir: PathBuf,
+    /// What is configured; a mistake in it does not stop anybody from asking the daemon.
+    pub(super) loaded: Option<Loaded>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Silence {
+    /// Nobody listens there.
+    #[error(
+        "lykta does not run, or runs with another state_dir than {}: systemctl status lykta",
+        .0.display()
+    )]
+    NotRunning(PathBuf),
+    /// The socket is somebody else's.
+    #[error("no permission to ask lykta at {}: ask as root or as the user lykta", .0.display())]
+    Denied(PathBuf),
+    /// The daemon is there, and that is all.
+    #[error("lykta does not answer at {}: {source}", path.display())]
+    Mute {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The daemon says why not.
+    #[error("lykta answers: {0}")]
+    Refused(String),
+    /// The daemon says something else.
+    #[error(
+        "lykta's answer is not understood ({0}): is the daemon of another version? systemctl restart lykta"
+    )]
+    Strange(serde_json::Error),
+}
+
+impl Target {
+    /// Finds the daemon's state directory. Otherwise what is wrong with the configuration is told
+    /// on stderr, and the exit code returned.
+    ///
+    /// # Errors
+    /// When stderr cannot be written.
+    pub(super) fn daemon(&self) -> io::Result<Result<Daemon, ExitCode>> {
+        let problems = match config::load(self.config.as_deref()) {
+            Ok(loaded) => {
+                let state_dir = loaded.settings.state_dir.clone();
+                return Ok(Ok(Daemon { state_dir, loaded: Some(loaded) }));
+            }
+            Err(problems) => problems,
+        };
+        if let Some(state_dir) = self.state_dir(&problems) {
+            return Ok(Ok(Daemon { state_dir, loaded: None }));
+        }
+        let mut err = stderr().lock();
+        writeln!(err, "{problems}")?;
+        writeln!(
+            err,
+            "lykta cannot be asked: where its socket is stands in the configuration; if that may \
+             not be read, ask as root or as the user lykta"
+        )?;
+        Ok(Err(exit::CONFIG.into()))
+    }
+
+    /// What could be read of a configuration with mistakes. Some are none for the daemon: its
+    /// credentials are there for nobody else.
+    fn state_dir(&self, problems: &Problems) -> Option<PathBuf> {
+        let setting = problems.sources.iter().find(|setting| setting.key == "state_dir")?;
+        let value = setting.value.parse::<toml_edit::Value>().ok()?;
+        let main = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        Some(main.parent().unwrap_or(Path::new("")).join(value.as_str()?))
+    }
+}
+
+impl Daemon {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// With the reason why there is none.
+    pub(super) fn ask<T: DeserializeOwned>(&self, request: &str) -> Result<T, Silence> {
+        let path = self.state_dir.join(SOCKET);
+        let client = UnixStream::connect(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                Silence::NotRunning(self.state_dir.clone())
+            }
+            ErrorKind::PermissionDenied => Silence::Denied(path.clone()),
+            _ => Silence::Mute { path: path.clone(), source: error },
+        })?;
+        let answer = exchange(client, request).map_err(|source| Silence::Mute { path, source })?;
+        let document: Value = serde_json::from_slice(&answer).map_err(Silence::Strange)?;
+        if let Some(why) = document.get("error").and_then(Value::as_str) {
+            return Err(Silence::Refused(why.to_owned()));
+        }
+        serde_json::from_value(document).map_err(Silence::Strange)
+    }
+}
+
+/// One line out, one line in.
+fn exchange(mut client: UnixStream, request: &str) -> io::Result<Vec<u8>> {
+    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_write_timeout(Some(PATIENCE))?;
+    // a daemon that refuses has answered already, and does not read this
+    match writeln!(client, "{request}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
+    // also of no account when it has gone
+    let _ = client.shutdown(Shutdown::Write);
+    let mut answer = Vec::new();
+    BufReader::new(client.take(MAX_ANSWER)).read_until(b'\n', &mut answer).map_err(|error| {
+        match error.kind() {
+            ErrorKind::WouldBlock => io::Error::new(ErrorKind::TimedOut, "it takes too long"),
+            _ => error,
+        }
+    })?;
+    if answer.last() != Some(&b'\n') {
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, "its answer ends in the middle"));
+    }
+    Ok(answer)
+}

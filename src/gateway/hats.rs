@@ -1,0 +1,106 @@
+//! The radio HATs of this machine, together.
+
+use super::GatewayError;
+use super::worker::Worker;
+use crate::clock::Clock;
+use crate::config::{RadioSettings, Settings};
+use crate::ingest::{Obey, Watched};
+use crate::ops::status::RadioStatus;
+use crate::radio::hat::{Command, CommandError, Hat, Parts, State};
+use crate::radio::{Outlet, Transmission, TxError};
+use crate::units::{GatewayEui, GatewayId};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Radios at work. Clones are the same ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hats(Arc<Vec<(Hat, RadioSettings)>>);
+
+impl Hats {
+    /// Starts a thread for each.
+    pub(super) fn spawn(
+        settings: &Settings,
+        outlet: &Outlet,
+        clock: &Clock,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(Self, Vec<Worker>), GatewayError> {
+        let (mut hats, mut workers) = (Vec::new(), Vec::new());
+        for (index, radio) in settings.radio.iter().enumerate() {
+            let name = radio.called(index);
+            let parts = Parts {
+                name: name.clone(),
+                settings: radio.clone(),
+                eui: eui(&settings.gateway, index),
+                outlet: outlet.clone(),
+                clock: clock.clone(),
+                stop: stop.clone(),
+            };
+            let name = format!("radio-{name}");
+            let (hat, ended) = Hat::spawn(parts)
+                .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
+            hats.push((hat, radio.clone()));
+            workers.push(Worker { name, ended });
+        }
+        Ok((Self(Arc::new(hats)), workers))
+    }
+
+    /// What each is to be watched for.
+    pub(super) fn watched(settings: &Settings) -> Vec<Watched> {
+        let watched = |(index, radio): (usize, &RadioSettings)| Watched {
+            gateway: eui(&settings.gateway, index),
+            frequency: radio.channel.0,
+            spreading_factor: radio.spreading_factor,
+        };
+        settings.radio.iter().enumerate().map(watched).collect()
+    }
+
+    /// Hands a transmission to the radio that it is for; back, if it is for none of them.
+    pub(super) fn transmit(
+        &self,
+        transmission: Transmission,
+    ) -> Result<Result<(), TxError>, Transmission> {
+        match self.0.iter().find(|(hat, _)| hat.eui() == transmission.gateway) {
+            Some((hat, _)) => {
+                Ok(hat.command(Command::Transmit(transmission)).map_err(|error| match error {
+                    CommandError::Full => TxError::Collision,
+                    CommandError::Stopped => TxError::NoWay,
+                }))
+            }
+            None => Err(transmission),
+        }
+    }
+
+    /// Does what a vigil asks for.
+    pub(super) fn obey(&self) -> Obey {
+        let hats = self.clone();
+        Box::new(move |gateway, step| {
+            let Some((hat, _)) = hats.0.iter().find(|(hat, _)| hat.eui() == gateway) else {
+                return false;
+            };
+            let works = matches!(hat.counters().state(), State::Up | State::Deaf);
+            if works {
+                hat.obey(step);
+            }
+            works
+        })
+    }
+
+    /// Whether one of them does not work.
+    pub(super) fn failing(&self) -> bool {
+        let down = |hat: &Hat| matches!(hat.counters().state(), State::Down | State::Deaf);
+        self.0.iter().any(|(hat, _)| down(hat))
+    }
+
+    pub(super) fn status(&self) -> Vec<RadioStatus> {
+        self.0.iter().map(|(hat, settings)| RadioStatus::new(hat, settings)).collect()
+    }
+}
+
+/// A HAT has no EUI of its own. This one is locally administered, and the same at each start:
+/// a hash (FNV-1a) of the gateway's name, and which radio it is.
+fn eui(gateway: &GatewayId, index: usize) -> GatewayEui {
+    let hash = gateway.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    GatewayEui(0x0200_0000_0000_0000 | (hash >> 16) << 8 | index as u64 & 0xff)
+}

@@ -1,0 +1,400 @@
+//! Builds all parts from the settings, joins them, and stops them in order.
+//!
+//! ```text
+//! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
+//! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
+//! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
+//! ```
+//!
+//! A part that fails and says so stops no other: a taken port is tried again, a dead broker
+//! leaves everything in the outbox. A thread that ends unasked is a bug, and ends the gateway,
+//! so that the service manager starts it anew.
+
+mod hats;
+mod inlet;
+mod report;
+mod worker;
+
+use crate::clock::Clock;
+use crate::codec::Codec;
+use crate::config::{LorawanSettings, OutputSettings, Settings};
+use crate::device::Registry;
+use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit, Watch};
+use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::health::{TenantView, View};
+use crate::ops::output::{Lamp, Outputs};
+use crate::ops::socket::{self, Reporter};
+use crate::radio::TxError;
+use crate::radio::concentrator::{self, Listener, Roster};
+use crate::radio::dedup::Dedup;
+use crate::store::{Outbox, Store, StoreError};
+use crate::units::Hertz;
+use crate::upstream::{Forwarder, Shared};
+use hats::Hats;
+use inlet::Inlet;
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::sync_channel;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use worker::Worker;
+
+/// How many frames, reports and commands may wait for the disk: about ten seconds of the busiest concentrator.
+const INPUT_QUEUE: usize = 1024;
+
+/// How many transmissions may wait for the front end of a gateway.
+const TRANSMISSION_QUEUE: usize = 64;
+
+/// How long the last uplinks may take to reach the disk at a stop.
+const INGEST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a radio may take to come to an end. One that is sending a long frame takes two
+/// seconds, and is left to it.
+const RADIO_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often the status lamp is set.
+const LAMP: Duration = Duration::from_secs(1);
+
+/// How long the upstreams may take to say goodbye.
+const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3800);
+
+/// Why the gateway cannot start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The state directory cannot be made or written.
+    #[error("state_dir {}: {source}; must be writable for the user that runs lykta", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another lykta works there.
+    #[error("state_dir {}: another lykta is running there", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A tenant's database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gives no thread.
+    #[error("cannot start thread {name}: {source}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A thread ended though nobody asked it to: a bug.
+    #[error("internal error: thread {0} ended")]
+    Ended(String),
+}
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// All settings, checked.
+    pub settings: Settings,
+    /// The devices of the settings, with their keys.
+    pub registry: Registry,
+    /// A codec for each profile in use, by name.
+    pub codecs: HashMap<String, Codec>,
+    /// The clock that all go by.
+    pub clock: Clock,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    view: Arc<View>,
+    listening: Option<SocketAddr>,
+    listener: JoinHandle<()>,
+    stop_air: watch::Sender<bool>,
+    inlet: Inlet,
+    radios: Vec<Worker>,
+    /// Shows on the status lamp how the gateway is.
+    lamp: JoinHandle<()>,
+    /// Answers `lykta status`.
+    reporter: JoinHandle<()>,
+    ingest: Worker,
+    upstreams: Vec<Worker>,
+    stop_upstreams: watch::Sender<bool>,
+    /// Held for as long as the gateway runs.
+    _lock: File,
+}
+
+impl Gateway {
+    /// Starts all parts. Returns when each has started or has said why it has not.
+    ///
+    /// # Errors
+    /// When there is no place to keep data: nothing could be accepted then.
+    pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
+        let Parts { settings, registry, codecs, clock } = parts;
+        let lock = lock(&settings)?;
+        let air = Arc::new(ingest::Counters::default());
+        let udp = Arc::new(concentrator::Counters::default());
+
+        let mut memory = Memory::default();
+        let mut sinks = HashMap::new();
+        let mut views = Vec::new();
+        let mut outboxes = Vec::new();
+        for tenant in &settings.tenant {
+            let file = settings.state_dir.join(format!("{}.db", tenant.id));
+            let store = Store::open(&file)?;
+            memory.merge(store.memory()?);
+            let news = Arc::new(Notify::new());
+            let (counters, upstream) = (Arc::default(), Arc::default());
+            views.push(TenantView {
+                id: tenant.id.clone(),
+                kind: tenant.kind,
+                file: file.clone(),
+                counters: Arc::clone(&counters),
+                upstream: Arc::clone(&upstream),
+            });
+            outboxes.push((
+                tenant.clone(),
+                Outbox::open(&file)?,
+                Arc::clone(&news),
+                Arc::clone(&upstream),
+            ));
+            sinks.insert(
+                tenant.id.clone(),
+                TenantSink { kind: tenant.kind, store, news, upstream, counters },
+            );
+        }
+        let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
+
+        let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
+        let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
+        let (sender, inputs) = sync_channel(INPUT_QUEUE);
+        let inlet = Inlet::new(sender);
+        let (stop_air, stop) = watch::channel(false);
+        let (hats, radios) = Hats::spawn(&settings, &inlet.air(), &clock, &stop)?;
+        let transmit: Transmit = {
+            let hats = hats.clone();
+            Box::new(move |transmission| match hats.transmit(transmission) {
+                Ok(result) => result,
+                // not one of our own: a concentrator
+                Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
+            })
+        };
+        let now = clock.now();
+        let server = EdgeServer::new(&registry, plan(&settings), memory);
+        let ingest = Ingest::new(ingest::Parts {
+            watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
+            server,
+            codecs,
+            tenants: sinks,
+            dedup: Dedup::new(window),
+            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit)?,
+            clock: clock.clone(),
+            counters: air,
+            commit_interval: settings.store.commit_interval,
+        });
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
+
+        let (stop_upstreams, stop_up) = watch::channel(false);
+        let mut upstreams = Vec::new();
+        for (tenant, outbox, news, counters) in outboxes {
+            let (view, id) = (Arc::clone(&view), tenant.id.clone());
+            let shared = Shared {
+                news,
+                counters,
+                health: Arc::new(move || view.health(&id)),
+                commands: Arc::new(inlet.commands(tenant.id.clone())),
+            };
+            let forwarder = Forwarder::new(
+                &settings.gateway,
+                &tenant.id,
+                tenant.upstream,
+                outbox,
+                clock.clone(),
+                shared,
+            )?;
+            upstreams.push(spawn_upstream(
+                format!("up-{}", tenant.id),
+                forwarder,
+                stop_up.clone(),
+            )?);
+        }
+
+        let roster = Arc::<Roster>::default();
+        let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
+        let (listener, listening) = match settings.concentrator {
+            Some(settings) => {
+                let (tell, started) = oneshot::channel();
+                let part = Listener::new(concentrator::Parts {
+                    listen: settings.listen,
+                    allow: settings.allow,
+                    allow_from: settings.allow_from,
+                    clock,
+                    outlet: inlet.air(),
+                    transmissions: to_send,
+                    counters: udp,
+                    roster: Arc::clone(&roster),
+                });
+                let listener = tokio::spawn(part.run(stop, move |outcome| {
+                    // nobody asks any more when the gateway is gone already
+                    let _ = tell.send(outcome.ok());
+                }));
+                (listener, started.await.ok().flatten())
+            }
+            // what is in the outbox is delivered all the same, and health is told
+            None => (tokio::spawn(async {}), None),
+        };
+        let reporter =
+            Reporter { gateway: settings.gateway, view: Arc::clone(&view), listening, roster, ask };
+        Ok(Self {
+            listening,
+            listener,
+            stop_air,
+            inlet,
+            reporter: socket::serve(&settings.state_dir, reporter),
+            radios,
+            lamp: lamp(&settings.output, hats, &view),
+            ingest,
+            upstreams,
+            stop_upstreams,
+            _lock: lock,
+            view,
+        })
+    }
+
+    /// What can be seen from outside.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Where concentrators are listened for, if the port is open.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.listening
+    }
+
+    /// Waits until a thread ends unasked, which only a bug can make it do.
+    pub async fn ended(&mut self) -> GatewayError {
+        let name = poll_fn(|context| {
+            let threads = self.upstreams.iter_mut().chain(&mut self.radios);
+            let mut workers = threads.chain([&mut self.ingest]);
+            match workers
+                .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
+            {
+                Some(name) => Poll::Ready(name.clone()),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        GatewayError::Ended(name)
+    }
+
+    /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
+    /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
+    pub async fn stop(mut self) {
+        self.reporter.abort();
+        // its socket's file is gone before another daemon may come
+        let _ = self.reporter.await;
+        self.stop_air.send_replace(true);
+        // it only waits for datagrams, and ends at once
+        let _ = self.listener.await;
+        let quiet = async {
+            for radio in &mut self.radios {
+                radio.ended().await;
+            }
+        };
+        if timeout(RADIO_PATIENCE, quiet).await.is_err() {
+            log::debug!("a radio is still sending");
+        }
+        self.lamp.abort();
+        self.inlet.close();
+        if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
+            log::warn!("the disk is slow: the last uplinks may not be on it");
+        }
+        self.stop_upstreams.send_replace(true);
+        let goodbyes = async {
+            for upstream in &mut self.upstreams {
+                upstream.ended().await;
+            }
+        };
+        if timeout(UPSTREAM_PATIENCE, goodbyes).await.is_err() {
+            log::warn!("a broker does not answer the goodbye; what it has not taken is kept");
+        }
+    }
+}
+
+/// What devices are to be told about their network.
+fn plan(settings: &Settings) -> Plan {
+    let LorawanSettings { rx1_delay, rx2_data_rate, channels } = &settings.lorawan;
+    let radios = settings.radio.iter().map(|radio| (radio.channel.0, radio.spreading_factor));
+    let channels = match &settings.concentrator {
+        None if !settings.radio.is_empty() => Channels::Only(radios.collect()),
+        _ if channels.is_empty() => Channels::All(None),
+        _ => {
+            // a channel of no frequency is none
+            let mut list = [Hertz(0); 5];
+            list.iter_mut().zip(channels).for_each(|(to, from)| *to = from.0);
+            Channels::All(Some(list))
+        }
+    };
+    Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
+}
+
+/// Keeps the status lamp up to date.
+fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
+    let outputs = Outputs::open(settings);
+    let (view, lit) = (Arc::clone(view), settings.status_led.is_some());
+    tokio::spawn(async move {
+        // without a lamp there is nothing to do
+        while lit {
+            let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
+            outputs.lamp(if hats.failing() {
+                Lamp::Fault
+            } else if view.tenants().iter().all(connected) {
+                Lamp::Well
+            } else {
+                Lamp::NoBroker
+            });
+            sleep(LAMP).await;
+        }
+    })
+}
+
+fn spawn_upstream(
+    name: String,
+    forwarder: Forwarder,
+    stop: watch::Receiver<bool>,
+) -> Result<Worker, GatewayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
+    Worker::spawn(name, move || {
+        runtime.block_on(forwarder.run(stop));
+        // a name server that does not answer would else hold up the stop
+        runtime.shutdown_background();
+    })
+}
+
+/// Makes the state directory and takes it for this process.
+fn lock(settings: &Settings) -> Result<File, GatewayError> {
+    let path = &settings.state_dir;
+    let failed = |source| GatewayError::StateDir { path: path.clone(), source };
+    // it holds what sensors said: nobody else's business
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let file = File::create(path.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(GatewayError::Locked { path: path.clone() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

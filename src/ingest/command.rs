@@ -1,0 +1,119 @@
+//! Commands of the cloud: each is executed once, and always answered.
+
+use super::{Back, Ingest};
+use crate::clock::Moment;
+use crate::config::TenantKind;
+use crate::lorawan::{self, Changes, QueueError};
+use crate::store::{self, Entry};
+use crate::units::{DevEui, TenantId};
+use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
+use serde_json::json;
+use std::time::Duration;
+
+impl Ingest {
+    /// Executes a command and puts its reply into the outbox; with the same id again, only the
+    /// reply.
+    pub(super) fn command(&mut self, tenant: &TenantId, command: &Command) {
+        let now = self.clock.now();
+        let (request, body) = match Request::parse(&command.payload, now) {
+            Ok(request) => (Some(request), None),
+            Err(rejection) => (None, rejection.reply()),
+        };
+        let mut entry = Entry {
+            dev_eui: DevEui(0),
+            changes: Changes::default(),
+            queued: None,
+            command: None,
+            messages: Vec::new(),
+        };
+        let body = match request {
+            Some(request) => self.execute(tenant, &command.name, request, now, &mut entry),
+            None => body,
+        };
+        let Some(body) = body else { return };
+        entry.messages.push(command::reply(&command.name, body, now));
+        let Some((_, batch)) = self.tenants.get_mut(tenant) else { return };
+        if let Some(queued) = &entry.queued {
+            batch.back.push(Back::Queued(entry.dev_eui, queued.id.clone()));
+        }
+        batch.entries.push(entry);
+        self.commit_within(Duration::ZERO);
+    }
+
+    /// The reply; `None` when it is on its way already, or there can be none.
+    fn execute(
+        &mut self,
+        tenant: &TenantId,
+        name: &str,
+        request: Request,
+        now: Moment,
+        entry: &mut Entry,
+    ) -> Option<String> {
+        let (sink, batch) = self.tenants.get(tenant)?;
+        let id = request.id.clone();
+        let again = |e: &Entry| e.command.as_ref().is_some_and(|command| command.id == id);
+        if batch.entries.iter().any(again) {
+            return None;
+        }
+        match sink.store.reply(&id) {
+            Ok(Some(reply)) => return Some(reply),
+            Ok(None) => {}
+            // not known whether it was executed: its sender repeats it
+            Err(error) => {
+                return Some(command::reply_error(&id, Code::Storage, &error.to_string()));
+            }
+        }
+        let result = match name {
+            "downlink" => self.downlink(tenant, request, now, entry),
+            _ => Err(Fault {
+                code: Code::UnknownCommand,
+                message: format!("there is no command {name}; there is downlink"),
+            }),
+        };
+        Some(match result {
+            Ok(reply) => {
+                entry.command = Some(store::Command { id, reply: reply.clone() });
+                reply
+            }
+            Err(fault) => Rejection { id: Some(id), fault }.reply()?,
+        })
+    }
+
+    /// Puts a payload in line for a device.
+    fn downlink(
+        &mut self,
+        tenant: &TenantId,
+        request: Request,
+        now: Moment,
+        entry: &mut Entry,
+    ) -> Result<String, Fault> {
+        let downlink = Downlink::parse(&request.args)?;
+        let fault = |code, message: &str| Fault { code, message: message.to_owned() };
+        if self.tenants.get(tenant).is_some_and(|(sink, _)| sink.kind == TenantKind::Care) {
+            let why = "a care tenant has no topics of single devices";
+            return Err(fault(Code::NotSupported, why));
+        }
+        let dev_eui = downlink.dev_eui;
+        let unknown = || fault(Code::UnknownDevice, "this tenant has no such device");
+        let device = self.server.device(dev_eui).ok_or_else(unknown)?;
+        if device.tenant != *tenant {
+            return Err(unknown());
+        }
+        let left = request.expires.saturating_sub(now.monotonic);
+        let item = lorawan::Downlink {
+            id: request.id.clone(),
+            f_port: downlink.f_port,
+            payload: downlink.payload,
+            confirmed: downlink.confirmed,
+            expires: now.wall.checked_add(left).unwrap_or(request.deadline),
+        };
+        self.server.enqueue(dev_eui, item.clone()).map_err(|error| match error {
+            QueueError::UnknownDevice => unknown(),
+            QueueError::Full => fault(Code::QueueFull, &error.to_string()),
+        })?;
+        let result = json!({ "state": "queued", "expires": item.expires });
+        entry.dev_eui = dev_eui;
+        entry.queued = Some(item);
+        Ok(command::reply_ok(&request.id, &result))
+    }
+}

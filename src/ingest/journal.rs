@@ -1,0 +1,189 @@
+//! What the loop tells operations: each change once, nothing for each frame.
+
+use crate::codec::{DecodeError, Decoded};
+use crate::device::Device;
+use crate::lorawan::{EdgeServer, Refusal, Uplink};
+use crate::message;
+use crate::radio::schedule::Failure;
+use crate::store::StoreError;
+use crate::units::{DevEui, TenantId};
+use std::collections::HashSet;
+
+/// What was told.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// Devices whose last payload could not be decoded, or not mapped as a whole.
+    undecodable: HashSet<DevEui>,
+    /// Devices whose counter reset was refused since their last accepted frame.
+    reset: HashSet<DevEui>,
+    /// Devices whose join was refused since their last one.
+    joins: HashSet<DevEui>,
+    /// Tenants whose disk failed at the last write.
+    failing: HashSet<TenantId>,
+    /// Whether the last answer could not be sent.
+    unanswered: bool,
+}
+
+impl Journal {
+    /// A frame that was refused. Each device's trouble is told once; nothing a stranger can
+    /// bring about is told for each frame.
+    pub(super) fn refused(&mut self, refusal: Refusal, server: &EdgeServer) {
+        log::debug!("frame refused: {refusal}");
+        let tenant = |device| {
+            let device = server.device(device);
+            device.map_or_else(String::new, |device| device.tenant.as_str().to_owned())
+        };
+        match refusal {
+            Refusal::ResetRefused(device) if self.reset.insert(device) => log::error!(
+                MESSAGE_ID = message::COUNTER_RESET_REFUSED,
+                LYKTA_DEVICE = device.to_string(),
+                LYKTA_TENANT = tenant(device);
+                "device {device} counts its frames from zero again (a new battery?) and is no \
+                 longer heard: its profile forbids that, or the last time is too recent; allow \
+                 it with [counter] reset = true in a profile of your own, or join it anew"
+            ),
+            Refusal::BadJoinMic(device) if self.joins.insert(device) => {
+                self.join_refused(device, &tenant(device), "its AppKey is another one than here");
+            }
+            Refusal::JoinOfAbp(device) if self.joins.insert(device) => {
+                self.join_refused(device, &tenant(device), "it has a fixed session (abp) here");
+            }
+            Refusal::WrongJoinEui(device, asked) if self.joins.insert(device) => {
+                let why = format!("it asks for JoinEUI {asked}, which is not the one here");
+                self.join_refused(device, &tenant(device), &why);
+            }
+            Refusal::JoinReplay(device) if self.joins.insert(device) => {
+                let why = "it uses a DevNonce again: a recording, or a device that forgot its own";
+                self.join_refused(device, &tenant(device), why);
+            }
+            _ => {}
+        }
+    }
+
+    fn join_refused(&self, device: DevEui, tenant: &str, why: &str) {
+        log::warn!(
+            MESSAGE_ID = message::JOIN_REFUSED,
+            LYKTA_DEVICE = device.to_string(),
+            LYKTA_TENANT = tenant,
+            LYKTA_REASON = why;
+            "device {device} asks to join and is refused: {why}"
+        );
+    }
+
+    /// A device joined.
+    pub(super) fn joined(&mut self, device: &Device) {
+        self.joins.remove(&device.dev_eui);
+        log::info!(
+            MESSAGE_ID = message::DEVICE_JOINED,
+            LYKTA_DEVICE = device.dev_eui.to_string(),
+            LYKTA_TENANT = device.tenant.as_str();
+            "device {} joins", device.dev_eui
+        );
+    }
+
+    /// An uplink was accepted, and decoded or not.
+    pub(super) fn uplink(
+        &mut self,
+        device: &Device,
+        uplink: &Uplink,
+        decoded: Option<&Result<Decoded, DecodeError>>,
+    ) {
+        self.reset.remove(&device.dev_eui);
+        if uplink.began_anew {
+            log::warn!(
+                MESSAGE_ID = message::COUNTER_RESET,
+                LYKTA_DEVICE = device.dev_eui.to_string(),
+                LYKTA_TENANT = device.tenant.as_str();
+                "device {} counts its frames from zero again, as its profile allows; until it \
+                 is past its old count its uplinks are marked replayable", device.dev_eui
+            );
+        }
+        let Some(decoded) = decoded else { return };
+        let trouble = match decoded {
+            Err(error) => Some(error.without_payload()),
+            Ok(decoded) => decoded.unmapped.first().map(ToString::to_string),
+        };
+        let changed = match trouble {
+            Some(_) => self.undecodable.insert(device.dev_eui),
+            None => self.undecodable.remove(&device.dev_eui),
+        };
+        if changed {
+            tell_decoding(device.dev_eui, &device.tenant, trouble.as_deref());
+        }
+    }
+
+    /// A device does not stay on the channel.
+    pub(super) fn not_pinned(&self, device: &Device) {
+        log::warn!(
+            MESSAGE_ID = message::DEVICE_NOT_PINNED,
+            LYKTA_DEVICE = device.dev_eui.to_string(),
+            LYKTA_TENANT = device.tenant.as_str();
+            "device {} was asked to stay on the channel that is heard here, and does not: most \
+             of its frames are lost; set it to this channel and data rate by its vendor's tool",
+            device.dev_eui
+        );
+    }
+
+    /// An answer was sent.
+    pub(super) fn answered(&mut self) {
+        if std::mem::take(&mut self.unanswered) {
+            log::info!(MESSAGE_ID = message::DOWNLINK_WORKS; "devices are answered again");
+        }
+    }
+
+    /// An answer was not sent.
+    pub(super) fn not_answered(&mut self, reason: &Failure) {
+        log::debug!("an answer was not sent: {reason}");
+        if !std::mem::replace(&mut self.unanswered, true) {
+            log::warn!(
+                MESSAGE_ID = message::DOWNLINK_FAILED,
+                LYKTA_REASON = reason.to_string();
+                "an answer to a device could not be sent: {reason}; it asks again, further ones \
+                 are only counted"
+            );
+        }
+    }
+
+    /// A write to a tenant's disk.
+    pub(super) fn stored(&mut self, tenant: &TenantId, result: Result<(), &StoreError>) {
+        match result {
+            Ok(()) => {
+                if self.failing.remove(tenant) {
+                    log::info!(
+                        MESSAGE_ID = message::STORE_WORKS, LYKTA_TENANT = tenant.as_str();
+                        "the disk takes the uplinks of tenant {tenant} again"
+                    );
+                }
+            }
+            Err(error) => {
+                if self.failing.insert(tenant.clone()) {
+                    log::error!(
+                        MESSAGE_ID = message::STORE_FAILED,
+                        LYKTA_TENANT = tenant.as_str(),
+                        LYKTA_REASON = error.to_string();
+                        "uplinks of tenant {tenant} cannot be kept and are lost: {error}; \
+                         is the disk full, read-only or broken?"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn tell_decoding(device: DevEui, tenant: &TenantId, trouble: Option<&str>) {
+    match trouble {
+        Some(trouble) => log::warn!(
+            MESSAGE_ID = message::DECODE_FAILED,
+            LYKTA_DEVICE = device.to_string(),
+            LYKTA_TENANT = tenant.as_str(),
+            LYKTA_REASON = trouble;
+            "payloads of device {device} cannot be decoded: {trouble}; is its profile right?"
+        ),
+        None => log::info!(
+            MESSAGE_ID = message::DECODE_WORKS,
+            LYKTA_DEVICE = device.to_string(),
+            LYKTA_TENANT = tenant.as_str();
+            "payloads of device {device} can be decoded again"
+        ),
+    }
+}

@@ -1,0 +1,538 @@
+//! The one way that an uplink goes, from the radio to the disk, and its answer back.
+//!
+//! A thread of its own, since the disk may block: frames come in through a bounded channel,
+//! are joined with their copies, authenticated, decoded, and made durable together with their
+//! messages. Only then does an answer leave. What is already waiting when a write begins
+//! shares it. The loop ends when every sender is gone, after the last uplink is on disk.
+//!
+//! [`Ingest::offer`] and [`Ingest::turn`] are the whole of it, without a thread or a channel;
+//! [`Ingest::run`] drives them.
+
+mod command;
+mod downlinks;
+mod journal;
+mod watch;
+
+pub use downlinks::{Downlinks, Tag, Transmit};
+pub use watch::{Obey, Watch, Watched};
+
+use crate::clock::{Clock, ClockQuality, Moment};
+use crate::codec::Codec;
+use crate::config::TenantKind;
+use crate::device::Device;
+use crate::lorawan::capacity::Airtime;
+use crate::lorawan::{
+    Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
+};
+use crate::radio::dedup::Dedup;
+use crate::radio::schedule::Schedule;
+use crate::radio::{AirEvent, Heard, Reception};
+use crate::store::{Entry, Message, Store};
+use crate::units::{DevEui, TenantId};
+use crate::upstream::command::Command;
+use crate::upstream::{self, event};
+use downlinks::Fate;
+use journal::Journal;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How many uplinks share one write at most: bounds what a power cut can take with it and how
+/// long an acknowledgement can wait.
+const MAX_BATCH: usize = 256;
+
+/// How long the loop may sleep with nothing to do: what waits for a device expires, and a radio
+/// may be deaf.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Input {
+    /// From the front ends.
+    Air(AirEvent),
+    /// From the cloud of a tenant.
+    Command(TenantId, Command),
+    /// Somebody wants to see what only this loop knows.
+    Look(Look),
+}
+
+/// What somebody does who looks.
+pub struct Look(pub Box<dyn FnOnce(Sight<'_>) + Send>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
+
+/// What is to be seen.
+#[derive(Debug)]
+pub struct Sight<'a> {
+    /// The devices and their sessions.
+    pub server: &'a EdgeServer,
+    /// How full the air is; its time is that of `now.monotonic`.
+    pub heard: &'a mut Airtime,
+    /// What was sent, and what was not.
+    pub schedule: &'a Schedule<Tag>,
+    /// When it is seen.
+    pub now: Moment,
+}
+
+/// What became of frames, since the start. Each frame heard is counted in exactly one other field,
+/// or is one of a tenant's.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Frames on the air, each counted once however many receivers heard it.
+    pub heard: AtomicU64,
+    /// Receptions that joined another one.
+    pub copies: AtomicU64,
+    /// Not LoRaWAN, or not from a device.
+    pub not_uplink: AtomicU64,
+    /// Of devices that are not registered.
+    pub unknown_device: AtomicU64,
+    /// At a registered address, but no key fits; or a join request that does not fit its AppKey.
+    pub bad_mic: AtomicU64,
+    /// Retransmissions of an accepted frame.
+    pub repeats: AtomicU64,
+    /// Authentic frames of the past.
+    pub replays: AtomicU64,
+    /// Refused counter resets.
+    pub resets_refused: AtomicU64,
+    /// Authentic join requests that the settings do not provide for.
+    pub joins_refused: AtomicU64,
+    /// Answers that were sent, or taken to be sent.
+    pub answered: AtomicU64,
+    /// Answers that were not sent: the device asks again.
+    pub not_answered: AtomicU64,
+}
+
+/// What became of one tenant's uplinks, since the start.
+#[derive(Debug, Default)]
+pub struct TenantCounters {
+    /// On disk, and so accepted.
+    pub accepted: AtomicU64,
+    /// Joins, on disk.
+    pub joins: AtomicU64,
+    /// Authentic, but the disk did not take them: lost unless the device repeats itself.
+    pub not_stored: AtomicU64,
+    /// Payloads that could not be decoded; delivered raw.
+    pub not_decoded: AtomicU64,
+    /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
+    pub not_mapped: AtomicU64,
+    /// Writes to the disk, each with one flush.
+    pub commits: AtomicU64,
+}
+
+/// Where one tenant's uplinks go.
+#[derive(Debug)]
+pub struct TenantSink {
+    /// What its data is.
+    pub kind: TenantKind,
+    /// Its database.
+    pub store: Store,
+    /// Told when there are new messages.
+    pub news: Arc<Notify>,
+    /// Counted by the upstream, too: how many messages wait.
+    pub upstream: Arc<upstream::Counters>,
+    /// What became of its uplinks.
+    pub counters: Arc<TenantCounters>,
+}
+
+/// What is not on disk yet.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    /// How to go back, should the disk not take it.
+    back: Vec<Back>,
+    /// What leaves once it is on disk.
+    answers: Vec<Departure>,
+    uplinks: u64,
+    joins: u64,
+}
+
+#[derive(Debug)]
+enum Back {
+    Frame(Undo),
+    /// A downlink that was put in line.
+    Queued(DevEui, String),
+}
+
+/// An answer that waits for the disk.
+#[derive(Debug)]
+struct Departure {
+    dev_eui: DevEui,
+    answer: Answer,
+    receptions: Vec<Reception>,
+    /// When the uplink ended, by the time of the radios.
+    ended: Duration,
+}
+
+/// The loop and all it owns.
+#[derive(Debug)]
+pub struct Ingest {
+    server: EdgeServer,
+    codecs: HashMap<String, Codec>,
+    tenants: HashMap<TenantId, (TenantSink, Batch)>,
+    dedup: Dedup,
+    downlinks: Downlinks,
+    watch: Watch,
+    heard: Airtime,
+    clock: Clock,
+    begin: Instant,
+    counters: Arc<Counters>,
+    commit_interval: Duration,
+    /// When the oldest uplink of the batches must be on disk.
+    commit_at: Option<Instant>,
+    /// When what waits for devices is next looked through for what has waited too long.
+    expire_at: Instant,
+    journal: Journal,
+}
+
+/// What a loop is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Whose frames they are.
+    pub server: EdgeServer,
+    /// How payloads are read, by the name of their profile.
+    pub codecs: HashMap<String, Codec>,
+    /// Where uplinks go. Every device's tenant must be there.
+    pub tenants: HashMap<TenantId, TenantSink>,
+    /// Joins copies.
+    pub dedup: Dedup,
+    /// How answers leave.
+    pub downlinks: Downlinks,
+    /// Who watches over the radios.
+    pub watch: Watch,
+    /// The clock that all go by.
+    pub clock: Clock,
+    /// What became of frames.
+    pub counters: Arc<Counters>,
+    /// How long an uplink may wait for others to share its write.
+    pub commit_interval: Duration,
+}
+
+impl Ingest {
+    /// A loop of these parts.
+    pub fn new(parts: Parts) -> Self {
+        let tenants = parts.tenants.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
+        Self {
+            server: parts.server,
+            codecs: parts.codecs,
+            tenants: tenants.collect(),
+            dedup: parts.dedup,
+            downlinks: parts.downlinks,
+            watch: parts.watch,
+            heard: Airtime::new(parts.clock.now().monotonic),
+            clock: parts.clock,
+            begin: Instant::now(),
+            counters: parts.counters,
+            commit_interval: parts.commit_interval,
+            commit_at: None,
+            expire_at: Instant::now() + IDLE,
+            journal: Journal::default(),
+        }
+    }
+
+    /// Runs until every sender is gone.
+    pub fn run(mut self, inputs: &Receiver<Input>) {
+        loop {
+            match inputs.recv_timeout(self.patience()) {
+                Ok(input) => self.offer(input),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            }
+            let mut waiting = 1;
+            while waiting < MAX_BATCH
+                && let Ok(input) = inputs.try_recv()
+            {
+                self.offer(input);
+                waiting += 1;
+            }
+            self.turn();
+        }
+    }
+
+    /// The time by which answers are planned: that of the radios, which is real however fast a
+    /// simulated clock runs.
+    fn radio_now(&self) -> Moment {
+        Moment { monotonic: self.begin.elapsed(), ..self.clock.now() }
+    }
+
+    /// When a frame ended, by the same time.
+    fn ended(&self, heard: &Heard) -> Duration {
+        let age = self.clock.now().monotonic.saturating_sub(heard.at.monotonic);
+        self.begin.elapsed().saturating_sub(age / self.clock.speed())
+    }
+
+    /// Takes something in.
+    pub fn offer(&mut self, input: Input) {
+        match input {
+            Input::Air(AirEvent::Heard(frame)) => self.dedup.offer(frame, self.begin.elapsed()),
+            Input::Air(AirEvent::Sent(report)) => {
+                let fate = self.downlinks.report(&report, self.radio_now());
+                self.note(fate);
+            }
+            Input::Command(tenant, command) => self.command(&tenant, &command),
+            Input::Look(look) => (look.0)(Sight {
+                server: &self.server,
+                heard: &mut self.heard,
+                schedule: self.downlinks.schedule(),
+                now: self.clock.now(),
+            }),
+        }
+    }
+
+    /// Does what is due.
+    pub fn turn(&mut self) {
+        self.take_due(self.begin.elapsed());
+        self.downlinks.tell_reached();
+        while let Some(fate) = self.downlinks.take_overdue(self.radio_now()) {
+            self.note(Some(fate));
+        }
+        self.expire();
+        let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= MAX_BATCH);
+        if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
+            self.commit();
+        }
+    }
+
+    /// The last turn: nothing waits for anything any more.
+    pub fn finish(mut self) {
+        self.take_due(Duration::MAX);
+        self.commit();
+    }
+
+    /// How long nothing needs to be done, if nothing comes.
+    pub fn patience(&self) -> Duration {
+        let joined = self.dedup.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        let written = self.commit_at.map(until);
+        joined.into_iter().chain(written).chain([until(self.expire_at)]).min().unwrap_or(IDLE)
+    }
+
+    fn take_due(&mut self, due: Duration) {
+        while let Some(frame) = self.dedup.take_due(due) {
+            self.take(&frame);
+        }
+        self.counters.copies.store(self.dedup.copies(), Relaxed);
+    }
+
+    fn take(&mut self, heard: &Heard) {
+        self.counters.heard.fetch_add(1, Relaxed);
+        let Some(best) = heard.receptions.first() else { return };
+        let len = heard.phy.len();
+        self.heard.heard(heard.frequency, heard.modulation, len, heard.at.monotonic);
+        let received = Received {
+            phy: &heard.phy,
+            at: heard.at.wall,
+            synced: heard.at.quality == ClockQuality::Synced,
+            frequency: heard.frequency,
+            modulation: heard.modulation,
+            snr: best.snr,
+            receivers: heard.receptions.len(),
+        };
+        match self.server.uplink(&received) {
+            Ok(accepted) => self.accept(heard, accepted),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.journal.refused(refusal, &self.server);
+        let counter = match refusal {
+            Refusal::NotLoRaWan(_) | Refusal::NotUplink => &self.counters.not_uplink,
+            Refusal::UnknownDevAddr(_) | Refusal::UnknownDevEui(_) => &self.counters.unknown_device,
+            Refusal::BadMic(_) | Refusal::BadJoinMic(_) => &self.counters.bad_mic,
+            Refusal::Repeat(_) => &self.counters.repeats,
+            Refusal::Replay(_) | Refusal::JoinReplay(_) => &self.counters.replays,
+            Refusal::ResetRefused(_) => &self.counters.resets_refused,
+            Refusal::JoinOfAbp(_) | Refusal::WrongJoinEui(..) => &self.counters.joins_refused,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    fn accept(&mut self, heard: &Heard, accepted: Accepted) {
+        let Accepted { device, event, news, changes, answer, undo } = accepted;
+        let heartbeat = device.profile.heartbeat;
+        self.watch.heard(device.dev_eui, heartbeat, &heard.receptions, heard.at.monotonic);
+        let mut messages = match &event {
+            Event::Uplink(uplink) => self.decode(heard, &device, uplink),
+            Event::Join(dev_addr) => {
+                self.journal.joined(&device);
+                vec![event::join(&device, heard.at, *dev_addr)]
+            }
+            Event::Again => Vec::new(),
+        };
+        messages.extend(news.iter().filter_map(|news| self.tell(heard, &device, news)));
+        let ended = self.ended(heard);
+        let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
+        match event {
+            Event::Uplink(_) => batch.uplinks += 1,
+            Event::Join(_) => batch.joins += 1,
+            Event::Again => {
+                self.counters.repeats.fetch_add(1, Relaxed);
+            }
+        }
+        // nothing of a single device leaves a care tenant
+        if sink.kind == TenantKind::Care {
+            messages.clear();
+        }
+        let dev_eui = device.dev_eui;
+        batch.entries.push(Entry { dev_eui, changes, queued: None, command: None, messages });
+        batch.back.push(Back::Frame(undo));
+        let wait = if answer.is_some() { Duration::ZERO } else { self.commit_interval };
+        batch.answers.extend(answer.map(|answer| Departure {
+            dev_eui,
+            answer,
+            receptions: heard.receptions.clone(),
+            ended,
+        }));
+        self.commit_within(wait);
+    }
+
+    fn commit_within(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.commit_at = Some(self.commit_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    fn decode(&mut self, heard: &Heard, device: &Arc<Device>, uplink: &Uplink) -> Vec<Message> {
+        let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
+            // port 0 and an absent port carry nothing of the sensor's
+            (None | Some(0), _) | (_, None) => None,
+            (Some(port), Some(codec)) => Some(codec.decode(port, &uplink.payload)),
+        };
+        let Some((sink, _)) = self.tenants.get(&device.tenant) else { return Vec::new() };
+        match &decoded {
+            Some(Err(_)) => {
+                sink.counters.not_decoded.fetch_add(1, Relaxed);
+            }
+            Some(Ok(decoded)) => {
+                sink.counters.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed);
+            }
+            None => {}
+        }
+        self.journal.uplink(device, uplink, decoded.as_ref());
+        event::messages(heard, device, uplink, decoded.as_ref())
+    }
+
+    /// What else became known with a frame, as a message.
+    fn tell(&mut self, heard: &Heard, device: &Arc<Device>, news: &News) -> Option<Message> {
+        Some(match news {
+            News::Status(status) => event::status(device, heard.at, status.battery, status.margin),
+            News::Acknowledged { id, f_cnt, acknowledged } => {
+                event::ack(device, heard.at, id, *f_cnt, *acknowledged)
+            }
+            News::Expired(id) => expired(device, heard.at, id),
+            News::TooLong(id, room) => {
+                let text = format!("at {} there is room for {room} bytes", heard.modulation);
+                event::log(device, heard.at, id, event::Ending::PayloadSize, &text)
+            }
+            News::NotPinned => {
+                self.journal.not_pinned(device);
+                return None;
+            }
+        })
+    }
+
+    /// What has waited too long is given up, and its sender told; silent radios are looked after.
+    fn expire(&mut self) {
+        if Instant::now() < self.expire_at {
+            return;
+        }
+        self.expire_at = Instant::now() + IDLE;
+        let now = self.clock.now();
+        self.downlinks.tidy(self.radio_now());
+        self.watch.tick(now.monotonic);
+        for (device, id) in self.server.expire(now.wall) {
+            let message = expired(&device, now, &id);
+            let changes = Changes { ended: vec![id], ..Changes::default() };
+            self.push(&device, changes, message);
+        }
+    }
+
+    /// What became of an answer.
+    fn note(&mut self, fate: Option<Fate>) {
+        match fate {
+            None => {}
+            Some(Fate::Sent { tag: Tag { dev_eui, carries }, transmission }) => {
+                self.counters.answered.fetch_add(1, Relaxed);
+                self.journal.answered();
+                let Some((id, f_cnt)) = carries else { return };
+                let Some(changes) = self.server.sent(dev_eui, &id, f_cnt) else { return };
+                let Some(device) = self.server.device(dev_eui).cloned() else { return };
+                let now = self.clock.now();
+                let message = event::tx_ack(&device, now, &id, f_cnt, &transmission);
+                self.push(&device, changes, message);
+            }
+            Some(Fate::Failed { tag: Tag { dev_eui, carries }, reason }) => {
+                self.counters.not_answered.fetch_add(1, Relaxed);
+                self.journal.not_answered(&reason);
+                let Some((id, _)) = carries else { return };
+                self.server.not_sent(dev_eui, &id);
+                let Some(device) = self.server.device(dev_eui).cloned() else { return };
+                let text = format!("{reason}; tried again after the next uplink");
+                let ending = event::Ending::Gateway;
+                let message = event::log(&device, self.clock.now(), &id, ending, &text);
+                self.push(&device, Changes::default(), message);
+            }
+        }
+    }
+
+    /// Adds what no frame brought.
+    fn push(&mut self, device: &Device, changes: Changes, message: Message) {
+        let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
+        let messages = if sink.kind == TenantKind::Care { Vec::new() } else { vec![message] };
+        let dev_eui = device.dev_eui;
+        batch.entries.push(Entry { dev_eui, changes, queued: None, command: None, messages });
+        self.commit_within(self.commit_interval);
+    }
+
+    fn commit(&mut self) {
+        self.commit_at = None;
+        let mut departures = Vec::new();
+        for (tenant, (sink, batch)) in &mut self.tenants {
+            if batch.entries.is_empty() {
+                continue;
+            }
+            let batch = std::mem::take(batch);
+            let messages: usize = batch.entries.iter().map(|entry| entry.messages.len()).sum();
+            // counted first: the upstream may have delivered them before this thread goes on
+            sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
+            match sink.store.commit(&batch.entries) {
+                Ok(()) => {
+                    sink.counters.commits.fetch_add(1, Relaxed);
+                    sink.counters.accepted.fetch_add(batch.uplinks, Relaxed);
+                    sink.counters.joins.fetch_add(batch.joins, Relaxed);
+                    sink.news.notify_one();
+                    self.journal.stored(tenant, Ok(()));
+                    departures.extend(batch.answers);
+                }
+                Err(error) => {
+                    sink.upstream.waiting.fetch_sub(messages as u64, Relaxed);
+                    // newest first, so that each device ends at its last durable session
+                    for back in batch.back.into_iter().rev() {
+                        match back {
+                            Back::Frame(undo) => self.server.take_back(undo),
+                            Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
+                        }
+                    }
+                    sink.counters.not_stored.fetch_add(batch.uplinks + batch.joins, Relaxed);
+                    self.journal.stored(tenant, Err(&error));
+                }
+            }
+        }
+        for departure in departures {
+            let fate = self.downlinks.answer(departure, self.radio_now());
+            self.note(fate);
+        }
+    }
+}
+
+fn expired(device: &Device, at: Moment, id: &str) -> Message {
+    event::log(device, at, id, event::Ending::Expired, "the device was not heard in time")
+}

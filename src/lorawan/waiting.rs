@@ -1,0 +1,122 @@
+//! Downlinks of applications, which wait until their device is heard.
+
+use super::answer;
+use super::event::{News, Received};
+use super::link::{Awaited, Link};
+use super::mac::ToDevice;
+use super::server::{EdgeServer, Known};
+use super::session::{Changes, Downlink, Slot};
+use crate::device::Device;
+use crate::units::DevEui;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// How many downlinks may wait for one device.
+const MAX_WAITING: usize = 16;
+
+/// Why a downlink cannot wait for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// No such device.
+    #[error("no such device")]
+    UnknownDevice,
+    /// Enough wait already.
+    #[error("{MAX_WAITING} downlinks wait for this device already")]
+    Full,
+}
+
+/// A downlink that waits, and whether it is on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) item: Downlink,
+    pub(super) sending: bool,
+}
+
+impl EdgeServer {
+    /// Puts a payload in line for a device.
+    ///
+    /// # Errors
+    /// When there is no such device, or enough waits for it.
+    pub fn enqueue(&mut self, dev_eui: DevEui, item: Downlink) -> Result<(), QueueError> {
+        let known = self.devices.get_mut(&dev_eui).ok_or(QueueError::UnknownDevice)?;
+        if known.waiting.len() >= MAX_WAITING {
+            return Err(QueueError::Full);
+        }
+        known.waiting.push_back(Waiting { item, sending: false });
+        Ok(())
+    }
+
+    /// Takes a payload out of the line: it could not be made durable.
+    pub fn withdraw(&mut self, dev_eui: DevEui, id: &str) {
+        if let Some(known) = self.devices.get_mut(&dev_eui) {
+            known.waiting.retain(|waiting| waiting.item.id != id);
+        }
+    }
+
+    /// Notes that a payload was sent. It waits no longer; if it was to be acknowledged, the next
+    /// uplink tells whether it was. What it returns is to be made durable.
+    pub fn sent(&mut self, dev_eui: DevEui, id: &str, f_cnt: u32) -> Option<Changes> {
+        let known = self.devices.get_mut(&dev_eui)?;
+        let at = known.waiting.iter().position(|waiting| waiting.item.id == id)?;
+        let item = known.waiting.remove(at)?.item;
+        let mut changes = Changes { ended: vec![item.id.clone()], ..Changes::default() };
+        if item.confirmed
+            && let Some(session) = &mut known.active
+        {
+            session.link.awaited = Some(Awaited { id: item.id, f_cnt });
+            changes.sessions.push((Slot::Active, Some(session.clone())));
+        }
+        Some(changes)
+    }
+
+    /// Notes that a payload could not be sent. It goes out with the next uplink, if that comes
+    /// in time.
+    pub fn not_sent(&mut self, dev_eui: DevEui, id: &str) {
+        if let Some(known) = self.devices.get_mut(&dev_eui)
+            && let Some(waiting) = known.waiting.iter_mut().find(|w| w.item.id == id)
+        {
+            waiting.sending = false;
+        }
+    }
+
+    /// Takes out of the line what has waited too long: device and id of each.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<(Arc<Device>, String)> {
+        let mut expired = Vec::new();
+        for known in self.devices.values_mut() {
+            let device = &known.device;
+            known.waiting.retain(|waiting| {
+                let over = !waiting.sending && waiting.item.expires <= now;
+                if over {
+                    expired.push((Arc::clone(device), waiting.item.id.clone()));
+                }
+                !over
+            });
+        }
+        expired
+    }
+}
+
+impl Known {
+    /// Takes out of the line what cannot be sent any more, up to the first that can.
+    pub(super) fn drop_unsendable(
+        &mut self,
+        link: &Link,
+        received: &Received<'_>,
+        answers: &[ToDevice],
+        news: &mut Vec<News>,
+    ) -> Vec<Waiting> {
+        let room = answer::room(link, received, answers);
+        let mut ended = Vec::new();
+        while let Some(Waiting { item, sending: false }) = self.waiting.front() {
+            if item.expires <= received.at {
+                news.push(News::Expired(item.id.clone()));
+            } else if item.payload.len() > room {
+                news.push(News::TooLong(item.id.clone(), room));
+            } else {
+                break;
+            }
+            ended.extend(self.waiting.pop_front());
+        }
+        ended
+    }
+}

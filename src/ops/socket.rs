@@ -1,0 +1,257 @@
+//! The Unix-domain socket at which the daemon is asked how it is.
+//!
+//! A client sends one line (`status`, `devices` or `device DEVEUI`) and receives one line of JSON:
+//! a document of [`super::status`] or [`super::device`], or `{"error": "…"}`. Only the daemon's own user and root may
+//! connect. No client is trusted all the same: few at a time, short lines, short waits.
+
+use super::device::{Devices, OneDevice};
+use super::health::{TenantView, View};
+use super::inquiry::{Answer, Ask, Inside, Question};
+use super::status::{ConcentratorSeen, Status};
+use crate::message;
+use crate::radio::concentrator::Roster;
+use crate::units::GatewayId;
+use serde::Serialize;
+use serde_json::json;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{File, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+/// Its name in the state directory.
+pub const SOCKET: &str = "lykta.sock";
+
+/// How many may ask at once. Bounds memory: the list of 5,000 devices takes 3 MB for each.
+const MAX_CLIENTS: usize = 4;
+
+/// How long a client may take to ask, and to read the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest request: `device` with a DevEUI, however it is written.
+const MAX_REQUEST: usize = 64;
+
+/// How long to wait before the socket is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// After an error of the socket, so that no core is burnt on one that stays.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+
+/// Knows the answers.
+#[derive(Debug)]
+pub struct Reporter {
+    /// This gateway's name.
+    pub gateway: GatewayId,
+    /// What can be seen without asking.
+    pub view: Arc<View>,
+    /// Where concentrators are listened for.
+    pub listening: Option<SocketAddr>,
+    /// The concentrators that were heard.
+    pub roster: Arc<Roster>,
+    /// The way to the owner of the devices.
+    pub ask: Ask,
+}
+
+/// Opens the socket in the state directory, which must be this process's own, and serves it until
+/// the task is aborted; the file goes with it. A socket that cannot be opened is told, and tried
+/// again: the gateway works without it.
+pub fn serve(state_dir: &Path, reporter: Reporter) -> JoinHandle<()> {
+    let path = state_dir.join(SOCKET);
+    let first = open(&path);
+    tokio::spawn(run(path, first, Arc::new(reporter)))
+}
+
+async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Reporter>) {
+    let mut opened = first;
+    let mut told = false;
+    let listener = loop {
+        match opened {
+            Ok(listener) => break listener,
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    log::warn!(
+                        MESSAGE_ID = message::STATUS_SOCKET, LYKTA_REASON = error.to_string();
+                        "lykta cannot be asked by \"lykta status\": {}: {error}; all else goes on",
+                        path.display()
+                    );
+                }
+                sleep(RETRY).await;
+                opened = open(&path);
+            }
+        }
+    };
+    if told {
+        log::info!(
+            MESSAGE_ID = message::STATUS_SOCKET_OPEN;
+            "lykta can be asked by \"lykta status\" again"
+        );
+    }
+    let _leftover = Leftover(path);
+    accept(&listener, &reporter).await;
+}
+
+async fn accept(listener: &UnixListener, reporter: &Arc<Reporter>) {
+    let mut clients = JoinSet::new();
+    loop {
+        // those that have just ended take no place
+        while clients.try_join_next().is_some() {}
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) if clients.len() < MAX_CLIENTS => {
+                    clients.spawn(converse(client, Arc::clone(reporter)));
+                }
+                Ok((client, _)) => refuse(&client),
+                Err(error) => {
+                    log::debug!("status socket: {error}");
+                    sleep(ERROR_PAUSE).await;
+                }
+            },
+            Some(_) = clients.join_next() => {}
+        }
+    }
+}
+
+/// Removes the socket's file with the socket.
+struct Leftover(PathBuf);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        // a file that stays is replaced by the next start
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Opens the socket in place of one that a dead process left behind: whoever holds the state
+/// directory knows that nobody listens there.
+fn open(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // before the file is there, so that there is no moment in which others may connect
+    let socket = File::from(OwnedFd::from(socket));
+    socket.set_permissions(Permissions::from_mode(0o600))?;
+    let socket = Socket::from(OwnedFd::from(socket));
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(MAX_CLIENTS as i32 * 4)?;
+    socket.set_nonblocking(true)?;
+    UnixListener::from_std(OwnedFd::from(socket).into())
+}
+
+/// Tells one client too many, if it takes so few bytes at once.
+fn refuse(client: &UnixStream) {
+    let _ = client.try_write(&error("too many ask at once; try again in a moment"));
+}
+
+async fn converse(mut client: UnixStream, reporter: Arc<Reporter>) {
+    let Ok(Ok(request)) = timeout(PATIENCE, read(&mut client)).await else {
+        // silent, or gone
+        return;
+    };
+    let answer = match request {
+        Some(request) => reporter.answer(&request).await,
+        None => error("no request is that long"),
+    };
+    // a client that does not read is left alone
+    let _ = timeout(PATIENCE, client.write_all(&answer)).await;
+}
+
+/// The line that a client sends; `None` when it is too long.
+async fn read(client: &mut UnixStream) -> io::Result<Option<String>> {
+    let mut line = Vec::with_capacity(MAX_REQUEST);
+    while line.len() < MAX_REQUEST {
+        match client.read_u8().await? {
+            b'\n' => return Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+            byte => line.push(byte),
+        }
+    }
+    Ok(None)
+}
+
+fn error(what: &str) -> Vec<u8> {
+    line(&json!({ "error": what }))
+}
+
+fn line(document: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(document)
+        .unwrap_or_else(|error| format!("{{\"error\":\"internal: {error}\"}}").into_bytes());
+    line.push(b'\n');
+    line
+}
+
+/// Why what only the owner of the devices knows is missing.
+const NO_ANSWER: &str = "the ingest loop does not answer";
+
+impl Reporter {
+    /// The document that answers a request, as a line.
+    async fn answer(&self, request: &str) -> Vec<u8> {
+        match request.trim().split_once(' ') {
+            None if request.trim() == "status" => line(&self.status().await),
+            None if request.trim() == "devices" => line(&self.devices().await),
+            Some(("device", dev_eui)) => match dev_eui.parse() {
+                Ok(dev_eui) => {
+                    let Devices { time, devices, trouble } =
+                        self.ask_for(Question::Device(dev_eui)).await;
+                    let device = devices.and_then(|mut devices| devices.pop());
+                    line(&OneDevice { time, device, trouble })
+                }
+                Err(why) => error(&format!("no DevEUI: {why}")),
+            },
+            _ => error("requests are: status, devices, device DEVEUI"),
+        }
+    }
+
+    async fn status(&self) -> Status {
+        let (inside, trouble) = match self.ask.ask(Question::Status).await {
+            Some(Answer::Status(inside)) => (Some(*inside), None),
+            _ => (None, Some(NO_ANSWER.to_owned())),
+        };
+        let devices = inside.as_ref().map(|inside| inside.devices);
+        let answers = inside.as_ref().map(|inside| inside.answers);
+        let Inside { radios, airtime, capacity, .. } = inside.unwrap_or_default();
+        let now = self.view.now();
+        let seen = self.roster.list();
+        let concentrators = seen.iter().map(|seen| ConcentratorSeen::new(seen, now.monotonic));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            gateway: self.gateway.clone(),
+            time: now.wall,
+            clock: now.quality,
+            uptime_s: self.view.uptime().as_secs(),
+            air: self.view.air().into(),
+            listening: self.listening,
+            concentrator: self.view.concentrator().into(),
+            dropped: self.view.concentrator().dropped.load(Relaxed),
+            tenants: self.view.tenants().iter().map(TenantView::status).collect(),
+            concentrators: concentrators.collect(),
+            radios,
+            answers,
+            airtime,
+            capacity,
+            devices,
+            trouble,
+        }
+    }
+
+    async fn devices(&self) -> Devices {
+        self.ask_for(Question::Devices).await
+    }
+
+    async fn ask_for(&self, question: Question) -> Devices {
+        let (devices, trouble) = match self.ask.ask(question).await {
+            Some(Answer::Devices(devices)) => (Some(devices), None),
+            _ => (None, Some(NO_ANSWER.to_owned())),
+        };
+        Devices { time: self.view.now().wall, devices, trouble }
+    }
+}

@@ -1,0 +1,159 @@
+//! An accepted uplink: ChirpStack's `up` event, and typed readings beside it.
+
+use super::{DeviceInfo, LoraModulation, Modulation, json, message};
+use crate::codec::{DecodeError, Decoded, Object};
+use crate::device::Device;
+use crate::eu868;
+use crate::lorawan::Uplink;
+use crate::radio::{Heard, Reception};
+use crate::store::{Class, Message};
+use crate::units::{DevAddr, DevEui, GatewayEui, Hertz, Reading};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Up<'a> {
+    deduplication_id: Uuid,
+    device_info: DeviceInfo<'a>,
+    dev_addr: DevAddr,
+    adr: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dr: Option<u8>,
+    f_cnt: u32,
+    f_port: u8,
+    confirmed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayable: bool,
+    data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codec_error: Option<String>,
+    rx_info: Vec<RxInfo>,
+    tx_info: TxInfo,
+    region_config_id: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RxInfo {
+    gateway_id: GatewayEui,
+    uplink_id: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gw_time: Option<Timestamp>,
+    ns_time: Timestamp,
+    rssi: i32,
+    snr: f32,
+    channel: u32,
+    rf_chain: u32,
+    context: String,
+    crc_status: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TxInfo {
+    frequency: Hertz,
+    modulation: Modulation,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Readings<'a> {
+    dev_eui: DevEui,
+    device_name: &'a str,
+    profile: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bin: Option<&'a str>,
+    f_cnt: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayable: bool,
+    readings: &'a [Reading],
+}
+
+/// The messages of one accepted uplink. `decoded` is `None` when there was no payload to decode.
+pub(crate) fn messages(
+    heard: &Heard,
+    device: &Device,
+    uplink: &Uplink,
+    decoded: Option<&Result<Decoded, DecodeError>>,
+) -> Vec<Message> {
+    let message = |leaf, body| message(device, heard.at, Class::Measurement, leaf, body);
+    let mut messages = vec![message("event/up", json(&up(heard, device, uplink, decoded)))];
+    if let Some(Ok(Decoded { readings, .. })) = decoded
+        && !readings.is_empty()
+    {
+        let body = Readings {
+            dev_eui: device.dev_eui,
+            device_name: &device.name,
+            profile: &device.profile.name,
+            bin: device.bin.as_deref(),
+            f_cnt: uplink.f_cnt,
+            replayable: uplink.replayable,
+            readings,
+        };
+        messages.push(message("readings", json(&body)));
+    }
+    messages
+}
+
+fn up<'a>(
+    heard: &'a Heard,
+    device: &'a Device,
+    uplink: &Uplink,
+    decoded: Option<&'a Result<Decoded, DecodeError>>,
+) -> Up<'a> {
+    Up {
+        deduplication_id: Uuid::new_v4(),
+        device_info: DeviceInfo::of(device),
+        dev_addr: uplink.dev_addr,
+        adr: uplink.adr,
+        dr: eu868::index(heard.modulation),
+        f_cnt: uplink.f_cnt,
+        // protobuf has no absent number; ChirpStack writes 0 for a frame without a port
+        f_port: uplink.f_port.unwrap_or(0),
+        confirmed: uplink.confirmed,
+        replayable: uplink.replayable,
+        data: BASE64.encode(&uplink.payload),
+        object: decoded.and_then(|d| d.as_ref().ok()).map(|d| &d.object),
+        codec_error: decoded.and_then(|d| d.as_ref().err()).map(ToString::to_string),
+        rx_info: heard.receptions.iter().map(|r| rx_info(r, heard.at.wall)).collect(),
+        tx_info: TxInfo {
+            frequency: heard.frequency,
+            modulation: Modulation {
+                lora: LoraModulation {
+                    bandwidth: heard.modulation.bandwidth,
+                    spreading_factor: heard.modulation.spreading_factor,
+                    code_rate: match heard.code_rate.as_str() {
+                        "4/6" => "CR_4_6",
+                        "4/7" => "CR_4_7",
+                        "4/8" => "CR_4_8",
+                        _ => "CR_4_5",
+                    },
+                    polarization_inversion: None,
+                },
+            },
+        },
+        region_config_id: super::REGION,
+    }
+}
+
+fn rx_info(reception: &Reception, heard: Timestamp) -> RxInfo {
+    RxInfo {
+        gateway_id: reception.gateway,
+        uplink_id: fastrand::u32(..),
+        gw_time: reception.gateway_time,
+        ns_time: heard,
+        rssi: reception.rssi.0.round() as i32,
+        snr: reception.snr.0,
+        channel: reception.channel,
+        rf_chain: reception.rf_chain,
+        // opaque to consumers: what a downlink in answer must bring back
+        context: BASE64.encode(reception.tmst.to_be_bytes()),
+        crc_status: "CRC_OK",
+    }
+}
