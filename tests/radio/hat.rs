@@ -197,6 +197,7 @@ fn errors_of_the_board_say_what_to_check() {
         BoardError::Spi { port: port(0, 1), cause: io::Error::from(io::ErrorKind::TimedOut) },
         BoardError::UnknownModel,
         BoardError::Gpio { cause: denied() },
+        BoardError::Gpio { cause: io::Error::from(io::ErrorKind::NotFound) },
         BoardError::PinUsed(18),
         BoardError::NoPin(99),
     ];
