@@ -36,7 +36,8 @@ pub enum BoardError {
     /// There is no such SPI device.
     #[error(
         "there is no /dev/spidev{0}: put {help} into /boot/firmware/config.txt and start the \
-         machine anew, or set `spi` right",
+         machine anew, or set `spi` right; the service must be allowed to see it \
+         (systemd/lykta-hat.conf)",
         help = spi_help(*.0)
     )]
     NoSpi(SpiPort),
@@ -85,8 +86,12 @@ fn spi_help(port: SpiPort) -> String {
 
 fn permission_help(cause: &io::Error, group: &str) -> String {
     match cause.kind() {
-        io::ErrorKind::PermissionDenied => {
-            format!("the user that runs lykta must be in the group {group}")
+        io::ErrorKind::PermissionDenied => format!(
+            "the user that runs lykta must be in the group {group}, and the service be allowed \
+             to use it (systemd/lykta-hat.conf)"
+        ),
+        io::ErrorKind::NotFound => {
+            "the service must be allowed to see them (systemd/lykta-hat.conf)".to_owned()
         }
         _ => "is the driver loaded (`dmesg` says)?".to_owned(),
     }

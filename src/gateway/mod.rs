@@ -361,14 +361,15 @@ fn plan(settings: &Settings) -> Plan {
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Keeps the status lamp up to date.
+/// Keeps the status lamp up to date. Without a lamp there is nothing to do.
 fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
-    let outputs = Outputs::open(settings);
-    let (view, lit) = (Arc::clone(view), settings.status_led.is_some());
+    let (outputs, view) = (Outputs::open(settings), Arc::clone(view));
+    if settings.status_led.is_none() {
+        return tokio::spawn(async {});
+    }
     tokio::spawn(async move {
-        // without a lamp there is nothing to do
-        while lit {
-            let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
+        let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
+        loop {
             outputs.lamp(if hats.failing() > 0 {
                 Lamp::Fault
             } else if view.tenants().iter().all(connected) {

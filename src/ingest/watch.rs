@@ -64,16 +64,9 @@ impl Watch {
         receptions: &[Reception],
         now: Duration,
     ) {
-        if self.vigils.is_empty() {
-            return;
-        }
-        let by = |gateway: &GatewayEui| receptions.iter().any(|r| r.gateway == *gateway);
-        for (gateway, vigil) in &mut self.vigils {
-            if by(gateway) {
+        for reception in receptions {
+            if let Some(vigil) = self.vigils.get_mut(&reception.gateway) {
                 vigil.heard(device, heartbeat, now);
-            } else {
-                // it is on another radio's channel, or moves between them
-                vigil.forget(device);
             }
         }
     }

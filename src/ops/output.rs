@@ -276,12 +276,4 @@ mod tests {
         outputs.lamp(Lamp::Fault);
         outputs.stop().await;
     }
-
-    #[tokio::test]
-    async fn a_machine_without_such_pins_goes_on_without() {
-        let settings = OutputSettings { status_led: Some(255), relay: None, buzzer: None };
-        let outputs = Outputs::open(&settings);
-        outputs.lamp(Lamp::Well);
-        outputs.stop().await;
-    }
 }

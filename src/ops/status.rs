@@ -2,7 +2,7 @@
 
 use super::device::DeviceSummary;
 use crate::clock::{ClockQuality, Moment};
-use crate::config::{Chip, RadioSettings, TenantKind};
+use crate::config::{RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
 use crate::lorawan::capacity::{self, Airtime};
 use crate::lorawan::statistics::Statistics;
@@ -282,13 +282,9 @@ impl RadioStatus {
             State::Down => "does not work, see the journal",
             State::Deaf => "listening, and hears none of its devices",
         };
-        let chip = match settings.chip {
-            Chip::Sx1262 => "sx1262",
-            Chip::Sx1276 => "sx1276",
-        };
         Self {
             name: hat.name().to_owned(),
-            chip: chip.to_owned(),
+            chip: settings.chip.name().to_owned(),
             state: state.to_owned(),
             frequency: settings.channel.0,
             modulation: format!("SF{}BW125", settings.spreading_factor),

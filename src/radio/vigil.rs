@@ -89,9 +89,14 @@ impl Vigil {
         Self { heard: now, ..Self::default() }
     }
 
-    /// The radio was started anew, after it could not be used: its silence begins now.
+    /// The radio was started anew, after it could not be used: its silence begins now. One that
+    /// was deaf has yet to prove that it is not.
     pub fn restarted(&mut self, now: Duration) {
-        self.hears(now);
+        self.excuse(now);
+        self.judged = 0;
+        if self.stage != Stage::Deaf {
+            self.stage = Stage::Trusted;
+        }
     }
 
     /// The radio ought to hear this device, which it heard before the gateway started. Its
@@ -114,12 +119,6 @@ impl Vigil {
             let heard = self.heard;
             self.devices.retain(|_, device| !device.is_gone(heard));
         }
-    }
-
-    /// The device is no longer for this radio to hear: it was told to use another channel, or
-    /// taken out of the settings.
-    pub fn forget(&mut self, device: DevEui) {
-        self.devices.remove(&device);
     }
 
     /// How many heartbeats have passed in silence since the radio heard anything.
@@ -155,7 +154,19 @@ impl Vigil {
         Some(step)
     }
 
+    /// The silence of the devices until now was the radio's.
+    fn excuse(&mut self, now: Duration) {
+        let heard = self.heard;
+        for device in self.devices.values_mut().filter(|device| !device.is_gone(heard)) {
+            device.heard = device.heard.max(now);
+        }
+        self.heard = heard.max(now);
+    }
+
     fn hears(&mut self, now: Duration) {
+        if self.stage == Stage::Deaf {
+            self.excuse(now);
+        }
         self.heard = self.heard.max(now);
         self.judged = 0;
         self.stage = match self.stage {
@@ -276,8 +287,38 @@ mod tests {
             steps(&mut vigil, 0, 200),
             [(60, Step::Reinit), (120, Step::Reset), (180, Step::Alarm)]
         );
+        // opened anew it is still deaf until it hears
         vigil.restarted(minutes(200));
-        assert_eq!(vigil.tick(minutes(200)), Some(Step::Recovered));
+        assert_eq!(vigil.tick(minutes(200)), None);
+        vigil.heard(DevEui(0), HOUR, minutes(201));
+        assert_eq!(vigil.tick(minutes(201)), Some(Step::Recovered));
+    }
+
+    #[test]
+    fn a_radio_that_comes_back_deaf_from_a_long_outage_is_found() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for device in 0..12 {
+            vigil.heard(DevEui(device), HOUR, Duration::ZERO);
+        }
+        let back = 60 * 24;
+        vigil.restarted(minutes(back));
+        let expected =
+            [(back + 60, Step::Reinit), (back + 120, Step::Reset), (back + 180, Step::Alarm)];
+        assert_eq!(steps(&mut vigil, back, back + 200), expected);
+    }
+
+    #[test]
+    fn a_radio_that_goes_deaf_again_at_once_is_found_again() {
+        let mut vigil = Vigil::new(Duration::ZERO);
+        for device in 0..12 {
+            vigil.heard(DevEui(device), HOUR, Duration::ZERO);
+        }
+        assert_eq!(steps(&mut vigil, 0, 600).iter().filter(|s| s.1 == Step::Alarm).count(), 1);
+        vigil.heard(DevEui(0), HOUR, minutes(600));
+        let again = steps(&mut vigil, 600, 800);
+        let expected =
+            [(600, Step::Recovered), (660, Step::Reinit), (720, Step::Reset), (780, Step::Alarm)];
+        assert_eq!(again, expected);
     }
 
     proptest! {
@@ -332,7 +373,6 @@ mod tests {
                 match kind {
                     0 => vigil.heard(DevEui(device), heartbeat, now),
                     1 => vigil.expect(DevEui(device), heartbeat, now),
-                    2 => vigil.forget(DevEui(device % 5000)),
                     _ => { let _ = vigil.tick(now); }
                 }
                 prop_assert!(vigil.devices.len() <= MAX_DEVICES);

@@ -160,7 +160,9 @@ impl Bench {
         let outbox = Outbox::open(&database).unwrap();
         let wanted: u64 = self.counters.iter().map(|counter| u64::from(*counter)).sum();
         wait_until("everything is accepted", || {
-            store.sessions().unwrap().values().map(|s| u64::from(s.f_cnt_up)).sum::<u64>() == wanted
+            let sessions = store.memory().unwrap().sessions;
+            let counters = sessions.values().filter_map(|session| session.counter);
+            counters.map(|counter| u64::from(counter.f_cnt_up)).sum::<u64>() == wanted
         });
         let accepted = before.at.elapsed();
         // counting what waits would take a core of its own

@@ -47,3 +47,10 @@ pub(crate) fn of(radio: &str) -> Vec<String> {
     let all = JOURNAL.0.lock().unwrap();
     all.iter().filter(|e| e.radio.as_deref() == Some(radio)).map(|e| e.line.clone()).collect()
 }
+
+/// What was said that begins like this, with its level.
+pub(crate) fn beginning(text: &str) -> Vec<String> {
+    let all = JOURNAL.0.lock().unwrap();
+    let says = |entry: &&Entry| entry.line.split_once(' ').is_some_and(|l| l.1.starts_with(text));
+    all.iter().filter(says).map(|e| e.line.clone()).collect()
+}

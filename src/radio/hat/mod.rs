@@ -15,6 +15,7 @@ pub mod interface;
 mod modem;
 mod open;
 mod schedule;
+mod standing;
 pub mod tap;
 pub mod task;
 
@@ -134,7 +135,7 @@ impl Counters {
         self.state.store(state as u8, Relaxed);
     }
 
-    /// What passes from the command to send to the first symbol, as measured last.
+    /// What passes from the command to send to the first symbol, as measured.
     pub fn lead(&self) -> Duration {
         Duration::from_micros(self.lead_us.load(Relaxed))
     }

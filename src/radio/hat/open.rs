@@ -1,8 +1,9 @@
 //! From the settings of a HAT to a radio that the driver can use.
 
 use super::interface::{Interface, IrqLine};
+use super::standing::{explain, no_answer, spi_fails};
 use super::tap::{Notes, Tap};
-use super::task::{self, Opened};
+use super::task::Opened;
 use crate::board::{self, BoardError};
 use crate::config::{Chip, RadioSettings};
 use embedded_hal::digital::{InputPin, OutputPin};
@@ -103,7 +104,7 @@ async fn start<RK: RadioKind>(
 ) -> Result<Opened<RK, TokioDelay>, String> {
     match LoRa::new(kind, true, TokioDelay).await {
         Ok(lora) => Ok(Opened { lora, notes }),
-        Err(error) => Err(task::explain(&error, &notes, settings)),
+        Err(error) => Err(explain(&error, &notes, settings)),
     }
 }
 
@@ -115,7 +116,7 @@ async fn identify<S: SpiDevice, O: OutputPin, B: InputPin, L: IrqLine>(
     notes: &Notes,
     settings: &RadioSettings,
 ) -> Result<(S, Interface<O, B, L>), String> {
-    let trouble = |error: RadioError| task::explain(&error, notes, settings);
+    let trouble = |error: RadioError| explain(&error, notes, settings);
     interface.reset(&mut TokioDelay).await.map_err(trouble)?;
     interface.wait_on_busy().await.map_err(trouble)?;
     let mut answer = [0; VERSION_TEXT];
@@ -125,7 +126,7 @@ async fn identify<S: SpiDevice, O: OutputPin, B: InputPin, L: IrqLine>(
     };
     spi.transaction(&mut [Operation::Write(command), Operation::Read(answer)])
         .await
-        .map_err(|error| format!("SPI {} does not work: {error:?}", settings.spi))?;
+        .map_err(|error| spi_fails(&format!("{error:?}"), settings))?;
     interface.wait_on_busy().await.map_err(trouble)?;
     let known = match settings.chip {
         // in no data sheet, but in every chip; an SX1262 may say SX1261
@@ -137,7 +138,7 @@ async fn identify<S: SpiDevice, O: OutputPin, B: InputPin, L: IrqLine>(
     }
     let silent = answer.iter().all(|byte| *byte == 0) || answer.iter().all(|byte| *byte == 0xff);
     Err(if silent {
-        task::no_answer(settings)
+        no_answer(settings)
     } else {
         format!(
             "what answers on SPI {} is no {} (it says {:02x?}): is `chip` right?",

@@ -3,7 +3,8 @@
 
 use super::modem::{conducted_power, modulation_params};
 use super::schedule::{Planned, Schedule, tmst};
-use super::tap::{Fault, Notes};
+use super::standing::{Standing, Trouble, explain};
+use super::tap::Notes;
 use super::{Command, Counters, State};
 use crate::clock::Moment;
 use crate::config::RadioSettings;
@@ -30,11 +31,8 @@ const PREPARE: Duration = Duration::from_millis(40);
 /// Setting up a transmission takes 3 ms over SPI at 2 MHz: with less notice it is not begun.
 const SETUP: Duration = Duration::from_millis(5);
 
-/// tokio's timer is coarse: the rest of a wait is spun away.
-const SPIN: Duration = Duration::from_millis(2);
-
-/// A device with a good clock listens for SF7 from 5 ms before to 3 ms after the due time.
-const LATE: Duration = Duration::from_millis(2);
+/// The last 2 ms of a wait are spun away; and the third, to which tokio's timer rounds up.
+const SPIN: Duration = Duration::from_millis(3);
 
 /// How much longer than its time on air a transmission may take.
 const TX_PATIENCE: Duration = Duration::from_secs(1);
@@ -153,26 +151,6 @@ impl From<RadioError> for Failure {
     }
 }
 
-/// What is wrong with the radio, as it was told last.
-enum Trouble {
-    /// It had to be set up again.
-    Fault,
-    /// That did not help.
-    Failed(String),
-    /// It cannot be opened.
-    Missing(String),
-}
-
-impl Trouble {
-    /// Why the radio is not used.
-    fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Fault => None,
-            Self::Failed(reason) | Self::Missing(reason) => Some(reason),
-        }
-    }
-}
-
 /// Faults that came in a row.
 struct Faults {
     count: u32,
@@ -185,9 +163,11 @@ struct Work {
     /// When its clock showed nought.
     epoch: Instant,
     schedule: Schedule,
-    /// From the command to send to the first symbol, as measured with the last transmission.
+    /// From the command to send to the first symbol.
     lead: Duration,
-    trouble: Option<Trouble>,
+    /// What that was at the last transmission.
+    measured: Option<Duration>,
+    standing: Standing,
     /// Reports that the rest of the gateway had no room for.
     reports: VecDeque<Report>,
     dropping: bool,
@@ -202,12 +182,14 @@ impl Task {
     ) {
         let lead = if self.settings.tcxo.is_some() { TCXO_START } else { Duration::ZERO };
         self.counters.set_lead(lead);
+        let standing = Standing::new(self.name.clone());
         let mut work = Work {
             task: self,
             epoch: Instant::now(),
             schedule: Schedule::default(),
             lead,
-            trouble: None,
+            measured: None,
+            standing,
             reports: VecDeque::new(),
             dropping: false,
         };
@@ -216,7 +198,8 @@ impl Task {
             let begin = Instant::now();
             let trouble = match open().await {
                 Ok(Opened { lora, notes }) => {
-                    work.up();
+                    work.task.counters.set_state(State::Up);
+                    work.standing.up(&work.task.settings);
                     match work.drive(lora, &notes).await {
                         End::Stopped => None,
                         End::Failed(reason) => Some(Trouble::Failed(reason)),
@@ -232,7 +215,7 @@ impl Task {
             if begin.elapsed() >= STABLE {
                 wait = RETRY_MIN;
             }
-            work.down(trouble);
+            work.standing.down(trouble);
             if work.rest(wait).await {
                 break;
             }
@@ -255,7 +238,7 @@ impl Work {
                 Ok(Next::Send) => self.send(&mut lora, notes).await,
                 Ok(Next::SetUp { gently }) => self.set_up(&mut lora, notes, gently).await,
                 Ok(Next::Stable) => {
-                    self.well();
+                    self.standing.well();
                     Ok(())
                 }
                 Ok(Next::Stop) => {
@@ -314,7 +297,7 @@ impl Work {
                             None => return Ok(Next::Stop),
                         },
                         () = sleep(REPORT_RETRY), if !self.reports.is_empty() => {}
-                        () = sleep_until(stable), if self.trouble.is_some() => {
+                        () = sleep_until(stable), if self.standing.is_troubled() => {
                             return Ok(Next::Stable);
                         }
                     }
@@ -363,7 +346,7 @@ impl Work {
         let start = self.epoch + at.saturating_sub(self.lead);
         self.task.timing.until(start).await;
         let begin = Instant::now();
-        if begin > start + LATE {
+        if begin > start + tolerance(transmission.modulation) {
             return Err(Failure::Late);
         }
         let stop = &mut self.task.stop;
@@ -376,13 +359,20 @@ impl Work {
             sent = timeout(*airtime + MAX_LEAD + TX_PATIENCE, lora.tx()) => {
                 sent.unwrap_or(Err(RadioError::TransmitTimeout))?;
             }
-            // listening, which comes next, ends the transmission
+            // the reset at the stop, which comes next, ends the transmission
             () = last_words => return Err(Failure::Stopped),
         }
         let taken = notes.edge().saturating_duration_since(begin);
-        self.lead = taken.saturating_sub(*airtime).min(MAX_LEAD);
-        self.task.counters.set_lead(self.lead);
+        self.learn(taken.saturating_sub(*airtime).min(MAX_LEAD));
         Ok(())
+    }
+
+    /// The lesser of the last two measurements holds: a host that was busy with something else
+    /// can only make one longer.
+    fn learn(&mut self, measured: Duration) {
+        let before = self.measured.replace(measured);
+        self.lead = before.map_or(measured, |before| before.min(measured));
+        self.task.counters.set_lead(self.lead);
     }
 
     /// Plans a transmission, or reports why not.
@@ -498,7 +488,7 @@ impl Work {
             if faults.count > 2 {
                 return Err(reason);
             }
-            self.fault(&reason);
+            self.standing.fault(&reason);
             match self.set_up(lora, notes, faults.count == 1).await {
                 Ok(()) => return Ok(()),
                 Err(another) => error = another,
@@ -553,100 +543,19 @@ impl Work {
             bandwidth: Hertz(125_000),
         }
     }
+}
 
-    fn up(&mut self) {
-        self.task.counters.set_state(State::Up);
-        // one that was opened and failed has yet to prove itself
-        if matches!(self.trouble, Some(Trouble::Fault | Trouble::Failed(_))) {
-            return;
-        }
-        self.trouble = None;
-        let (name, settings) = (&self.task.name, &self.task.settings);
-        let (chip, modulation) = (settings.chip.name(), self.modulation());
-        let megahertz = f64::from(settings.channel.0.0) / 1e6;
-        log::info!(
-            MESSAGE_ID = message::RADIO_UP,
-            LYKTA_RADIO = name.as_str();
-            "radio {name}: {chip} on SPI {} listens at {megahertz} MHz with {modulation}",
-            settings.spi
-        );
-    }
-
-    fn fault(&mut self, reason: &str) {
-        if self.trouble.is_none() {
-            self.trouble = Some(Trouble::Fault);
-            log::warn!(
-                MESSAGE_ID = message::RADIO_FAULT,
-                LYKTA_RADIO = self.task.name.as_str(),
-                LYKTA_REASON = reason;
-                "radio {}: {reason}; it is set up again", self.task.name
-            );
-        }
-    }
-
-    fn down(&mut self, trouble: Trouble) {
-        let known = self.trouble.as_ref().and_then(Trouble::reason);
-        if let Some(reason) = trouble.reason()
-            && known != Some(reason)
-        {
-            log::error!(
-                MESSAGE_ID = message::RADIO_MISSING,
-                LYKTA_RADIO = self.task.name.as_str(),
-                LYKTA_REASON = reason;
-                "radio {}: {reason}; it is tried again, everything else runs on", self.task.name
-            );
-        }
-        self.trouble = Some(trouble);
-    }
-
-    fn well(&mut self) {
-        self.trouble = None;
-        log::info!(
-            MESSAGE_ID = message::RADIO_WORKS,
-            LYKTA_RADIO = self.task.name.as_str();
-            "radio {} works again", self.task.name
-        );
-    }
+/// How late an answer is still heard. A device with a good clock that needs six symbols of the
+/// preamble hears one that is two symbols late (LoRaMac-node, RegionCommon.c: 3 ms at SF7, 66 ms
+/// at SF12).
+fn tolerance(modulation: Modulation) -> Duration {
+    let symbol = Duration::from_secs(1 << modulation.spreading_factor) / modulation.bandwidth.0;
+    2 * symbol
 }
 
 /// Waits until the gateway stops, or has died.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Why the chip failed, in words that say where to look.
-pub(super) fn explain(error: &RadioError, notes: &Notes, settings: &RadioSettings) -> String {
-    match notes.take_fault() {
-        Some(Fault::NoAnswer) => return no_answer(settings),
-        Some(Fault::Spi(error)) => {
-            return format!("SPI {} does not work: {error}", settings.spi);
-        }
-        None => {}
-    }
-    match error {
-        RadioError::Busy => {
-            let pin = settings.busy.map_or_else(String::new, |pin| format!(" (GPIO {pin})"));
-            format!("its busy line{pin} stays high; does the HAT sit well, is the pin right?")
-        }
-        RadioError::TransmitTimeout => format!(
-            "a transmission did not end, or its interrupt line (GPIO {}) does not tell",
-            settings.dio
-        ),
-        RadioError::Irq | RadioError::DIO1 => {
-            format!("its interrupt line (GPIO {}) hangs", settings.dio)
-        }
-        other => format!("its driver failed: {other:?}"),
-    }
-}
-
-/// What to say, and where to look, when nothing answers on SPI.
-pub(super) fn no_answer(settings: &RadioSettings) -> String {
-    format!(
-        "no {} answers on SPI {}: is the HAT seated, has it power, are `spi`, `select` and \
-         `reset` right?",
-        settings.chip.name(),
-        settings.spi
-    )
 }
 
 #[cfg(test)]
