@@ -157,6 +157,8 @@ pub(super) fn board_of(
     notes: &Arc<Notes>,
 ) -> Result<(board::Spi, BoardInterface), String> {
     let wire = || {
+        // first, as it is what is most often missing
+        let spi = board::Spi::open(settings.spi, settings.select)?;
         let switch = |pin: Option<u8>| pin.map(|pin| board::output(pin, false)).transpose();
         let interface = Interface::new(
             board::output(settings.reset, true)?,
@@ -166,9 +168,15 @@ pub(super) fn board_of(
             switch(settings.tx_enable)?,
             Arc::clone(notes),
         );
-        Ok((board::Spi::open(settings.spi, settings.select)?, interface))
+        Ok((spi, interface))
     };
-    wire().map_err(|error: BoardError| error.to_string())
+    wire().map_err(|error: BoardError| format!("{error} ({})", wiring(settings)))
+}
+
+/// How the HAT is wired by its settings, for whoever looks for what is wrong.
+fn wiring(settings: &RadioSettings) -> String {
+    let busy = settings.busy.map_or_else(String::new, |pin| format!(", busy {pin}"));
+    format!("SPI {}, reset {}{busy}, dio {}", settings.spi, settings.reset, settings.dio)
 }
 
 /// The voltage that the chip can make which is nearest to the one that is asked for.
