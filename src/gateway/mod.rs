@@ -55,6 +55,9 @@ use worker::Worker;
 /// How many frames, reports and commands may wait for the disk: about ten seconds of the busiest concentrator.
 const INPUT_QUEUE: usize = 1024;
 
+/// How long radios of this machine may differ in telling of one frame.
+const RADIO_WINDOW: Duration = Duration::from_millis(50);
+
 /// How many transmissions may wait for the front end of a gateway.
 const TRANSMISSION_QUEUE: usize = 64;
 
@@ -183,7 +186,7 @@ impl Gateway {
         }
         let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
 
-        let window = settings.concentrator.as_ref().map_or(Duration::ZERO, |c| c.dedup_window);
+        let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let (sender, inputs) = sync_channel(INPUT_QUEUE);
         let inlet = Inlet::new(sender);
