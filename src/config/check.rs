@@ -1,7 +1,6 @@
 //! What types alone cannot say: settings that contradict each other or the machine.
 
-use super::key::KeyPath;
-use super::layer::Part;
+use super::key::{KeyPath, Part};
 use super::read::{Fault, Reader};
 use super::secret::{Places, Trouble, exposed, read_password};
 use super::settings::{BrokerUrl, Concentrator, Protocol, Settings, Tenant, TenantKind, Upstream};

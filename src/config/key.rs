@@ -56,6 +56,13 @@ impl fmt::Display for KeyPath {
     }
 }
 
+/// What of a setting is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
+
 #[cfg(test)]
 mod tests {
     use super::KeyPath;

@@ -5,7 +5,7 @@
 //! "who says so?" for every setting.
 
 use super::file::{File, plain};
-use super::key::{KeyPath, Step};
+use super::key::{KeyPath, Part, Step};
 use super::problem::Excerpt;
 use super::read::Read;
 use super::schema::Shape;
@@ -102,13 +102,6 @@ pub(super) struct Layers {
     files: Vec<File>,
     figment: Figment,
     merged: Value,
-}
-
-/// What of a setting is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    Key,
-    Value,
 }
 
 impl Layers {

@@ -3,7 +3,8 @@
 use super::check::Checks;
 use super::file::File;
 use super::key::KeyPath;
-use super::layer::{Environment, Layers, Part};
+use super::key::Part;
+use super::layer::{Environment, Layers};
 use super::problem::{Problem, Problems};
 use super::profile::Profiles;
 use super::read::{Fault, Leaf, Read, Reader};

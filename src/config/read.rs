@@ -1,8 +1,7 @@
 //! From merged layers to typed settings, noting everything that is wrong on the way.
 
 use super::file::plain;
-use super::key::KeyPath;
-use super::layer::Part;
+use super::key::{KeyPath, Part};
 use super::schema::{Key, Shape, Table};
 use figment::value::{Dict, Value};
 use std::collections::HashSet;

@@ -163,7 +163,12 @@ impl Gateway {
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let store = Store::open(&file)?;
-            memory.merge(store.memory()?);
+            let mut remembered = store.memory()?;
+            // what was to go to a device under its owner before does not go under the new one
+            remembered.downlinks.retain(|(dev_eui, _)| {
+                registry.get(*dev_eui).is_some_and(|device| device.tenant == tenant.id)
+            });
+            memory.merge(remembered);
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {

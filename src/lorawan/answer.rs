@@ -1,9 +1,9 @@
 //! Downlinks: what goes into one, and when a device listens for it.
 
-use super::event::Received;
 use super::frame::{Direction, Outgoing};
 use super::link::Link;
 use super::mac::ToDevice;
+use super::received::Received;
 use super::session::{Downlink, Session};
 use crate::device::Abp;
 use crate::eu868;

@@ -1,33 +1,12 @@
-//! What goes into the server and what comes out of it.
+//! What comes out of the server.
 
 use super::answer::Answer;
 use super::frame::FrameError;
 use super::mac::DevStatus;
-use super::server::Undo;
-use super::session::Changes;
+use super::session::{Changes, Undo};
 use crate::device::Device;
-use crate::units::{Db, DevAddr, DevEui, Hertz, JoinEui, LoRa};
-use jiff::Timestamp;
+use crate::units::{DevAddr, DevEui, JoinEui};
 use std::sync::Arc;
-
-/// A frame as the radio received it.
-#[derive(Debug, Clone, Copy)]
-pub struct Received<'a> {
-    /// The PHYPayload.
-    pub phy: &'a [u8],
-    /// When its reception ended.
-    pub at: Timestamp,
-    /// Whether `at` can be told to others.
-    pub synced: bool,
-    /// The channel's centre.
-    pub frequency: Hertz,
-    /// How it was modulated.
-    pub modulation: LoRa,
-    /// Signal-to-noise ratio at the best receiver.
-    pub snr: Db,
-    /// How many receivers heard it.
-    pub receivers: usize,
-}
 
 /// An authenticated uplink, decrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]

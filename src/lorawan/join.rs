@@ -1,11 +1,12 @@
 //! Joins over the air (OTAA).
 
 use super::answer::{self, Answer};
-use super::event::{Accepted, Event, Received, Refusal};
+use super::event::{Accepted, Event, Refusal};
 use super::frame::{self, JoinAccept, JoinRequest};
 use super::link::{Link, Plan};
-use super::server::{EdgeServer, Undo};
-use super::session::{Binding, Changes, Join, Session, Slot};
+use super::received::Received;
+use super::server::EdgeServer;
+use super::session::{Binding, Changes, Join, Session, Slot, Undo};
 use crate::device::{Abp, Activation, Otaa};
 use crate::units::DevAddr;
 use jiff::Timestamp;

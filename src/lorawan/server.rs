@@ -2,27 +2,16 @@
 //! be answered?
 
 use super::counter::{Advance, Counter};
-use super::event::{Accepted, Received, Refusal};
+use super::event::{Accepted, Refusal};
 use super::frame::{DataFrame, Direction, Frame, MicKey};
 use super::link::{Link, Plan};
-use super::session::{Binding, Joins, Memory, Session, Slot, binding};
-use super::waiting::Waiting;
+use super::received::Received;
+use super::session::{Binding, Joins, Memory, Session, Slot, Undo, Waiting, binding};
 use crate::device::{Activation, CounterPolicy, Device, Registry};
 use crate::units::{DevAddr, DevEui};
 use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-
-/// The way back from an accepted frame.
-#[derive(Debug, Clone)]
-pub struct Undo {
-    pub(super) dev_eui: DevEui,
-    pub(super) sessions: Vec<(Slot, Option<Session>)>,
-    /// The JoinNonce before a join, and the DevNonce that it used.
-    pub(super) join: Option<(u32, u16)>,
-    /// Downlinks that were taken out of the line.
-    pub(super) waiting: Vec<Waiting>,
-}
 
 /// Sessions of all registered devices.
 #[derive(Debug)]

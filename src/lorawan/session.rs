@@ -130,6 +130,24 @@ pub struct Join {
     pub dev_nonce: u16,
 }
 
+/// A downlink that waits, and whether it is on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) item: Downlink,
+    pub(super) sending: bool,
+}
+
+/// The way back from an accepted frame.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    pub(super) dev_eui: DevEui,
+    pub(super) sessions: Vec<(Slot, Option<Session>)>,
+    /// The JoinNonce before a join, and the DevNonce that it used.
+    pub(super) join: Option<(u32, u16)>,
+    /// Downlinks that were taken out of the line.
+    pub(super) waiting: Vec<Waiting>,
+}
+
 pub(super) fn binding(activation: &Activation) -> Binding {
     let mut binding = [0; 8];
     let (whose, check) = binding.split_at_mut(4);

@@ -2,10 +2,11 @@
 
 use super::answer::{self, Contents};
 use super::counter::Counter;
-use super::event::{Accepted, Event, News, Received, Uplink};
+use super::event::{Accepted, Event, News, Uplink};
 use super::frame::DataFrame;
 use super::link::{Awaited, Facts, Link};
 use super::mac::{self, FromDevice, ToDevice};
+use super::received::Received;
 use super::server::EdgeServer;
 use super::session::{Changes, Session, Slot};
 use super::statistics::{Observation, demodulation_floor};

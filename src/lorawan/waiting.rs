@@ -1,11 +1,12 @@
 //! Downlinks of applications, which wait until their device is heard.
 
 use super::answer;
-use super::event::{News, Received};
+use super::event::News;
 use super::link::{Awaited, Link};
 use super::mac::ToDevice;
+use super::received::Received;
 use super::server::{EdgeServer, Known};
-use super::session::{Changes, Downlink, Slot};
+use super::session::{Changes, Downlink, Slot, Waiting};
 use crate::device::Device;
 use crate::units::DevEui;
 use jiff::Timestamp;
@@ -23,13 +24,6 @@ pub enum QueueError {
     /// Enough wait already.
     #[error("{MAX_WAITING} downlinks wait for this device already")]
     Full,
-}
-
-/// A downlink that waits, and whether it is on its way.
-#[derive(Debug, Clone)]
-pub(super) struct Waiting {
-    pub(super) item: Downlink,
-    pub(super) sending: bool,
 }
 
 impl EdgeServer {

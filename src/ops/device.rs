@@ -4,7 +4,6 @@
 //! it must be about homes: of a care tenant's devices it is told whether they were heard in time,
 //! how much of what they send arrives, and how their batteries are.
 
-use super::status::rounded;
 use crate::config::TenantKind;
 use crate::device::{Activation, Device};
 use crate::lorawan::statistics::{Battery, DevStatus, Statistics, Trend};
@@ -231,4 +230,10 @@ impl DeviceSummary {
             never: counted(never),
         }
     }
+}
+
+/// To so many parts of one, downwards: only what is whole is told as such.
+pub(super) fn rounded(ratio: Ratio, parts: f64) -> Ratio {
+    // 0.29 is a little less than 29 hundredths
+    Ratio((ratio.0 * parts + 1e-6).floor() / parts)
 }

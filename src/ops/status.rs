@@ -1,6 +1,6 @@
 //! What `lykta status` tells: a document that the daemon writes and the command reads.
 
-use super::device::DeviceSummary;
+use super::device::{DeviceSummary, rounded};
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
@@ -422,10 +422,4 @@ impl CapacityStatus {
             advice: advice.iter().map(ToString::to_string).collect(),
         }
     }
-}
-
-/// To so many parts of one, downwards: only what is whole is told as such.
-pub(super) fn rounded(ratio: Ratio, parts: f64) -> Ratio {
-    // 0.29 is a little less than 29 hundredths
-    Ratio((ratio.0 * parts + 1e-6).floor() / parts)
 }
