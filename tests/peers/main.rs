@@ -93,5 +93,5 @@ fn a_foreign_sensor_joins_and_is_acknowledged_and_sent_to() {
             &hex::encode(otaa.app_key.0),
         ],
     );
-    assert_eq!((said.as_str(), accepted), ("ok 7\n", 0), "the last one is of the second session");
+    assert_eq!((said.as_str(), accepted), ("ok 8\n", 0), "the last one is of the second session");
 }

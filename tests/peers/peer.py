@@ -15,6 +15,7 @@ second for its microsecond counter.
 
 import argparse
 import base64
+import itertools
 import json
 import logging
 import pathlib
@@ -180,9 +181,9 @@ class Cloud:
         self.client.loop_stop()
 
     def find(self, leaf, timeout, fields):
-        """The body of a message on such a topic with these fields, and the topic; None in vain."""
+        """Body and topic of the first message on such a topic with these fields; None in vain."""
         deadline = time.monotonic() + timeout
-        for number in range(1_000_000):
+        for number in itertools.count():
             if number == len(self.received):
                 try:
                     message = self.incoming.get(timeout=max(deadline - time.monotonic(), 0.001))
@@ -232,8 +233,11 @@ class Street:
     def uplink(self, port, payload, confirmed=False, check=False, ack=False, answered=False):
         """An uplink, and its answer if it asks for one, or there is to be one for other reasons."""
         device = self.device
-        fopts, device.owed = device.owed + bytes([LINK_CHECK] * check), b""
-        answered |= confirmed or check or RX_TIMING_SETUP in fopts[:4]
+        commands, device.owed = device.owed + bytes([LINK_CHECK] * check), b""
+        # that it has heard of a new delay a device repeats until it is answered
+        answered |= confirmed or check or bytes([RX_TIMING_SETUP]) in commands
+        # on port 0 they are encrypted, and all that there is
+        frmpld, fopts = (payload, commands) if port else (commands, b"")
         sent = {
             "devAddr": device.devaddr.hex(),
             "fCnt": device.fcntup,
@@ -241,7 +245,7 @@ class Street:
             "confirmed": confirmed,
             "data": base64.b64encode(payload).decode(),
         }
-        frame = device.form_phypld(port, payload, fopts=fopts, unconfirmed=not confirmed, ack=ack)
+        frame = device.form_phypld(port, frmpld, fopts=fopts, unconfirmed=not confirmed, ack=ack)
         self.forward(frame, answered)
         self.sent.append((self.heard_by[-1], sent))
         if answered:
@@ -324,6 +328,7 @@ def otaa(args, cloud, directory):
     body, _ = cloud.expect("/event/status")
     assert (body["batteryLevel"], body["margin"]) == (100.0, 10), body
     assert device.owed == b"", "it has said already how it is"
+    street.uplink(0, b"", check=True)
 
     for name, confirmed, payload in [("first", False, b"\xca\xfe"), ("second", True, bytes(range(40)))]:
         args_of = {"devEui": args.dev_eui, "fPort": 7, "hex": payload.hex(), "confirmed": confirmed}
