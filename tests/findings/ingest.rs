@@ -329,3 +329,18 @@ async fn a_radio_that_was_deaf_and_then_down_is_told_to_hear_again() {
     let last = world.steps.lock().unwrap().last().copied();
     assert_eq!(last, Some(Step::Recovered), "until the next restart it is called deaf");
 }
+
+#[test]
+fn a_late_copy_of_a_confirmed_uplink_is_not_answered_beside_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    let phy = mote.say(&Say { confirmed: true, ..Say::default() });
+    world.hear_by(phy.clone(), &[CONCENTRATOR]);
+    world.ingest.turn();
+    // the way of another concentrator to here is longer than the window for copies
+    world.hear_by(phy, &[GatewayEui(3)]);
+    world.ingest.turn();
+    let sent: Vec<_> = world.sent().iter().map(|sent| (sent.gateway, sent.frequency)).collect();
+    assert_eq!(sent.len(), 1, "two gateways speak at once, and jam each other: {sent:?}");
+}
