@@ -1,0 +1,346 @@
+//! Of the loop.
+
+use crate::support::{Mote, Say};
+use lykta::clock::{Clock, ClockQuality, Moment};
+use lykta::config::TenantKind;
+use lykta::device::{Device, Registry};
+use lykta::ingest::{Counters, Downlinks, Ingest, Input, Look, Parts, TenantSink, Watch, Watched};
+use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
+use lykta::radio::dedup::Dedup;
+use lykta::radio::vigil::Step;
+use lykta::radio::{AirEvent, Heard, Reception, Report, Transmission, TxError};
+use lykta::store::{Class, Cursor, Outbox, Store};
+use lykta::units::{Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
+use lykta::upstream::command::Command;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::advance;
+
+const CONCENTRATOR: GatewayEui = GatewayEui(1);
+const HAT: GatewayEui = GatewayEui(2);
+
+struct World {
+    ingest: Ingest,
+    clock: Clock,
+    sent: Arc<Mutex<Vec<Transmission>>>,
+    /// What the vigil over the HAT asked for.
+    steps: Arc<Mutex<Vec<Step>>>,
+    /// Whether the HAT works, as far as it knows itself.
+    works: Arc<AtomicBool>,
+    directory: PathBuf,
+}
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+/// Each mote is a tenant's of its own: "t0", "t1" …
+fn world(directory: &Path, motes: &[&Mote]) -> World {
+    let mut memory = Memory::default();
+    let mut tenants = HashMap::new();
+    let mut devices = Vec::new();
+    for (n, mote) in motes.iter().enumerate() {
+        let id = tenant(&format!("t{n}"));
+        let store = Store::open(&directory.join(format!("{id}.db"))).unwrap();
+        memory.merge(store.memory().unwrap());
+        devices.push(Device { tenant: id.clone(), ..mote.device() });
+        let sink = TenantSink {
+            kind: TenantKind::Waste,
+            store,
+            news: Arc::default(),
+            upstream: Arc::default(),
+            counters: Arc::default(),
+        };
+        tenants.insert(id, sink);
+    }
+    let clock = Clock::simulated("2026-03-01T12:00:00Z".parse().unwrap(), 1);
+    let sent = Arc::<Mutex<Vec<Transmission>>>::default();
+    let transmit = {
+        let sent = Arc::clone(&sent);
+        Box::new(move |transmission| {
+            sent.lock().unwrap().push(transmission);
+            Ok(())
+        })
+    };
+    let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
+    let server = EdgeServer::new(&Registry::new(devices), plan, memory);
+    let hat = Watched { gateway: HAT, frequency: Hertz(868_100_000), spreading_factor: 7 };
+    let steps = Arc::<Mutex<Vec<Step>>>::default();
+    let works = Arc::new(AtomicBool::new(true));
+    let obey = {
+        let (steps, works) = (Arc::clone(&steps), Arc::clone(&works));
+        Box::new(move |_, step| {
+            // as `Hats::obey` does
+            let works = works.load(Relaxed);
+            if works {
+                steps.lock().unwrap().push(step);
+            }
+            works
+        })
+    };
+    let ingest = Ingest::new(Parts {
+        watch: Watch::new(&[hat], &server, Duration::ZERO, obey),
+        server,
+        codecs: HashMap::new(),
+        tenants,
+        dedup: Dedup::new(Duration::ZERO),
+        downlinks: Downlinks::open(&directory.join("air.db"), clock.now(), transmit).unwrap(),
+        clock: clock.clone(),
+        counters: Arc::new(Counters::default()),
+        commit_interval: Duration::ZERO,
+    });
+    World { ingest, clock, sent, steps, works, directory: directory.to_owned() }
+}
+
+fn reception(gateway: GatewayEui) -> Reception {
+    Reception {
+        gateway,
+        gateway_time: None,
+        tmst: 0,
+        rssi: Dbm(-90.0),
+        snr: Db(5.0),
+        channel: 0,
+        rf_chain: 0,
+    }
+}
+
+impl World {
+    fn hear(&mut self, phy: Vec<u8>) {
+        self.hear_by(phy, &[CONCENTRATOR]);
+    }
+
+    fn hear_by(&mut self, phy: Vec<u8>, gateways: &[GatewayEui]) {
+        let now = self.clock.now();
+        self.ingest.offer(Input::Air(AirEvent::Heard(Heard {
+            phy,
+            at: Moment { quality: ClockQuality::Synced, ..now },
+            frequency: Hertz(868_100_000),
+            modulation: LoRa { spreading_factor: 7, bandwidth: Hertz(125_000) },
+            code_rate: "4/5".into(),
+            receptions: gateways.iter().map(|gateway| reception(*gateway)).collect(),
+        })));
+    }
+
+    fn command(&mut self, payload: &str) {
+        let payload = payload.as_bytes().to_vec();
+        let command = Command { name: "downlink".into(), payload };
+        self.ingest.offer(Input::Command(tenant("t0"), command));
+        self.ingest.turn();
+    }
+
+    fn queue(&mut self, mote: &Mote, id: &str) {
+        let args = format!(r#"{{"devEui":"{}","fPort":3,"hex":"01"}}"#, mote.dev_eui);
+        self.command(&format!(r#"{{"id":"{id}","args":{args}}}"#));
+    }
+
+    fn report(&mut self, transmission: &Transmission) {
+        let Transmission { id, gateway, .. } = *transmission;
+        self.ingest.offer(Input::Air(AirEvent::Sent(Report { id, gateway, result: Ok(()) })));
+    }
+
+    fn sent(&self) -> Vec<Transmission> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    fn outbox(&self) -> Vec<(String, String)> {
+        let outbox = Outbox::open(&self.directory.join("t0.db")).unwrap();
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1000).unwrap();
+        rows.into_iter().map(|row| (row.topic, row.body)).collect()
+    }
+}
+
+/// As a full, slow or dead disk.
+fn block(file: PathBuf) -> rusqlite::Connection {
+    let blocker = rusqlite::Connection::open(file).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    blocker
+}
+
+#[test]
+fn one_tenants_disk_does_not_make_anothers_answers_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (Mote::abp(1), Mote::abp(2));
+    let mut world = world(directory.path(), &[&one, &other]);
+    let _blocked = block(directory.path().join("t1.db"));
+    world.hear(one.say(&Say { confirmed: true, ..Say::default() }));
+    world.hear(other.say(&Say { confirmed: true, ..Say::default() }));
+    world.ingest.turn();
+    assert_eq!(world.sent().len(), 1, "the acknowledgement of the tenant whose disk works");
+}
+
+#[test]
+fn what_was_sent_while_the_disk_failed_is_not_sent_again_or_told_at_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut before = world(directory.path(), &[&mote]);
+    before.hear(mote.say(&Say::default()));
+    before.ingest.turn();
+    before.queue(&mote, "open");
+    before.hear(mote.say(&Say::default()));
+    before.ingest.turn();
+    let sent = before.sent();
+    assert_eq!(sent.len(), 1);
+    let blocked = block(directory.path().join("t0.db"));
+    before.report(&sent[0]);
+    before.ingest.turn();
+    blocked.execute_batch("ROLLBACK").unwrap();
+    drop(blocked);
+    // the disk works again; whatever comes now
+    before.hear(mote.say(&Say::default()));
+    before.ingest.turn();
+    let told = before.outbox().iter().any(|(topic, _)| topic.ends_with("event/txack"));
+    before.ingest.finish();
+    let mut after = world(directory.path(), &[&mote]);
+    after.hear(mote.say(&Say::default()));
+    after.ingest.turn();
+    assert_eq!((told, after.sent().len()), (true, 0), "txack told; sent again after a restart");
+}
+
+#[test]
+fn the_loop_wakes_when_a_report_is_overdue() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    world.hear(mote.say(&Say { confirmed: true, ..Say::default() }));
+    world.ingest.turn();
+    assert_eq!(world.sent().len(), 1);
+    let patience = world.ingest.patience();
+    assert!(patience < Duration::from_secs(8), "{patience:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_sent_is_not_sent_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    world.hear(mote.say(&Say::default()));
+    world.ingest.turn();
+    world.queue(&mote, "open");
+    world.hear(mote.say(&Say::default()));
+    world.ingest.turn();
+    assert_eq!(world.sent().len(), 1);
+    advance(Duration::from_secs(7)).await;
+    world.ingest.turn();
+    world.hear(mote.say(&Say::default()));
+    world.ingest.turn();
+    assert_eq!(world.sent().len(), 1, "{:?}", world.outbox().last());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_was_executed_is_answered_the_same_after_its_deadline() {
+    let directory = tempfile::tempdir().unwrap();
+    let mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    let deadline = world.clock.now().wall + Duration::from_secs(2);
+    let command = format!(
+        r#"{{"id":"open","deadline":"{deadline}","args":{{"devEui":"{}","fPort":3,"hex":"01"}}}}"#,
+        mote.dev_eui
+    );
+    world.command(&command);
+    advance(Duration::from_secs(3)).await;
+    world.command(&command);
+    let replies: Vec<_> =
+        world.outbox().into_iter().filter(|(topic, _)| topic.ends_with("/reply")).collect();
+    assert_eq!(replies.len(), 2);
+    assert_eq!(replies[0], replies[1]);
+}
+
+#[test]
+fn airtime_that_cannot_be_written_at_the_start_stops_only_the_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("air.db");
+    let open = || Downlinks::open(&file, Clock::system().now(), Box::new(|_| Ok(())));
+    drop(open().unwrap());
+    let _blocked = block(file.clone());
+    assert!(open().is_ok(), "the whole gateway does not start");
+}
+
+#[test]
+fn a_transmission_that_did_not_end_counts_as_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    world.hear(mote.say(&Say { confirmed: true, ..Say::default() }));
+    world.ingest.turn();
+    let Transmission { id, gateway, .. } = world.sent()[0];
+    // the radio sent, and its interrupt line did not tell
+    let report = Report { id, gateway, result: Err(TxError::Radio) };
+    world.ingest.offer(Input::Air(AirEvent::Sent(report)));
+    let used = Arc::<Mutex<Vec<String>>>::default();
+    let look = {
+        let used = Arc::clone(&used);
+        move |sight: lykta::ingest::Sight<'_>| {
+            for (_, ledger) in sight.schedule.ledgers() {
+                let bands = ledger.usage(Duration::from_secs(3)).filter(|u| u.share() > 0.0);
+                used.lock().unwrap().extend(bands.map(|u| u.band.name.to_string()));
+            }
+        }
+    };
+    world.ingest.offer(Input::Look(Look(Box::new(look))));
+    let used = used.lock().unwrap().clone();
+    assert!(
+        used.iter().any(|band| band.contains("868.0")),
+        "RX1's airtime is free again: {used:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_is_deaf_is_noticed_also_beside_a_concentrator() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let heartbeat = mote.device().profile.heartbeat;
+    let mut world = world(directory.path(), &[&mote]);
+    world.hear_by(mote.say(&Say::default()), &[HAT, CONCENTRATOR]);
+    world.ingest.turn();
+    // its antenna has come off; the concentrator hears the device on the HAT's own channel
+    for _ in 0..40 {
+        advance(heartbeat + Duration::from_secs(31)).await;
+        world.hear_by(mote.say(&Say::default()), &[CONCENTRATOR]);
+        world.ingest.turn();
+    }
+    assert_ne!(*world.steps.lock().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_was_deaf_and_then_down_is_told_to_hear_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let heartbeat = mote.device().profile.heartbeat;
+    let mut world = world(directory.path(), &[&mote]);
+    world.hear_by(mote.say(&Say::default()), &[HAT]);
+    world.ingest.turn();
+    for heartbeats in 1..60 {
+        // it hears nothing; then it does not even answer on SPI
+        world.works.store(heartbeats < 15, Relaxed);
+        advance(heartbeat + Duration::from_secs(31)).await;
+        world.ingest.turn();
+    }
+    assert!(world.steps.lock().unwrap().contains(&Step::Alarm));
+    // somebody has put it right
+    world.works.store(true, Relaxed);
+    for _ in 0..3 {
+        world.hear_by(mote.say(&Say::default()), &[HAT]);
+        advance(Duration::from_secs(31)).await;
+        world.ingest.turn();
+    }
+    let last = world.steps.lock().unwrap().last().copied();
+    assert_eq!(last, Some(Step::Recovered), "until the next restart it is called deaf");
+}
+
+#[test]
+fn a_late_copy_of_a_confirmed_uplink_is_not_answered_beside_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    let phy = mote.say(&Say { confirmed: true, ..Say::default() });
+    world.hear_by(phy.clone(), &[CONCENTRATOR]);
+    world.ingest.turn();
+    // the way of another concentrator to here is longer than the window for copies
+    world.hear_by(phy, &[GatewayEui(3)]);
+    world.ingest.turn();
+    let sent: Vec<_> = world.sent().iter().map(|sent| (sent.gateway, sent.frequency)).collect();
+    assert_eq!(sent.len(), 1, "two gateways speak at once, and jam each other: {sent:?}");
+}
