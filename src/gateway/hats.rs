@@ -7,6 +7,7 @@ use crate::config::{RadioSettings, Settings};
 use crate::ingest::{Obey, Watched};
 use crate::ops::status::RadioStatus;
 use crate::radio::hat::{Command, CommandError, Hat, Parts, State};
+use crate::radio::vigil::Step;
 use crate::radio::{Outlet, Transmission, TxError};
 use crate::units::{GatewayEui, GatewayId};
 use std::sync::Arc;
@@ -79,7 +80,8 @@ impl Hats {
                 return false;
             };
             let works = matches!(hat.counters().state(), State::Up | State::Deaf);
-            if works {
+            // that it hears is true also of one that has failed since
+            if works || step == Step::Recovered {
                 hat.obey(step);
             }
             works

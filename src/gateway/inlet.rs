@@ -6,6 +6,11 @@ use crate::units::TenantId;
 use crate::upstream::command::Command;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// How many commands a tenant may send at once, and how many a second from then on.
+const BURST: f64 = 100.0;
+const RATE: f64 = 10.0;
 
 /// A bounded way in that many share and one closes: the loop ends when it is closed, after
 /// what is in it.
@@ -33,10 +38,18 @@ impl Inlet {
         Outlet::new(move |event| inlet.pass(Input::Air(event)))
     }
 
-    /// The end that a tenant's upstream has; whether there was room.
+    /// The end that a tenant's upstream has; whether there was room. Frames come first: whoever
+    /// may send commands cannot fill the way, nor the disk with replies.
     pub(super) fn commands(&self, tenant: TenantId) -> impl Fn(Command) -> bool + use<> {
-        let inlet = self.clone();
-        move |command| inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
+        let (inlet, allowance) = (self.clone(), Mutex::new((BURST, Instant::now())));
+        move |command| {
+            let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            let (left, since) = *allowance;
+            let left = BURST.min(left + since.elapsed().as_secs_f64() * RATE);
+            let passes = left >= 1.0;
+            *allowance = (if passes { left - 1.0 } else { left }, Instant::now());
+            passes && inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
+        }
     }
 
     /// The end that those have who want to see what only the loop knows; whether there was room.

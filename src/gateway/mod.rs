@@ -66,13 +66,13 @@ const INGEST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a radio may take to come to an end. One that is sending a long frame takes two
 /// seconds, and is left to it.
-const RADIO_PATIENCE: Duration = Duration::from_millis(300);
+const RADIO_PATIENCE: Duration = Duration::from_millis(600);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
 
 /// How long the upstreams may take to say goodbye.
-const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3800);
+const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3300);
 
 /// Why the gateway cannot start or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -156,19 +156,14 @@ impl Gateway {
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
 
-        let mut memory = Memory::default();
+        let mut memories = Vec::new();
         let mut sinks = HashMap::new();
         let mut views = Vec::new();
         let mut outboxes = Vec::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let store = Store::open(&file)?;
-            let mut remembered = store.memory()?;
-            // what was to go to a device under its owner before does not go under the new one
-            remembered.downlinks.retain(|(dev_eui, _)| {
-                registry.get(*dev_eui).is_some_and(|device| device.tenant == tenant.id)
-            });
-            memory.merge(remembered);
+            memories.push((tenant.id.clone(), store.memory()?));
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {
@@ -206,6 +201,7 @@ impl Gateway {
             })
         };
         let now = clock.now();
+        let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
         let ingest = Ingest::new(ingest::Parts {
             watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
@@ -213,7 +209,7 @@ impl Gateway {
             codecs,
             tenants: sinks,
             dedup: Dedup::new(window),
-            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit)?,
+            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit),
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,

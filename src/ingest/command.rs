@@ -1,12 +1,13 @@
 //! Commands of the cloud: each is executed once, and always answered.
 
 use super::{Back, Ingest};
-use crate::clock::Moment;
+use crate::clock::{ClockQuality, Moment};
 use crate::config::TenantKind;
 use crate::lorawan::{self, Changes, QueueError};
 use crate::store::{self, Entry};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
+use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ impl Ingest {
         let now = self.clock.now();
         let (request, body) = match Request::parse(&command.payload, now) {
             Ok(request) => (Some(request), None),
-            Err(rejection) => (None, rejection.reply()),
+            // what was executed before its deadline has its answer
+            Err(rejection) => (None, self.answered(tenant, &rejection).or(rejection.reply())),
         };
         let mut entry = Entry {
             dev_eui: DevEui(0),
@@ -38,6 +40,12 @@ impl Ingest {
         }
         batch.entries.push(entry);
         self.commit_within(Duration::ZERO);
+    }
+
+    /// The reply to a command that was executed before.
+    fn answered(&self, tenant: &TenantId, rejection: &Rejection) -> Option<String> {
+        let (sink, _) = self.tenants.get(tenant)?;
+        sink.store.reply(rejection.id.as_deref()?).ok()?
     }
 
     /// The reply; `None` when it is on its way already, or there can be none.
@@ -100,16 +108,22 @@ impl Ingest {
             return Err(unknown());
         }
         let left = request.expires.saturating_sub(now.monotonic);
+        let expires = match now.quality {
+            // it waits until it is sent: no deadline can be judged by a clock that nobody has set
+            ClockQuality::Unsynced => Timestamp::MAX,
+            _ => now.wall.checked_add(left).unwrap_or(request.deadline),
+        };
         let item = lorawan::Downlink {
             id: request.id.clone(),
             f_port: downlink.f_port,
             payload: downlink.payload,
             confirmed: downlink.confirmed,
-            expires: now.wall.checked_add(left).unwrap_or(request.deadline),
+            expires,
         };
         self.server.enqueue(dev_eui, item.clone()).map_err(|error| match error {
             QueueError::UnknownDevice => unknown(),
             QueueError::Full => fault(Code::QueueFull, &error.to_string()),
+            QueueError::Twice => fault(Code::Invalid, &error.to_string()),
         })?;
         let result = json!({ "state": "queued", "expires": item.expires });
         entry.dev_eui = dev_eui;

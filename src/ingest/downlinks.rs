@@ -3,13 +3,13 @@
 use super::Departure;
 use crate::clock::Moment;
 use crate::message;
-use crate::radio::schedule::{self, Failure, Order, Outcome, RxWindow, Schedule};
+use crate::radio::schedule::{self, Airtime, Failure, Order, Outcome, RxWindow, Schedule};
 use crate::radio::{Report, Transmission, TxError};
 use crate::store::StoreError;
 use crate::store::airtime::AirtimeStore;
 use crate::units::{Dbm, DevEui};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The power that answers are radiated with (ERP): what the law allows on every channel that
@@ -41,7 +41,8 @@ pub(super) enum Fate {
 /// The schedule, its memory, and the way out.
 pub struct Downlinks {
     schedule: Schedule<Tag>,
-    airtimes: AirtimeStore,
+    airtimes: Option<AirtimeStore>,
+    file: PathBuf,
     transmit: Transmit,
     /// Whether the airtime could not be written the last time.
     failing: bool,
@@ -56,15 +57,25 @@ impl fmt::Debug for Downlinks {
 }
 
 impl Downlinks {
-    /// Goes on with what was sent within the last hour, as this file knows it.
-    ///
-    /// # Errors
-    /// When the file cannot be opened or made. A damaged one is set aside, and told of.
-    pub fn open(file: &Path, now: Moment, transmit: Transmit) -> Result<Self, StoreError> {
+    /// Goes on with what was sent within the last hour, as this file knows it. A damaged one is
+    /// set aside, and told of; with one that cannot be used nothing is sent until it can.
+    pub fn open(file: &Path, now: Moment, transmit: Transmit) -> Self {
         // the time of the radios begins here
         let now = Moment { monotonic: Duration::ZERO, ..now };
-        let (mut airtimes, aside) = AirtimeStore::open(file, now.wall)?;
-        let mut schedule = Schedule::new(POWER);
+        let mut downlinks = Self {
+            schedule: Schedule::new(POWER),
+            airtimes: None,
+            file: file.to_owned(),
+            transmit,
+            failing: false,
+            tidy_at: Duration::ZERO,
+        };
+        downlinks.tidy(now);
+        downlinks
+    }
+
+    fn read(&mut self, now: Moment) -> Result<(), StoreError> {
+        let (airtimes, aside) = AirtimeStore::open(&self.file, now.wall)?;
         if let Some(aside) = aside {
             log::error!(
                 MESSAGE_ID = message::AIRTIME_SET_ASIDE,
@@ -72,26 +83,47 @@ impl Downlinks {
                 "what was sent before the restart is not known, and half of each hour counts as \
                  used: {}; the file is kept as {}", aside.reason, aside.file.display()
             );
-            schedule.assume_half_used(now.monotonic);
+            self.schedule.assume_half_used(now.monotonic);
         }
-        schedule.import(airtimes.load()?, now);
-        airtimes.replace(&schedule.export(now))?;
-        let tidy_at = now.monotonic + TIDY;
-        Ok(Self { schedule, airtimes, transmit, failing: false, tidy_at })
+        self.schedule.import(airtimes.load()?, now);
+        self.airtimes = Some(airtimes);
+        Ok(())
+    }
+
+    /// Now and then, what has grown old goes from the disk; a file that could not be opened is
+    /// tried again.
+    pub(super) fn tidy(&mut self, now: Moment) {
+        if self.airtimes.is_none() {
+            let read = self.read(now);
+            self.note(read);
+        }
+        if now.monotonic >= self.tidy_at
+            && let Some(airtimes) = &mut self.airtimes
+        {
+            self.tidy_at = now.monotonic + TIDY;
+            let replaced = airtimes.replace(&self.schedule.export(now));
+            self.note(replaced);
+        }
+    }
+
+    /// Takes airtime out of the file that was not used.
+    fn forget(&mut self, unused: Option<Airtime>) {
+        if let (Some(unused), Some(airtimes)) = (unused, &mut self.airtimes) {
+            let removed = airtimes.remove(&unused);
+            self.note(removed);
+        }
+    }
+
+    /// Puts airtime into the file; whether it is there.
+    fn remember(&mut self, airtime: &Airtime) -> bool {
+        let Some(airtimes) = &mut self.airtimes else { return false };
+        let kept = airtimes.add(airtime);
+        self.note(kept).is_some()
     }
 
     /// What was sent, and what was not.
     pub(super) fn schedule(&self) -> &Schedule<Tag> {
         &self.schedule
-    }
-
-    /// Now and then, what has grown old goes from the disk.
-    pub(super) fn tidy(&mut self, now: Moment) {
-        if now.monotonic >= self.tidy_at {
-            self.tidy_at = now.monotonic + TIDY;
-            let replaced = self.airtimes.replace(&self.schedule.export(now));
-            self.note(replaced);
-        }
     }
 
     /// Sends an answer, or begins to. What became of it, if that is known at once.
@@ -112,10 +144,7 @@ impl Downlinks {
     /// What became of an answer, with this report.
     pub(super) fn report(&mut self, report: &Report, now: Moment) -> Option<Fate> {
         let step = self.schedule.report(report, now)?;
-        if let Some(unused) = step.unused {
-            let removed = self.airtimes.remove(&unused);
-            self.note(removed);
-        }
+        self.forget(step.unused);
         self.follow(step.outcome, now)
     }
 
@@ -155,19 +184,16 @@ impl Downlinks {
                 Outcome::Failed { tag, reason } => return Some(Fate::Failed { tag, reason }),
                 Outcome::Transmit(Order { transmission, airtime }) => {
                     let (id, gateway) = (transmission.id, transmission.gateway);
-                    let kept = self.airtimes.add(&airtime);
                     // what cannot be remembered may not be sent: the law holds after a restart
-                    let result = match self.note(kept) {
-                        Some(()) => (self.transmit)(transmission),
-                        None => Err(TxError::Refused),
+                    let result = if self.remember(&airtime) {
+                        (self.transmit)(transmission)
+                    } else {
+                        Err(TxError::Refused)
                     };
                     let Err(error) = result else { return None };
                     let report = Report { id, gateway, result: Err(error) };
                     let step = self.schedule.report(&report, now)?;
-                    if let Some(unused) = step.unused {
-                        let removed = self.airtimes.remove(&unused);
-                        self.note(removed);
-                    }
+                    self.forget(step.unused);
                     outcome = step.outcome;
                 }
             }

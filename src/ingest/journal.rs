@@ -9,18 +9,27 @@ use crate::store::StoreError;
 use crate::units::{DevEui, TenantId};
 use std::collections::HashSet;
 
+/// An answer that is not sent is no news: the air is shared. So many in a row are.
+const TROUBLE: u32 = 3;
+
+/// So many that are sent in a row end the news.
+const WELL_AGAIN: u32 = 10;
+
 /// What was told.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    /// Devices whose last payload could not be decoded, or not mapped as a whole.
-    undecodable: HashSet<DevEui>,
+    /// Devices, by port, whose last payload could not be decoded, or not mapped as a whole.
+    undecodable: HashSet<(DevEui, Option<u8>)>,
     /// Devices whose counter reset was refused since their last accepted frame.
     reset: HashSet<DevEui>,
     /// Devices whose join was refused since their last one.
     joins: HashSet<DevEui>,
     /// Tenants whose disk failed at the last write.
     failing: HashSet<TenantId>,
-    /// Whether the last answer could not be sent.
+    /// How many answers in a row could not be sent, or could.
+    failed_in_a_row: u32,
+    sent_in_a_row: u32,
+    /// Whether it was told that answers cannot be sent.
     unanswered: bool,
 }
 
@@ -54,6 +63,10 @@ impl Journal {
             }
             Refusal::JoinReplay(device) if self.joins.insert(device) => {
                 let why = "it uses a DevNonce again: a recording, or a device that forgot its own";
+                self.join_refused(device, &tenant(device), why);
+            }
+            Refusal::JoinsTooOften(device) if self.joins.insert(device) => {
+                let why = "it asks again and again and never speaks: it does not hear the answers";
                 self.join_refused(device, &tenant(device), why);
             }
             _ => {}
@@ -104,8 +117,8 @@ impl Journal {
             Ok(decoded) => decoded.unmapped.first().map(ToString::to_string),
         };
         let changed = match trouble {
-            Some(_) => self.undecodable.insert(device.dev_eui),
-            None => self.undecodable.remove(&device.dev_eui),
+            Some(_) => self.undecodable.insert((device.dev_eui, uplink.f_port)),
+            None => self.undecodable.remove(&(device.dev_eui, uplink.f_port)),
         };
         if changed {
             tell_decoding(device.dev_eui, &device.tenant, trouble.as_deref());
@@ -126,7 +139,10 @@ impl Journal {
 
     /// An answer was sent.
     pub(super) fn answered(&mut self) {
-        if std::mem::take(&mut self.unanswered) {
+        self.failed_in_a_row = 0;
+        self.sent_in_a_row = self.sent_in_a_row.saturating_add(1);
+        if self.unanswered && self.sent_in_a_row >= WELL_AGAIN {
+            self.unanswered = false;
             log::info!(MESSAGE_ID = message::DOWNLINK_WORKS; "devices are answered again");
         }
     }
@@ -134,11 +150,13 @@ impl Journal {
     /// An answer was not sent.
     pub(super) fn not_answered(&mut self, reason: &Failure) {
         log::debug!("an answer was not sent: {reason}");
-        if !std::mem::replace(&mut self.unanswered, true) {
+        self.sent_in_a_row = 0;
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        if self.failed_in_a_row >= TROUBLE && !std::mem::replace(&mut self.unanswered, true) {
             log::warn!(
                 MESSAGE_ID = message::DOWNLINK_FAILED,
                 LYKTA_REASON = reason.to_string();
-                "an answer to a device could not be sent: {reason}; it asks again, further ones \
+                "answers to devices cannot be sent: {reason}; they ask again, further failures \
                  are only counted"
             );
         }

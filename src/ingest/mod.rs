@@ -33,7 +33,7 @@ use crate::upstream::command::Command;
 use crate::upstream::{self, event};
 use downlinks::Fate;
 use journal::Journal;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -45,6 +45,9 @@ use tokio::time::Instant;
 /// How many uplinks share one write at most: bounds what a power cut can take with it and how
 /// long an acknowledgement can wait.
 const MAX_BATCH: usize = 256;
+
+/// How many entries that no frame brought may wait for a disk that fails.
+const MAX_PUSHED: usize = 1024;
 
 /// How long the loop may sleep with nothing to do: what waits for a device expires, and a radio
 /// may be deaf.
@@ -103,7 +106,7 @@ pub struct Counters {
     pub replays: AtomicU64,
     /// Refused counter resets.
     pub resets_refused: AtomicU64,
-    /// Authentic join requests that the settings do not provide for.
+    /// Authentic join requests that the settings do not provide for, or that come too often.
     pub joins_refused: AtomicU64,
     /// Answers that were sent, or taken to be sent.
     pub answered: AtomicU64,
@@ -147,12 +150,16 @@ pub struct TenantSink {
 #[derive(Debug, Default)]
 struct Batch {
     entries: Vec<Entry>,
+    /// What no frame brought, and nobody brings again: kept until the disk takes it.
+    pushed: VecDeque<Entry>,
     /// How to go back, should the disk not take it.
     back: Vec<Back>,
     /// What leaves once it is on disk.
     answers: Vec<Departure>,
     uplinks: u64,
     joins: u64,
+    /// How long the write before took.
+    took: Duration,
 }
 
 #[derive(Debug)]
@@ -289,11 +296,11 @@ impl Ingest {
 
     /// Does what is due.
     pub fn turn(&mut self) {
-        self.take_due(self.begin.elapsed());
         self.downlinks.tell_reached();
         while let Some(fate) = self.downlinks.take_overdue(self.radio_now()) {
             self.note(Some(fate));
         }
+        self.take_due(self.begin.elapsed());
         self.expire();
         let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= MAX_BATCH);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
@@ -305,6 +312,10 @@ impl Ingest {
     pub fn finish(mut self) {
         self.take_due(Duration::MAX);
         self.commit();
+        // answers that cannot be sent any more leave a message behind
+        if self.commit_at.is_some() {
+            self.commit();
+        }
     }
 
     /// How long nothing needs to be done, if nothing comes.
@@ -333,6 +344,7 @@ impl Ingest {
         let received = Received {
             phy: &heard.phy,
             at: heard.at.wall,
+            age: self.clock.now().monotonic.saturating_sub(heard.at.monotonic) / self.clock.speed(),
             synced: heard.at.quality == ClockQuality::Synced,
             frequency: heard.frequency,
             modulation: heard.modulation,
@@ -351,10 +363,12 @@ impl Ingest {
             Refusal::NotLoRaWan(_) | Refusal::NotUplink => &self.counters.not_uplink,
             Refusal::UnknownDevAddr(_) | Refusal::UnknownDevEui(_) => &self.counters.unknown_device,
             Refusal::BadMic(_) | Refusal::BadJoinMic(_) => &self.counters.bad_mic,
-            Refusal::Repeat(_) => &self.counters.repeats,
+            Refusal::Repeat(_) | Refusal::LateJoin(_) => &self.counters.repeats,
             Refusal::Replay(_) | Refusal::JoinReplay(_) => &self.counters.replays,
             Refusal::ResetRefused(_) => &self.counters.resets_refused,
-            Refusal::JoinOfAbp(_) | Refusal::WrongJoinEui(..) => &self.counters.joins_refused,
+            Refusal::JoinOfAbp(_) | Refusal::WrongJoinEui(..) | Refusal::JoinsTooOften(_) => {
+                &self.counters.joins_refused
+            }
         };
         counter.fetch_add(1, Relaxed);
     }
@@ -430,7 +444,7 @@ impl Ingest {
             News::Acknowledged { id, f_cnt, acknowledged } => {
                 event::ack(device, heard.at, id, *f_cnt, *acknowledged)
             }
-            News::Expired(id) => expired(device, heard.at, id),
+            News::Expired(id) => expiry(device, heard.at, id),
             News::TooLong(id, room) => {
                 let text = format!("at {} there is room for {room} bytes", heard.modulation);
                 event::log(device, heard.at, id, event::Ending::PayloadSize, &text)
@@ -448,11 +462,21 @@ impl Ingest {
             return;
         }
         self.expire_at = Instant::now() + IDLE;
+        // what the disk did not take is offered again
+        if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
+            self.commit_within(Duration::ZERO);
+        }
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
         self.watch.tick(now.monotonic);
-        for (device, id) in self.server.expire(now.wall) {
-            let message = expired(&device, now, &id);
+        // a clock that nobody has set judges no deadline
+        let expired = if now.quality == ClockQuality::Unsynced {
+            Vec::new()
+        } else {
+            self.server.expire(now.wall)
+        };
+        for (device, id) in expired {
+            let message = expiry(&device, now, &id);
             let changes = Changes { ended: vec![id], ..Changes::default() };
             self.push(&device, changes, message);
         }
@@ -474,14 +498,21 @@ impl Ingest {
             }
             Some(Fate::Failed { tag: Tag { dev_eui, carries }, reason }) => {
                 self.counters.not_answered.fetch_add(1, Relaxed);
+                self.server.not_answered(dev_eui);
                 self.journal.not_answered(&reason);
                 let Some((id, _)) = carries else { return };
-                self.server.not_sent(dev_eui, &id);
                 let Some(device) = self.server.device(dev_eui).cloned() else { return };
-                let text = format!("{reason}; tried again after the next uplink");
-                let ending = event::Ending::Gateway;
-                let message = event::log(&device, self.clock.now(), &id, ending, &text);
-                self.push(&device, Changes::default(), message);
+                let (changes, then) = if reason.is_unsure() {
+                    let Some(changes) = self.server.unsure(dev_eui, &id) else { return };
+                    (changes, "it is not known whether it was sent, and not tried again")
+                } else {
+                    self.server.not_sent(dev_eui, &id);
+                    (Changes::default(), "tried again after the next uplink")
+                };
+                let (now, ending) = (self.clock.now(), event::Ending::Gateway);
+                let text = format!("{reason}; {then}");
+                let message = event::log(&device, now, &id, ending, &text);
+                self.push(&device, changes, message);
             }
         }
     }
@@ -491,51 +522,75 @@ impl Ingest {
         let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
         let messages = if sink.kind == TenantKind::Care { Vec::new() } else { vec![message] };
         let dev_eui = device.dev_eui;
-        batch.entries.push(Entry { dev_eui, changes, queued: None, command: None, messages });
+        if batch.pushed.len() >= MAX_PUSHED {
+            sink.counters.not_stored.fetch_add(1, Relaxed);
+            batch.pushed.pop_front();
+        }
+        batch.pushed.push_back(Entry { dev_eui, changes, queued: None, command: None, messages });
         self.commit_within(self.commit_interval);
     }
 
     fn commit(&mut self) {
         self.commit_at = None;
-        let mut departures = Vec::new();
-        for (tenant, (sink, batch)) in &mut self.tenants {
-            if batch.entries.is_empty() {
-                continue;
-            }
-            let batch = std::mem::take(batch);
-            let messages: usize = batch.entries.iter().map(|entry| entry.messages.len()).sum();
-            // counted first: the upstream may have delivered them before this thread goes on
-            sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
-            match sink.store.commit(&batch.entries) {
-                Ok(()) => {
-                    sink.counters.commits.fetch_add(1, Relaxed);
-                    sink.counters.accepted.fetch_add(batch.uplinks, Relaxed);
-                    sink.counters.joins.fetch_add(batch.joins, Relaxed);
-                    sink.news.notify_one();
-                    self.journal.stored(tenant, Ok(()));
-                    departures.extend(batch.answers);
-                }
-                Err(error) => {
-                    sink.upstream.waiting.fetch_sub(messages as u64, Relaxed);
-                    // newest first, so that each device ends at its last durable session
-                    for back in batch.back.into_iter().rev() {
-                        match back {
-                            Back::Frame(undo) => self.server.take_back(undo),
-                            Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
-                        }
-                    }
-                    sink.counters.not_stored.fetch_add(batch.uplinks + batch.joins, Relaxed);
-                    self.journal.stored(tenant, Err(&error));
-                }
+        let waiting = self.tenants.iter().filter(|(_, (_, batch))| batch.is_waiting());
+        let mut tenants: Vec<_> =
+            waiting.map(|(id, (_, batch))| (batch.took, id.clone())).collect();
+        // one tenant's slow disk does not hold up what leaves for another's devices
+        tenants.sort_unstable();
+        for (_, tenant) in tenants {
+            for departure in self.commit_for(&tenant) {
+                let fate = self.downlinks.answer(departure, self.radio_now());
+                self.note(fate);
             }
         }
-        for departure in departures {
-            let fate = self.downlinks.answer(departure, self.radio_now());
-            self.note(fate);
+    }
+
+    /// Makes a tenant's batch durable. What leaves now.
+    fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
+        let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
+        let Batch { mut entries, pushed, back, answers, uplinks, joins, .. } =
+            std::mem::take(batch);
+        let begin = Instant::now();
+        let frames = entries.len();
+        entries.extend(pushed);
+        let messages: usize = entries.iter().map(|entry| entry.messages.len()).sum();
+        // counted first: the upstream may have delivered them before this thread goes on
+        sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
+        let result = sink.store.commit(&entries);
+        batch.took = begin.elapsed();
+        match result {
+            Ok(()) => {
+                sink.counters.commits.fetch_add(1, Relaxed);
+                sink.counters.accepted.fetch_add(uplinks, Relaxed);
+                sink.counters.joins.fetch_add(joins, Relaxed);
+                sink.news.notify_one();
+                self.journal.stored(tenant, Ok(()));
+                answers
+            }
+            Err(error) => {
+                sink.upstream.waiting.fetch_sub(messages as u64, Relaxed);
+                batch.pushed.extend(entries.into_iter().skip(frames));
+                // newest first, so that each device ends at its last durable session
+                for back in back.into_iter().rev() {
+                    match back {
+                        Back::Frame(undo) => self.server.take_back(undo),
+                        Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
+                    }
+                }
+                sink.counters.not_stored.fetch_add(uplinks + joins, Relaxed);
+                self.journal.stored(tenant, Err(&error));
+                Vec::new()
+            }
         }
     }
 }
 
-fn expired(device: &Device, at: Moment, id: &str) -> Message {
+impl Batch {
+    fn is_waiting(&self) -> bool {
+        !self.entries.is_empty() || !self.pushed.is_empty()
+    }
+}
+
+fn expiry(device: &Device, at: Moment, id: &str) -> Message {
     event::log(device, at, id, event::Ending::Expired, "the device was not heard in time")
 }

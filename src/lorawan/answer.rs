@@ -39,6 +39,9 @@ pub struct Window {
 /// From the end of a join request to its answer.
 const JOIN_DELAY: Duration = Duration::from_secs(5);
 
+/// After this a device that asked to join listens no longer.
+pub(super) const JOIN_PATIENCE: Duration = Duration::from_secs(6);
+
 /// The second window opens so long after the first.
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -108,6 +108,13 @@ pub enum Refusal {
     /// An authentic join request for another join server.
     #[error("device {0} asks for JoinEUI {1}")]
     WrongJoinEui(DevEui, JoinEui),
+    /// An authentic join request that was kept until the device listens no longer. It may have
+    /// joined meanwhile by another one, whose session must not be replaced.
+    #[error("the join request of device {0} comes too late")]
+    LateJoin(DevEui),
+    /// A device joins again and again, and never uses what it is given.
+    #[error("device {0} joins too often")]
+    JoinsTooOften(DevEui),
     /// An authentic join request of the past.
     #[error("device {0} used a DevNonce again")]
     JoinReplay(DevEui),

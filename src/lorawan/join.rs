@@ -9,11 +9,16 @@ use super::server::EdgeServer;
 use super::session::{Binding, Changes, Join, Session, Slot, Undo};
 use crate::device::{Abp, Activation, Otaa};
 use crate::units::DevAddr;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
 /// JoinNonces have 24 bits.
 const MAX_JOIN_NONCE: u32 = 0x00ff_ffff;
+
+/// A device that joins so often and never speaks does not hear us, and is answered seldom from
+/// then on: each answer costs airtime that others need.
+const MAX_UNUSED: u8 = 8;
+const UNUSED_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 /// No network of its own: the NetID for private ones.
 const NET_ID: u32 = 0;
@@ -39,8 +44,15 @@ impl EdgeServer {
         if request.join_eui != otaa.join_eui {
             return Err(Refusal::WrongJoinEui(dev_eui, request.join_eui));
         }
+        if received.age >= answer::JOIN_PATIENCE {
+            return Err(Refusal::LateJoin(dev_eui));
+        }
         if known.last_dev_nonce == Some(request.dev_nonce) {
             return Err(Refusal::Repeat(dev_eui));
+        }
+        let (times, last) = known.joined;
+        if times >= MAX_UNUSED && received.at.duration_since(last).abs() < UNUSED_PAUSE {
+            return Err(Refusal::JoinsTooOften(dev_eui));
         }
         let join_nonce = next_join_nonce(joins.join_nonce, received.at)
             .filter(|_| !joins.dev_nonces.contains(&request.dev_nonce))
@@ -52,6 +64,7 @@ impl EdgeServer {
         joins.join_nonce = join_nonce;
         joins.dev_nonces.insert(request.dev_nonce);
         known.last_dev_nonce = Some(request.dev_nonce);
+        known.joined = (times.saturating_add(1), received.at);
         known.told_unpinned = false;
         let join = Join { binding: known.binding, join_nonce, dev_nonce: request.dev_nonce };
         let sessions = vec![(Slot::Pending, Some(session))];

@@ -121,13 +121,19 @@ pub struct Link {
     pub statistics: Statistics,
     /// A confirmed downlink that the device has not acknowledged yet.
     pub awaited: Option<Awaited>,
+    /// What was agreed before the device seemed to begin anew.
+    before_reset: Option<Box<Link>>,
     pin_asked: Asked,
     /// The power index that goes with a pin: a device refuses the whole for one part.
     power: u8,
     windows_asked: Asked,
     delay_asked: Asked,
+    /// How often it was answered because it urged.
+    urged: Asked,
     /// The uplink counter at the last downlink.
     answered_at: Option<u32>,
+    /// Whether it was ever asked how it is.
+    status_asked: bool,
     /// From when on the next status is worth a downlink of its own.
     status_due: Option<Timestamp>,
 }
@@ -142,11 +148,14 @@ impl Default for Link {
             pin: None,
             statistics: Statistics::default(),
             awaited: None,
+            before_reset: None,
             pin_asked: Asked::default(),
             power: 0,
             windows_asked: Asked::default(),
             delay_asked: Asked::default(),
+            urged: Asked::default(),
             answered_at: None,
+            status_asked: false,
             status_due: None,
         }
     }
@@ -170,12 +179,12 @@ pub(super) struct Facts<'a> {
 pub(super) struct Needs {
     /// Whether a downlink must be sent for it, even an empty one.
     pub(super) downlink: bool,
+    /// Whether the device asks for one with each uplink until it hears one.
+    urged: bool,
     /// What is to be asked, most urgent first. Worth a downlink only if `downlink` says so.
     pub(super) requests: Vec<ToDevice>,
     /// What the device said of itself.
     pub(super) status: Option<DevStatus>,
-    /// Whether the device has just shown that it does not stay on the channel.
-    pub(super) unpinned: bool,
 }
 
 /// After 64 uplinks without a downlink a device asks for one (ADR_ACK_LIMIT), and after 32 more
@@ -188,6 +197,9 @@ const DECAYED: u32 = 64 + 32;
 /// every fifth time the mark of a device that hops over three channels again.
 const HOPPING: u32 = 4;
 
+/// So many uplinks are not missed in a row by chance, just as a device passes its old count.
+const LEAP: u32 = 16;
+
 const STATUS_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// When an asked status does not come.
@@ -199,10 +211,51 @@ impl Link {
         Self { rx1_delay: plan.rx1_delay, rx2_data_rate: plan.rx2_data_rate, ..Self::default() }
     }
 
+    /// The device counts from zero again, and so knows nothing of what was agreed: unless it was
+    /// a recording that did.
+    pub(super) fn begin_anew(&mut self) {
+        let mut before = std::mem::take(self);
+        before.before_reset = None;
+        self.statistics = before.statistics;
+        self.awaited = before.awaited.take();
+        self.before_reset = Some(Box::new(before));
+    }
+
+    /// The device is past its old count, so many uplinks after the last one. One that did begin
+    /// anew has counted all the way; one that is suddenly where it was before never did, and
+    /// what is agreed with it still holds.
+    pub(super) fn outgrow_reset(&mut self, missed: u32) {
+        if let Some(before) = self.before_reset.take()
+            && missed > LEAP
+        {
+            let (statistics, awaited) = (self.statistics, self.awaited.take());
+            *self = Self { statistics, awaited, ..*before };
+        }
+    }
+
+    /// The last downlink was not sent: nothing was asked with it.
+    pub(super) fn unanswered(&mut self) {
+        let Some(at) = self.answered_at.take() else { return };
+        for asked in [&mut self.pin_asked, &mut self.windows_asked, &mut self.delay_asked] {
+            if asked.at == at {
+                asked.times = asked.times.saturating_sub(1);
+            }
+        }
+    }
+
     /// Takes an uplink in and says what it asks for.
     pub(super) fn uplink(&mut self, plan: &Plan, facts: &Facts<'_>) -> Needs {
-        let mut needs = Needs { downlink: facts.adr_ack_req, ..Needs::default() };
+        let mut needs = Needs { urged: facts.adr_ack_req, ..Needs::default() };
         let answered_pin = self.take_answers(plan, facts, &mut needs);
+        if needs.urged {
+            // one that never hears us is not answered for ever: others need the airtime
+            needs.downlink = self.urged.is_due(facts.f_cnt);
+            if needs.downlink {
+                self.urged.again(facts.f_cnt);
+            }
+        } else {
+            self.urged = Asked::default();
+        }
         self.want_pin(plan, facts, answered_pin, &mut needs);
         self.want_windows(plan, facts, &mut needs);
         self.want_status(facts, &mut needs);
@@ -235,21 +288,21 @@ impl Link {
                 }
                 FromDevice::RxParamSetupAns { rx1_offset, rx2_data_rate, rx2_channel } => {
                     // repeated by the device until it hears a downlink
-                    needs.downlink = true;
+                    needs.urged = true;
                     if rx1_offset && rx2_data_rate && rx2_channel && self.windows_asked.times > 0 {
                         (self.rx1_offset, self.rx2_data_rate) = (0, plan.rx2_data_rate);
                         self.windows_asked = Asked::default();
                     }
                 }
                 FromDevice::RxTimingSetupAns => {
-                    needs.downlink = true;
+                    needs.urged = true;
                     if self.delay_asked.times > 0 {
                         self.rx1_delay = plan.rx1_delay;
                         self.delay_asked = Asked::default();
                     }
                 }
                 // repeated by the device as well
-                FromDevice::DlChannelAns => needs.downlink = true,
+                FromDevice::DlChannelAns => needs.urged = true,
                 FromDevice::DevStatusAns(said) => {
                     needs.status = Some(said);
                     self.statistics.observe_status(said.battery, said.margin, facts.at);
@@ -290,7 +343,6 @@ impl Link {
             || facts.adr && silent >= DECAYED;
         if slipped && !answered && self.pin.take().is_some() {
             self.pin_asked = Asked::default();
-            needs.unpinned = true;
         }
         if self.pin.is_none() && self.pin_asked.is_due(facts.f_cnt) {
             needs.downlink = true;
@@ -323,13 +375,16 @@ impl Link {
     /// the first within a day, at an hour of the device's own, so that a city of sensors that
     /// is heard for the first time does not use up the airtime.
     fn want_status(&mut self, facts: &Facts<'_>, needs: &mut Needs) {
-        let spread = SignedDuration::from_secs((facts.dev_eui.0 % (24 * 3600)) as i64);
+        // consecutive DevEUIs lie far apart
+        let hour = facts.dev_eui.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let spread = SignedDuration::from_secs((hour % (24 * 3600)) as i64);
         // a date beyond the next week was written by a clock that was wrong
         let latest = facts.at.checked_add(STATUS_EVERY).unwrap_or(facts.at);
         let due = self.status_due.filter(|due| *due <= latest);
         let due = due.unwrap_or_else(|| facts.at.checked_add(spread).unwrap_or(facts.at));
         self.status_due = Some(due);
-        if facts.at >= due || self.statistics.dev_status().is_none() {
+        let never = !self.status_asked && self.statistics.dev_status().is_none();
+        if facts.at >= due || never {
             needs.downlink |= facts.at >= due;
             needs.requests.push(ToDevice::DevStatusReq);
         }
@@ -345,6 +400,7 @@ impl Link {
                 ToDevice::RxTimingSetupReq(_) => self.delay_asked.again(f_cnt),
                 ToDevice::DevStatusReq => {
                     // whether it answers or not, it is not asked with every downlink
+                    self.status_asked = true;
                     self.status_due = now.checked_add(STATUS_RETRY).ok();
                 }
                 ToDevice::LinkCheckAns { .. } | ToDevice::DeviceTimeAns { .. } => {}

@@ -2,6 +2,7 @@
 
 use crate::units::{Db, Hertz, LoRa};
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// A frame as the radio received it.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +11,8 @@ pub struct Received<'a> {
     pub phy: &'a [u8],
     /// When its reception ended.
     pub at: Timestamp,
+    /// How long ago that was: a forwarder that was cut off brings what it kept.
+    pub age: Duration,
     /// Whether `at` can be told to others.
     pub synced: bool,
     /// The channel's centre.

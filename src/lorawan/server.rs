@@ -9,9 +9,10 @@ use super::received::Received;
 use super::session::{Binding, Joins, Memory, Session, Slot, Undo, Waiting, binding};
 use crate::device::{Activation, CounterPolicy, Device, Registry};
 use crate::units::{DevAddr, DevEui};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Sessions of all registered devices.
 #[derive(Debug)]
@@ -33,12 +34,24 @@ pub(super) struct Known {
     pub(super) last_dev_nonce: Option<u16>,
     /// Downlinks for it, oldest first.
     pub(super) waiting: VecDeque<Waiting>,
-    /// Of authentic frames of the past: the last counter, and how many times in a row it has risen.
-    pub(super) past: Option<(u16, u8)>,
+    /// Authentic frames of the past.
+    pub(super) past: Option<Past>,
     /// How often the last confirmed uplink was acknowledged again.
     pub(super) again: u8,
+    /// When the last frame that was answered came.
+    pub(super) answered_at: Option<Timestamp>,
+    /// Joins since the last uplink, and when the last one was.
+    pub(super) joined: (u8, Timestamp),
     /// Whether it was told that the device does not stay on the channel.
     pub(super) told_unpinned: bool,
+}
+
+/// Authentic frames of the past: the last one, and how many times in a row the counter has risen.
+#[derive(Debug)]
+pub(super) struct Past {
+    f_cnt: u16,
+    run: u8,
+    at: Timestamp,
 }
 
 /// A session that may have sent a frame.
@@ -52,6 +65,9 @@ struct Candidate {
 /// So many frames of the past with rising counters are a device that counts anew (a new
 /// battery), and no accident.
 const RISING_PAST: u8 = 3;
+
+/// Frames of a device that counts anew lie apart: what comes faster has been kept somewhere.
+const APART: Duration = Duration::from_secs(10);
 
 /// A device repeats a confirmed uplink up to eight times; whoever repeats it more often wants
 /// the gateway to waste its airtime.
@@ -83,6 +99,8 @@ impl Known {
             waiting: VecDeque::new(),
             past: None,
             again: 0,
+            answered_at: None,
+            joined: (0, Timestamp::UNIX_EPOCH),
             told_unpinned: false,
         }
     }
@@ -125,7 +143,7 @@ impl EdgeServer {
         }
         for (dev_eui, item) in memory.downlinks {
             if let Some(known) = devices.get_mut(&dev_eui) {
-                known.waiting.push_back(Waiting { item, sending: false });
+                known.waiting.push_back(Waiting { item, sending: None });
             }
         }
         let all: Vec<_> = devices.keys().copied().collect();
@@ -197,13 +215,14 @@ impl EdgeServer {
             Advance::Next(counter, replayable) => {
                 Ok(self.next(received, frame, dev_eui, slot, counter, replayable))
             }
-            Advance::Again if frame.confirmed && known.again < MAX_AGAIN => {
+            Advance::Again if frame.confirmed && known.may_repeat(slot, received.at) => {
                 known.again += 1;
+                known.answered_at = Some(received.at);
                 self.again(received, dev_eui, slot).ok_or(Refusal::Repeat(dev_eui))
             }
             Advance::Again | Advance::Repeat => Err(Refusal::Repeat(dev_eui)),
             Advance::ResetRefused => Err(Refusal::ResetRefused(dev_eui)),
-            Advance::Replay => Err(known.note_past(frame.f_cnt)),
+            Advance::Replay => Err(known.note_past(frame.f_cnt, received.at)),
         }
     }
 
@@ -260,6 +279,7 @@ impl EdgeServer {
         sessions: &[(Slot, Option<Session>)],
     ) -> Undo {
         let known = self.devices.get(&dev_eui);
+        let again = known.map_or(0, |known| known.again);
         let before = sessions
             .iter()
             .map(|(slot, _)| (*slot, known.and_then(|known| known.session(*slot).cloned())))
@@ -267,23 +287,33 @@ impl EdgeServer {
         for (slot, session) in sessions {
             self.put(dev_eui, *slot, session.clone());
         }
-        Undo { dev_eui, sessions: before, join: None, waiting: Vec::new() }
+        Undo { dev_eui, sessions: before, join: None, waiting: Vec::new(), sending: None, again }
     }
 
     /// Forgets an accepted frame that could not be made durable, so that its retransmission
     /// is welcome. Several frames of one device are taken back newest first.
     pub fn take_back(&mut self, undo: Undo) {
-        let Undo { dev_eui, sessions, join, waiting } = undo;
+        let Undo { dev_eui, sessions, join, waiting, sending, again } = undo;
+        let Some(known) = self.devices.get_mut(&dev_eui) else { return };
+        known.again = again;
+        // what was sent meanwhile was sent
+        let awaited = known.active.as_ref().and_then(|active| active.link.awaited.clone());
         for (slot, session) in sessions {
             self.put(dev_eui, slot, session);
         }
         let Some(known) = self.devices.get_mut(&dev_eui) else { return };
+        if let Some(active) = &mut known.active {
+            active.link.awaited = active.link.awaited.take().or(awaited);
+        }
         if let (Some((join_nonce, dev_nonce)), Some((_, joins))) = (join, &mut known.joins) {
             joins.join_nonce = join_nonce;
             joins.dev_nonces.remove(&dev_nonce);
             known.last_dev_nonce = None;
         }
-        known.waiting.iter_mut().for_each(|waiting| waiting.sending = false);
+        let on_its_way = |waiting: &&mut Waiting| Some(&waiting.item.id) == sending.as_ref();
+        if let Some(waiting) = known.waiting.iter_mut().find(on_its_way) {
+            waiting.sending = None;
+        }
         for item in waiting.into_iter().rev() {
             known.waiting.push_front(item);
         }
@@ -301,12 +331,29 @@ impl EdgeServer {
 }
 
 impl Known {
+    /// Whether a confirmed uplink that comes once more is a repetition of its device. While that
+    /// still listens for the answer it is a late copy by another receiver.
+    fn may_repeat(&self, slot: Slot, at: Timestamp) -> bool {
+        let delay = self.session(slot).map_or(1, |session| session.link.rx1_delay);
+        let listens = SignedDuration::from_secs(i64::from(delay) + 1);
+        let over = |answered: Timestamp| at.duration_since(answered).abs() >= listens;
+        self.again < MAX_AGAIN && self.answered_at.is_none_or(over)
+    }
+
     /// An authentic frame of the past: a recording, or a device that has begun to count anew?
-    fn note_past(&mut self, f_cnt: u16) -> Refusal {
+    fn note_past(&mut self, f_cnt: u16, at: Timestamp) -> Refusal {
         let dev_eui = self.device.dev_eui;
-        let (last, run) = self.past.get_or_insert((f_cnt, 0));
-        *run = if f_cnt > *last || *run == 0 { run.saturating_add(1) } else { 1 };
-        *last = f_cnt;
-        if *run >= RISING_PAST { Refusal::ResetRefused(dev_eui) } else { Refusal::Replay(dev_eui) }
+        let past = self.past.get_or_insert(Past { f_cnt, run: 0, at });
+        // what a forwarder kept comes at once, and is as old as it looks
+        if past.run == 0 || at.duration_since(past.at).unsigned_abs() >= APART {
+            let rises = f_cnt > past.f_cnt || past.run == 0;
+            let run = if rises { past.run.saturating_add(1) } else { 1 };
+            *past = Past { f_cnt, run, at };
+        }
+        if past.run >= RISING_PAST {
+            Refusal::ResetRefused(dev_eui)
+        } else {
+            Refusal::Replay(dev_eui)
+        }
     }
 }

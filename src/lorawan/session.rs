@@ -3,8 +3,8 @@
 use super::counter::Counter;
 use super::frame::{MicKey, key_check};
 use super::link::Link;
-use crate::device::{Abp, Activation, Device, Otaa};
-use crate::units::DevEui;
+use crate::device::{Abp, Activation, Device, Otaa, Registry};
+use crate::units::{DevEui, TenantId};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -87,25 +87,51 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Adds what another tenant's store remembers. A device that changed its owner left its past
-    /// behind: of two sessions that with the greater counter holds, and no join is forgotten.
-    pub fn merge(&mut self, other: Self) {
-        for (key, session) in other.sessions {
-            let age = |session: &Session| session.counter.map(|counter| counter.high_water);
-            let known = self.sessions.entry(key).or_insert_with(|| session.clone());
-            if age(known) < age(&session) {
-                *known = session;
+    /// What several tenants' stores remember of these devices. A device that changed its owner, or
+    /// came back, has left its past behind in more than one: the latest holds, by the number of
+    /// its join or by its counter. What was made with other keys says nothing, no join is
+    /// forgotten, and nothing that waits under one owner is handed on to another.
+    pub fn gather(stores: Vec<(TenantId, Self)>, registry: &Registry) -> Self {
+        let bindings: HashMap<_, _> =
+            registry.iter().map(|d| (d.dev_eui, (binding(&d.activation), &d.tenant))).collect();
+        let mut all = Self::default();
+        let mut latest: HashMap<DevEui, Rank> = HashMap::new();
+        for (tenant, mut store) in stores {
+            let owns = |dev_eui: &DevEui| bindings.get(dev_eui).is_some_and(|b| *b.1 == tenant);
+            let fits = |dev_eui: &DevEui, binding: &Binding| {
+                bindings.get(dev_eui).is_some_and(|b| b.0 == *binding)
+            };
+            store.joins.retain(|dev_eui, joins| fits(dev_eui, &joins.binding));
+            store.sessions.retain(|(dev_eui, _), session| fits(dev_eui, &session.binding));
+            let mut ranks: HashMap<DevEui, Rank> = HashMap::new();
+            for ((dev_eui, _), session) in &store.sessions {
+                let rank = ranks.entry(*dev_eui).or_default();
+                rank.join_nonce = store.joins.get(dev_eui).map_or(0, |joins| joins.join_nonce);
+                rank.counter = rank.counter.max(session.counter.map(|c| c.high_water));
+                rank.owner = owns(dev_eui);
             }
-        }
-        for (dev_eui, joins) in other.joins {
-            let known = self.joins.entry(dev_eui).or_insert_with(|| joins.clone());
-            if known.binding == joins.binding {
+            ranks.retain(|dev_eui, rank| latest.get(dev_eui).is_none_or(|known| *known < *rank));
+            all.sessions.retain(|(dev_eui, _), _| !ranks.contains_key(dev_eui));
+            let better = |(key, _): &((DevEui, Slot), Session)| ranks.contains_key(&key.0);
+            all.sessions.extend(store.sessions.into_iter().filter(better));
+            latest.extend(ranks);
+            for (dev_eui, joins) in store.joins {
+                let known = all.joins.entry(dev_eui).or_insert_with(|| joins.clone());
                 known.join_nonce = known.join_nonce.max(joins.join_nonce);
                 known.dev_nonces.extend(joins.dev_nonces);
             }
+            all.downlinks.extend(store.downlinks.into_iter().filter(|(dev_eui, _)| owns(dev_eui)));
         }
-        self.downlinks.extend(other.downlinks);
+        all
     }
+}
+
+/// How late what a store remembers of a device is, the most telling first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    join_nonce: u32,
+    counter: Option<u32>,
+    owner: bool,
 }
 
 /// What must be on disk before an answer leaves.
@@ -134,7 +160,8 @@ pub struct Join {
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) item: Downlink,
-    pub(super) sending: bool,
+    /// The counter under which it is on its way.
+    pub(super) sending: Option<u32>,
 }
 
 /// The way back from an accepted frame.
@@ -146,6 +173,10 @@ pub struct Undo {
     pub(super) join: Option<(u32, u16)>,
     /// Downlinks that were taken out of the line.
     pub(super) waiting: Vec<Waiting>,
+    /// Which downlink has gone on its way.
+    pub(super) sending: Option<String>,
+    /// How often the uplink before was acknowledged again.
+    pub(super) again: u8,
 }
 
 pub(super) fn binding(activation: &Activation) -> Binding {

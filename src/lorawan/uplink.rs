@@ -4,7 +4,7 @@ use super::answer::{self, Contents};
 use super::counter::Counter;
 use super::event::{Accepted, Event, News, Uplink};
 use super::frame::DataFrame;
-use super::link::{Awaited, Facts, Link};
+use super::link::{Awaited, Facts};
 use super::mac::{self, FromDevice, ToDevice};
 use super::received::Received;
 use super::server::EdgeServer;
@@ -12,11 +12,12 @@ use super::session::{Changes, Session, Slot};
 use super::statistics::{Observation, demodulation_floor};
 use crate::device::Device;
 use crate::units::DevEui;
+use std::mem::discriminant;
 use std::sync::Arc;
 
 /// A device that was heard by another network before has been answered at most once an uplink; but
-/// one that was not takes no counter further ahead than this (MAX_FCNT_GAP of LoRaWAN 1.0.3).
-const MAX_FIRST_F_CNT_DOWN: u32 = 16_384;
+/// one that was not takes no counter as far ahead as 16,384 (MAX_FCNT_GAP of LoRaWAN 1.0.3).
+const MAX_FIRST_F_CNT_DOWN: u32 = 16_383;
 
 impl EdgeServer {
     /// A new uplink.
@@ -34,33 +35,33 @@ impl EdgeServer {
         let before = known.session(slot).cloned().expect("candidates have a session");
         let keys = before.keys(&device).expect("candidates have keys").clone();
         known.past = None;
-        known.again = 0;
-        let mut session = before.clone();
-        session.counter = Some(counter);
+        let again = std::mem::take(&mut known.again);
         let f_cnt = counter.f_cnt_up;
+        let clear = frame.decrypt(&keys.nwk_s_key, &keys.app_s_key, f_cnt);
+        let (payload, commands) = match frame.f_port {
+            Some(0) => (Vec::new(), mac::from_device(&clear).collect::<Vec<_>>()),
+            _ => (clear, mac::from_device(frame.f_opts).collect()),
+        };
         let began_anew = before.counter.is_some_and(|last| last.reset_at != counter.reset_at);
-        match before.counter {
-            // the device began anew, and knows nothing of what was agreed
-            Some(_) if began_anew => {
-                let statistics = session.link.statistics;
-                session.link = Link::default();
-                session.link.statistics = statistics;
-            }
-            Some(_) => {}
-            // one that was heard by others before: they answered at most once an uplink
-            None if session.derived.is_none() => {
-                session.f_cnt_down = f_cnt.min(MAX_FIRST_F_CNT_DOWN);
-            }
-            None => {}
-        }
         let missed = match before.counter {
             Some(last) => f_cnt.saturating_sub(last.f_cnt_up).saturating_sub(1),
             // a session that began with a join began with zero
-            None if session.derived.is_some() => f_cnt,
+            None if before.derived.is_some() => f_cnt,
             None => 0,
         };
+        let mut news = Vec::new();
+        let mut session = before;
+        session.go_on(counter, missed, replayable, began_anew);
         if let (Slot::Pending, Some(active)) = (slot, &known.active) {
+            // the session is new, the device is not
             session.link.statistics = active.link.statistics;
+            session.link.awaited = active.link.awaited.clone();
+        }
+        known.joined.0 = 0;
+        // a recording acknowledges nothing and takes nothing along
+        if !replayable && let Some(Awaited { id, f_cnt }) = session.link.awaited.take() {
+            let acknowledged = frame.ack && slot == Slot::Active;
+            news.push(News::Acknowledged { id, f_cnt, acknowledged });
         }
         session.link.statistics.observe(&Observation {
             f_cnt,
@@ -71,17 +72,6 @@ impl EdgeServer {
             frequency: received.frequency,
             len: received.phy.len(),
         });
-        let clear = frame.decrypt(&keys.nwk_s_key, &keys.app_s_key, f_cnt);
-        let (payload, commands) = match frame.f_port {
-            Some(0) => (Vec::new(), mac::from_device(&clear).collect::<Vec<_>>()),
-            _ => (clear, mac::from_device(frame.f_opts).collect()),
-        };
-        let mut news = Vec::new();
-        if let Some(Awaited { id, f_cnt }) = session.link.awaited.take() {
-            news.push(News::Acknowledged { id, f_cnt, acknowledged: frame.ack });
-        }
-        // a recording may be answered, but changes nothing that is agreed
-        let commands = if replayable { Vec::new() } else { commands };
         let facts = Facts {
             dev_eui,
             f_cnt,
@@ -99,29 +89,33 @@ impl EdgeServer {
         } else if session.link.resists() && !std::mem::replace(&mut known.told_unpinned, true) {
             news.push(News::NotPinned);
         }
-        let answers: Vec<_> = commands.iter().filter_map(|c| reply(*c, received)).collect();
-        let ended = known.drop_unsendable(&session.link, received, &answers, &mut news);
-        let item = known.waiting.front().filter(|w| !w.sending).map(|w| w.item.clone());
-        let more = known.waiting.len() > 1;
-        let wanted = frame.confirmed || needs.downlink || !answers.is_empty() || item.is_some();
+        let answers = replies(&commands, received);
+        let mut ended = known.take_acknowledged(frame.ack && !replayable, &mut news);
+        ended.extend(known.take_unsendable(&session.link, received, &mut news));
+        let room = answer::room(&session.link, received, &answers);
+        let item = known.waiting.front().filter(|waiting| {
+            !replayable && waiting.sending.is_none() && waiting.item.payload.len() <= room
+        });
+        let item = item.map(|waiting| waiting.item.clone());
         let contents = Contents {
             ack: frame.confirmed,
             adr: self.plan.pins(),
             answers: &answers,
             requests: &needs.requests,
             item: item.as_ref(),
-            more,
+            more: known.waiting.len() > usize::from(item.is_some()),
         };
+        let wanted = frame.confirmed || needs.downlink || !answers.is_empty() || item.is_some();
         let built =
             wanted.then(|| answer::build(&mut session, &keys, received, &contents)).flatten();
         let answer = built.map(|(answer, asked)| {
             session.link.answered(f_cnt, &asked, received.at);
             answer
         });
-        if answer.as_ref().is_some_and(|a| a.carries.is_some())
-            && let Some(first) = known.waiting.front_mut()
-        {
-            first.sending = true;
+        known.answered_at = answer.as_ref().map(|_| received.at);
+        let carries = answer.as_ref().and_then(|answer| answer.carries.clone());
+        if let (Some((_, f_cnt)), Some(first)) = (&carries, known.waiting.front_mut()) {
+            first.sending = Some(*f_cnt);
         }
         let uplink = Uplink {
             dev_addr: keys.dev_addr,
@@ -139,7 +133,9 @@ impl EdgeServer {
         accepted.news = news;
         accepted.answer = answer;
         accepted.changes.ended = ids;
+        accepted.undo.again = again;
         accepted.undo.waiting = ended;
+        accepted.undo.sending = carries.map(|(id, _)| id);
         accepted
     }
 
@@ -163,8 +159,10 @@ impl EdgeServer {
             more: !known.waiting.is_empty(),
         };
         let (answer, _) = answer::build(&mut session, &keys, received, &contents)?;
+        let again = known.again;
         let mut accepted = self.settle(device, slot, session, Event::Again);
         accepted.answer = Some(answer);
+        accepted.undo.again = again.saturating_sub(1);
         Some(accepted)
     }
 
@@ -186,6 +184,33 @@ impl EdgeServer {
         let changes = Changes { sessions, ..Changes::default() };
         Accepted { device, event, news: Vec::new(), changes, answer: None, undo }
     }
+}
+
+impl Session {
+    /// Goes on with this counter, so many uplinks after the last one.
+    fn go_on(&mut self, counter: Counter, missed: u32, replayable: bool, began_anew: bool) {
+        if self.counter.is_none() && self.derived.is_none() {
+            // one that was heard by others before: they answered at most once an uplink
+            self.f_cnt_down = counter.f_cnt_up.min(MAX_FIRST_F_CNT_DOWN);
+        }
+        self.counter = Some(counter);
+        if began_anew {
+            self.link.begin_anew();
+        } else if !replayable {
+            self.link.outgrow_reset(missed);
+        }
+    }
+}
+
+/// The answers to a device's own questions, each once however often it asks.
+fn replies(commands: &[FromDevice], received: &Received<'_>) -> Vec<ToDevice> {
+    let mut replies: Vec<ToDevice> = Vec::new();
+    for reply in commands.iter().filter_map(|command| reply(*command, received)) {
+        if !replies.iter().any(|known| discriminant(known) == discriminant(&reply)) {
+            replies.push(reply);
+        }
+    }
+    replies
 }
 
 /// The answer to a device's own question.

@@ -3,7 +3,6 @@
 use super::answer;
 use super::event::News;
 use super::link::{Awaited, Link};
-use super::mac::ToDevice;
 use super::received::Received;
 use super::server::{EdgeServer, Known};
 use super::session::{Changes, Downlink, Slot, Waiting};
@@ -24,6 +23,9 @@ pub enum QueueError {
     /// Enough wait already.
     #[error("{MAX_WAITING} downlinks wait for this device already")]
     Full,
+    /// One of this name waits already.
+    #[error("a downlink of this id waits already")]
+    Twice,
 }
 
 impl EdgeServer {
@@ -36,7 +38,10 @@ impl EdgeServer {
         if known.waiting.len() >= MAX_WAITING {
             return Err(QueueError::Full);
         }
-        known.waiting.push_back(Waiting { item, sending: false });
+        if known.waiting.iter().any(|waiting| waiting.item.id == item.id) {
+            return Err(QueueError::Twice);
+        }
+        known.waiting.push_back(Waiting { item, sending: None });
         Ok(())
     }
 
@@ -63,23 +68,39 @@ impl EdgeServer {
         Some(changes)
     }
 
+    /// Notes that nobody knows whether a payload was sent. It is not sent again.
+    pub fn unsure(&mut self, dev_eui: DevEui, id: &str) -> Option<Changes> {
+        let known = self.devices.get_mut(&dev_eui)?;
+        let at = known.waiting.iter().position(|waiting| waiting.item.id == id)?;
+        let item = known.waiting.remove(at)?.item;
+        Some(Changes { ended: vec![item.id], ..Changes::default() })
+    }
+
     /// Notes that a payload could not be sent. It goes out with the next uplink, if that comes
     /// in time.
     pub fn not_sent(&mut self, dev_eui: DevEui, id: &str) {
         if let Some(known) = self.devices.get_mut(&dev_eui)
             && let Some(waiting) = known.waiting.iter_mut().find(|w| w.item.id == id)
         {
-            waiting.sending = false;
+            waiting.sending = None;
         }
     }
 
-    /// Takes out of the line what has waited too long: device and id of each.
+    /// Notes that an answer to a device was not sent: nothing that it asked was heard.
+    pub fn not_answered(&mut self, dev_eui: DevEui) {
+        if let Some(session) = self.devices.get_mut(&dev_eui).and_then(|k| k.active.as_mut()) {
+            session.link.unanswered();
+        }
+    }
+
+    /// Takes out of the line what has waited too long: device and id of each. To be asked only
+    /// when the clock can be trusted.
     pub fn expire(&mut self, now: Timestamp) -> Vec<(Arc<Device>, String)> {
         let mut expired = Vec::new();
         for known in self.devices.values_mut() {
             let device = &known.device;
             known.waiting.retain(|waiting| {
-                let over = !waiting.sending && waiting.item.expires <= now;
+                let over = waiting.sending.is_none() && waiting.item.expires <= now;
                 if over {
                     expired.push((Arc::clone(device), waiting.item.id.clone()));
                 }
@@ -91,18 +112,32 @@ impl EdgeServer {
 }
 
 impl Known {
+    /// Takes out of the line what the device acknowledges before its gateway has said that it was
+    /// sent.
+    pub(super) fn take_acknowledged(&mut self, ack: bool, news: &mut Vec<News>) -> Vec<Waiting> {
+        let first = self.waiting.front().filter(|waiting| ack && waiting.item.confirmed);
+        let Some(f_cnt) = first.and_then(|waiting| waiting.sending) else { return Vec::new() };
+        let taken = Vec::from_iter(self.waiting.pop_front());
+        news.extend(taken.iter().map(|waiting| News::Acknowledged {
+            id: waiting.item.id.clone(),
+            f_cnt,
+            acknowledged: true,
+        }));
+        taken
+    }
+
     /// Takes out of the line what cannot be sent any more, up to the first that can.
-    pub(super) fn drop_unsendable(
+    pub(super) fn take_unsendable(
         &mut self,
         link: &Link,
         received: &Received<'_>,
-        answers: &[ToDevice],
         news: &mut Vec<News>,
     ) -> Vec<Waiting> {
-        let room = answer::room(link, received, answers);
+        let room = answer::room(link, received, &[]);
         let mut ended = Vec::new();
-        while let Some(Waiting { item, sending: false }) = self.waiting.front() {
-            if item.expires <= received.at {
+        while let Some(Waiting { item, sending: None }) = self.waiting.front() {
+            // a clock that nobody has set judges no deadline
+            if received.synced && item.expires <= received.at {
                 news.push(News::Expired(item.id.clone()));
             } else if item.payload.len() > room {
                 news.push(News::TooLong(item.id.clone(), room));

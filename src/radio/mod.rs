@@ -103,9 +103,12 @@ pub enum TxError {
     /// The gateway cannot send on that frequency, or with that power.
     #[error("the gateway cannot send there")]
     Impossible,
-    /// The radio failed.
+    /// The radio failed before it began to send.
     #[error("the radio failed")]
     Radio,
+    /// It was begun, and nobody knows how far it came.
+    #[error("it is not known whether it was sent")]
+    Unsure,
     /// The gateway refused for a reason of its own.
     #[error("refused by the gateway")]
     Refused,

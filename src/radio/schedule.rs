@@ -11,7 +11,7 @@ pub use outcome::{
     Airtime, Answer, Counts, Failure, Order, Outcome, Reached, RxWindow, Step, Window,
 };
 
-use super::{Reception, Report, Transmission};
+use super::{Reception, Report, Transmission, TxError};
 use crate::clock::Moment;
 use crate::eu868::ledger::{Ledger, Record, Refused, Reservation};
 use crate::eu868::{SubBand, sub_band, time_on_air};
@@ -141,6 +141,12 @@ impl<T> Schedule<T> {
                     RxWindow::Rx2 => self.counts.rx2 += 1,
                 }
                 let outcome = Outcome::Sent { tag: course.tag, window, order };
+                Some(Step { unused: None, outcome })
+            }
+            // it may have been on the air: its airtime stays counted, and no other is tried
+            Err(error @ TxError::Unsure) => {
+                self.counts.errors += 1;
+                let outcome = self.fail(course, Failure::Gateway(error));
                 Some(Step { unused: None, outcome })
             }
             Err(error) => {

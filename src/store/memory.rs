@@ -125,8 +125,11 @@ pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     if let Some(Command { id, reply }) = &entry.command {
         db.prepare_cached("INSERT INTO command (id, reply) VALUES (?1, ?2)")?
             .execute([id, reply])?;
-        db.prepare_cached("DELETE FROM command WHERE number <= ?1")?
-            .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
+        // one whose downlink still waits is remembered with it
+        db.prepare_cached(
+            "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",
+        )?
+        .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ const CHECKPOINT_PAGES: i64 = 4000;
 /// take the rest of the system down as well.
 const MAX_PAGES: i64 = 1024 * 1024;
 
+/// What a migration may take on top.
+const SPARE_PAGES: i64 = 16 * 1024;
+
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -82,7 +85,7 @@ const DEVICES: &str = "
 /// before did so at most once an uplink.
 const FROM_1: &str = "
     INSERT INTO session
-        SELECT dev_eui, 0, f_cnt_up, high_water, reset_at, min(f_cnt_up, 16384), '{}', binding,
+        SELECT dev_eui, 0, f_cnt_up, high_water, reset_at, min(f_cnt_up, 16383), '{}', binding,
                NULL, NULL, NULL
         FROM session_1;
     DROP TABLE session_1;
@@ -118,6 +121,8 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
             Ok(VERSION)
         }
         1 => {
+            // also of a file that is full: nothing could be delivered from it otherwise
+            db.pragma_update(None, "max_page_count", MAX_PAGES + SPARE_PAGES)?;
             db.execute_batch(&format!(
                 "BEGIN IMMEDIATE; ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}
                  PRAGMA user_version = {VERSION}; COMMIT;"
@@ -158,7 +163,7 @@ mod tests {
             let session = &memory.sessions[&(DevEui(u64::MAX), Slot::Active)];
             let counter = session.counter.expect("it was heard");
             assert_eq!((counter.f_cnt_up, counter.high_water), (70_000, 70_001));
-            assert_eq!(session.f_cnt_down, 16_384);
+            assert_eq!(session.f_cnt_down, 16_383);
             assert_eq!(session.binding, [1, 2, 3, 4, 5, 6, 7, 8]);
             let outbox = Outbox::open(&file).expect("opens");
             assert_eq!((outbox.epoch(), outbox.last_sequence().expect("reads")), ("e1", 7));

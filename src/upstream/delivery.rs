@@ -34,7 +34,7 @@ const MAX_UNREMOVED: usize = 50 * REMOVE_AT;
 const HEALTH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a stop may wait for acknowledgements.
-const STOP_PATIENCE: Duration = Duration::from_millis(2500);
+const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 
 /// A broker that answers pings and acknowledges nothing for so long is as good as gone.
 const UNANSWERED: Duration = Duration::from_secs(60);

@@ -275,7 +275,7 @@ impl World {
             codecs,
             tenants: [("waste".parse().unwrap(), sink)].into(),
             dedup: Dedup::new(Duration::from_millis(200)),
-            downlinks: Downlinks::open(&directory.join("air.db"), now, transmit).unwrap(),
+            downlinks: Downlinks::open(&directory.join("air.db"), now, transmit),
             clock,
             counters: Arc::clone(&counters),
             commit_interval: Duration::ZERO,

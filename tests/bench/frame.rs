@@ -143,6 +143,7 @@ fn received(phy: &[u8]) -> Received<'_> {
     Received {
         phy,
         at: Timestamp::UNIX_EPOCH,
+        age: std::time::Duration::ZERO,
         synced: false,
         frequency: Hertz(868_100_000),
         modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },

@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
+
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
@@ -87,7 +89,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         codecs,
         tenants: HashMap::from([(tenant, sink)]),
         dedup: Dedup::new(Duration::ZERO),
-        downlinks: Downlinks::open(&air_db, clock.now(), nobody).unwrap(),
+        downlinks: Downlinks::open(&air_db, clock.now(), nobody),
         clock,
         counters: Arc::clone(&air),
         commit_interval: Duration::ZERO,
@@ -203,7 +205,9 @@ fn a_new_battery_is_told_from_a_replay() {
     wait_until("they are replays", || n(&running.air.replays) == 4);
     // the sensor itself counts up from zero: refused as well, but it is known what it is
     for f_cnt in 1..=5 {
-        running.hear(sensor.level(f_cnt, 50, 4));
+        let mut frame = heard(sensor.level(f_cnt, 50, 4));
+        frame.at.wall += Duration::from_secs(600 * u64::from(f_cnt));
+        running.inputs.send(Input::Air(AirEvent::Heard(frame))).unwrap();
     }
     let (air, tenant, _) = running.stop();
     assert_eq!((n(&air.replays), n(&air.resets_refused)), (6, 3));

@@ -186,8 +186,14 @@ fn a_lost_acknowledgement_is_given_again_and_the_cloud_hears_the_data_once() {
     let mut street = Street::new(&[&mote]);
     let phy = mote.say(&CONFIRMED);
     let _lost_on_the_air = street.exchange(&phy, 1);
-    let answer = street.exchange(&phy, 1);
-    assert!(mote.hear(&answer).ack);
+    // while the device listens, what comes is taken for a late copy by another receiver
+    street.forward(&phy);
+    while !street.forwarder.is_addressed_within(Duration::from_millis(300)) {
+        street.forward(&phy);
+    }
+    let downlink = street.forwarder.downlink();
+    street.forwarder.ack(downlink.token, None);
+    assert!(mote.hear(&downlink.phy).ack);
     street.forward(&mote.say(&Say::default()));
     wait_until("both uplinks", || street.cloud.on("/event/up").len() >= 2);
     let counters: Vec<_> =
@@ -219,7 +225,10 @@ fn a_command_reaches_its_sensor_and_its_sender_hears_what_became_of_it() {
     assert_eq!((&ack["queueItemId"], &ack["acknowledged"]), (&json!("open-7"), &json!(true)));
     assert_eq!(ack["fCntDown"], sent["fCntDown"]);
     street.forward(&mote.say(&Say::default()));
-    assert!(!street.forwarder.hears_within(Duration::from_millis(300)), "nothing more waits");
+    assert!(
+        !street.forwarder.is_addressed_within(Duration::from_millis(300)),
+        "nothing more waits"
+    );
     assert_eq!(street.cloud.on("/event/txack").len(), 1);
 }
 

@@ -165,6 +165,7 @@ fn a_spreading_factor_that_no_data_rate_has_is_answered_in_the_second_window_or_
         let received = Received {
             phy: &phy,
             at: net.now,
+            age: std::time::Duration::ZERO,
             synced: true,
             frequency: CHANNEL,
             modulation: lykta::units::LoRa { spreading_factor, ..SF9 },

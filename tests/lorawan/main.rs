@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crossed;
 mod hostile;
 mod joins;
 mod mac;

@@ -63,6 +63,7 @@ impl Net {
         self.server.uplink(&Received {
             phy,
             at: self.now,
+            age: std::time::Duration::ZERO,
             synced: true,
             frequency: CHANNEL,
             modulation: self.heard_at,

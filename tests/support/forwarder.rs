@@ -78,10 +78,10 @@ impl Forwarder {
         bytes[..len].to_vec()
     }
 
-    /// Whether a PULL_RESP comes within this time.
-    pub fn hears_within(&self, patience: Duration) -> bool {
+    /// Whether a PULL_RESP comes within this time. It is still there to be read.
+    pub fn is_addressed_within(&self, patience: Duration) -> bool {
         self.down.set_read_timeout(Some(patience)).unwrap();
-        let heard = self.down.recv(&mut [0; 2000]).is_ok();
+        let heard = self.down.peek(&mut [0; 2000]).is_ok();
         self.down.set_read_timeout(Some(PATIENCE)).unwrap();
         heard
     }

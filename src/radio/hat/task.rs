@@ -141,8 +141,12 @@ enum Next {
 /// Why a transmission did not go out.
 enum Failure {
     Late,
+    /// After it had begun: told to stop.
     Stopped,
+    /// Before it began.
     Radio(RadioError),
+    /// After it had begun.
+    Sending(RadioError),
 }
 
 impl From<RadioError> for Failure {
@@ -323,7 +327,8 @@ impl Work {
         let (result, step) = match outcome {
             Ok(()) => (Ok(()), Ok(())),
             Err(Failure::Late) => (Err(TxError::TooLate), Ok(())),
-            Err(Failure::Stopped) => (Err(TxError::NoWay), Ok(())),
+            Err(Failure::Stopped) => (Err(TxError::Unsure), Ok(())),
+            Err(Failure::Sending(error)) => (Err(TxError::Unsure), Err(error)),
             Err(Failure::Radio(error)) => (Err(TxError::Radio), Err(error)),
         };
         self.report(planned.transmission.id, result);
@@ -357,7 +362,7 @@ impl Work {
         tokio::select! {
             biased;
             sent = timeout(*airtime + MAX_LEAD + TX_PATIENCE, lora.tx()) => {
-                sent.unwrap_or(Err(RadioError::TransmitTimeout))?;
+                sent.unwrap_or(Err(RadioError::TransmitTimeout)).map_err(Failure::Sending)?;
             }
             // the reset at the stop, which comes next, ends the transmission
             () = last_words => return Err(Failure::Stopped),

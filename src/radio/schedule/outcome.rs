@@ -110,6 +110,13 @@ pub enum Failure {
     NoReceiver,
 }
 
+impl Failure {
+    /// Whether it may have been sent all the same.
+    pub fn is_unsure(self) -> bool {
+        matches!(self, Self::NoReport | Self::Gateway(TxError::Unsure))
+    }
+}
+
 /// What happened since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {

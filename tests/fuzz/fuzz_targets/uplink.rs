@@ -65,6 +65,7 @@ fuzz_target!(|input: &[u8]| {
         let received = Received {
             phy: &phy,
             at: jiff::Timestamp::UNIX_EPOCH,
+            age: std::time::Duration::ZERO,
             synced: true,
             frequency: Hertz(868_100_000),
             modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
