@@ -46,7 +46,7 @@ const FREE_AGAIN: f64 = 0.5;
 
 /// Decides who answers and when, and keeps each gateway within the law.
 ///
-/// A transmission of which no report comes is given up [some seconds](REPORT_PATIENCE) after its
+/// A transmission of which no report comes is given up some seconds after its
 /// time. It may have been sent, so its airtime stays counted, and it is not tried again.
 #[derive(Debug)]
 pub struct Schedule<T> {

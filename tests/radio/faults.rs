@@ -43,7 +43,8 @@ async fn a_transmission_that_does_not_end_is_given_up_and_the_chip_set_up_again(
             };
             front.chip.break_down(Fault::StuckTx, Cure::Setup);
             let begin = Instant::now();
-            assert_eq!(send(&mut front, 1).await, Err(TxError::Radio), "{name}");
+            // nobody knows how far it came
+            assert_eq!(send(&mut front, 1).await, Err(TxError::Unsure), "{name}");
             assert!(begin.elapsed() < 3 * SECOND, "{name}: {:?}", begin.elapsed());
             assert_eq!(front.counters.tx_failed.load(Relaxed), 1, "{name}");
             assert_eq!(remedies(&front), (1, 0), "{name}");
@@ -63,8 +64,8 @@ async fn what_setting_up_does_not_cure_a_reset_may() {
         let air = Air::new();
         let mut front = Front::sx1262("reset-cures", &air, 9).await;
         front.chip.break_down(Fault::StuckTx, Cure::Resets(1));
-        assert_eq!(send(&mut front, 1).await, Err(TxError::Radio));
-        assert_eq!(send(&mut front, 2).await, Err(TxError::Radio));
+        assert_eq!(send(&mut front, 1).await, Err(TxError::Unsure));
+        assert_eq!(send(&mut front, 2).await, Err(TxError::Unsure));
         assert_eq!(remedies(&front), (1, 1));
         assert_eq!(send(&mut front, 3).await, Ok(()));
         assert_hears(&mut front, &air).await;
@@ -99,7 +100,8 @@ async fn a_chip_that_dies_is_told_once_tried_ever_less_often_and_used_when_it_is
             let name = format!("dies-{byte:02x}");
             let mut front = Front::sx1262(&name, &air, 9).await;
             front.chip.break_down(Fault::Dead(byte), Cure::None);
-            assert_eq!(send(&mut front, 1).await, Err(TxError::Radio), "{name}");
+            let result = send(&mut front, 1).await;
+            assert!(matches!(result, Err(TxError::Radio | TxError::Unsure)), "{name}: {result:?}");
             front.state(State::Down).await;
             // while it is down it says so at once
             front.transmit(front.downlink(2, SECOND)).await;

@@ -437,7 +437,7 @@ impl Work {
         let counters = &self.task.counters;
         let counter = match result {
             Ok(()) => &counters.transmitted,
-            Err(TxError::Radio) => &counters.tx_failed,
+            Err(TxError::Radio | TxError::Unsure) => &counters.tx_failed,
             Err(_) => &counters.tx_refused,
         };
         counter.fetch_add(1, Relaxed);
