@@ -60,7 +60,7 @@ fn tell(
             Answer::Status(Box::new(Inside {
                 radios: hats.status(),
                 answers: sight.schedule.counts().into(),
-                airtime: SubBandStatus::list(ledgers, now),
+                airtime: SubBandStatus::list(ledgers, sight.radio_now),
                 capacity: Some(CapacityStatus::new(sight.heard, fleet.iter().copied(), now)),
                 devices: DeviceSummary::new(&devices),
             }))

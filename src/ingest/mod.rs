@@ -80,10 +80,12 @@ pub struct Sight<'a> {
     pub server: &'a EdgeServer,
     /// How full the air is; its time is that of `now.monotonic`.
     pub heard: &'a mut Airtime,
-    /// What was sent, and what was not.
+    /// What was sent, and what was not; its time is `radio_now`.
     pub schedule: &'a Schedule<Tag>,
     /// When it is seen.
     pub now: Moment,
+    /// The same by the time of the radios.
+    pub radio_now: Duration,
 }
 
 /// What became of frames, since the start. Each frame heard is counted in exactly one other field,
@@ -270,10 +272,9 @@ impl Ingest {
         Moment { monotonic: self.begin.elapsed(), ..self.clock.now() }
     }
 
-    /// When a frame ended, by the same time.
-    fn ended(&self, heard: &Heard) -> Duration {
-        let age = self.clock.now().monotonic.saturating_sub(heard.at.monotonic);
-        self.begin.elapsed().saturating_sub(age / self.clock.speed())
+    /// How long ago a frame ended, by the same time.
+    fn age(&self, heard: &Heard) -> Duration {
+        self.clock.now().monotonic.saturating_sub(heard.at.monotonic) / self.clock.speed()
     }
 
     /// Takes something in.
@@ -290,6 +291,7 @@ impl Ingest {
                 heard: &mut self.heard,
                 schedule: self.downlinks.schedule(),
                 now: self.clock.now(),
+                radio_now: self.begin.elapsed(),
             }),
         }
     }
@@ -344,7 +346,7 @@ impl Ingest {
         let received = Received {
             phy: &heard.phy,
             at: heard.at.wall,
-            age: self.clock.now().monotonic.saturating_sub(heard.at.monotonic) / self.clock.speed(),
+            age: self.age(heard),
             synced: heard.at.quality == ClockQuality::Synced,
             frequency: heard.frequency,
             modulation: heard.modulation,
@@ -386,7 +388,7 @@ impl Ingest {
             Event::Again => Vec::new(),
         };
         messages.extend(news.iter().filter_map(|news| self.tell(heard, &device, news)));
-        let ended = self.ended(heard);
+        let ended = self.begin.elapsed().saturating_sub(self.age(heard));
         let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
         match event {
             Event::Uplink(_) => batch.uplinks += 1,
