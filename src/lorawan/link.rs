@@ -105,6 +105,11 @@ pub struct Awaited {
     pub f_cnt: u32,
 }
 
+/// It is kept with each uplink: what goes without saying is not said.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What is agreed with a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -112,29 +117,41 @@ pub struct Link {
     /// From the end of an uplink to its answer, in seconds.
     pub rx1_delay: u8,
     /// How many data rates the first answer window is slower than the uplink.
+    #[serde(skip_serializing_if = "is_default")]
     pub rx1_offset: u8,
     /// The data rate of the second answer window.
     pub rx2_data_rate: u8,
     /// Where the device has agreed to stay.
+    #[serde(skip_serializing_if = "is_default")]
     pub pin: Option<Pin>,
     /// How well the device is heard, over all its sessions.
     pub statistics: Statistics,
     /// A confirmed downlink that the device has not acknowledged yet.
+    #[serde(skip_serializing_if = "is_default")]
     pub awaited: Option<Awaited>,
     /// What was agreed before the device seemed to begin anew.
+    #[serde(skip_serializing_if = "is_default")]
     before_reset: Option<Box<Link>>,
+    #[serde(skip_serializing_if = "is_default")]
     pin_asked: Asked,
     /// The power index that goes with a pin: a device refuses the whole for one part.
+    #[serde(skip_serializing_if = "is_default")]
     power: u8,
+    #[serde(skip_serializing_if = "is_default")]
     windows_asked: Asked,
+    #[serde(skip_serializing_if = "is_default")]
     delay_asked: Asked,
     /// How often it was answered because it urged.
+    #[serde(skip_serializing_if = "is_default")]
     urged: Asked,
     /// The uplink counter at the last downlink.
+    #[serde(skip_serializing_if = "is_default")]
     answered_at: Option<u32>,
     /// Whether it was ever asked how it is.
+    #[serde(skip_serializing_if = "is_default")]
     status_asked: bool,
     /// From when on the next status is worth a downlink of its own.
+    #[serde(skip_serializing_if = "is_default")]
     status_due: Option<Timestamp>,
 }
 

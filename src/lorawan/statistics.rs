@@ -103,11 +103,24 @@ pub enum Trend {
 
 /// From one uplink to the next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u32, u16)", into = "(u32, u16)")]
 struct Step {
     /// How long, in milliseconds.
     ms: u32,
     /// How many frames the counter went on; 0 marks an empty place.
     frames: u16,
+}
+
+impl From<(u32, u16)> for Step {
+    fn from((ms, frames): (u32, u16)) -> Self {
+        Self { ms, frames }
+    }
+}
+
+impl From<Step> for (u32, u16) {
+    fn from(step: Step) -> Self {
+        (step.ms, step.frames)
+    }
 }
 
 /// How the last uplink came.
@@ -553,7 +566,7 @@ mod tests {
         ) {
             let json = serde_json::json!({
                 "received": received, "missed": missed, "window": window, "known": known,
-                "steps": vec![serde_json::json!({"ms": ms, "frames": frames}); STEPS],
+                "steps": vec![serde_json::json!([ms, frames]); STEPS],
                 "last": {
                     "f_cnt": f_cnt, "at": at, "margin": 1e30, "smooth": -1e30,
                     "modulation": format!("SF{sf}BW125"), "frequency": 1, "len": 255,
