@@ -96,6 +96,8 @@ messages! {
     RADIO_HEARS = "8c9f6a2e4d0b4f57a1e35d7c90b1e255";
     /// A lamp or relay cannot be driven.
     OUTPUT_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e256";
+    /// A radio's interrupt line does not tell of edges.
+    RADIO_EDGES = "8c9f6a2e4d0b4f57a1e35d7c90b1e257";
 }
 
 #[cfg(test)]

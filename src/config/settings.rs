@@ -86,7 +86,7 @@ settings! {
         pub channel: Megahertz = 868.1,
         /// The spreading factor that it listens for, 7 (DR5) to 12 (DR0).
         pub spreading_factor: u8 = 9,
-        /// The greatest power that it sends with, in dBm, 0 to 22 (SX1262) or 2 to 20 (SX1276).
+        /// The greatest power that it sends with, in dBm, 0 to 22 (SX1262) or 2 to 17 (SX1276).
         /// Never more than the law allows is radiated.
         pub power: u8 = 14,
         /// The gain of its antenna in dBi, less the loss of its cable.
@@ -107,11 +107,12 @@ settings! {
 
     /// Lamps and relays, by the BCM number of their pin.
     pub struct OutputSettings {
-        /// A lamp: steady when all is well, slow blinking without a broker, fast with a fault.
+        /// A lamp: steady while radios, disk and brokers work, slow blinking without a broker, fast
+        /// when a radio or the disk fails.
         pub status_led: Option<u8> => 26,
-        /// A relay, closed while an alarm waits for somebody.
+        /// A relay for alarms. No alarm uses it yet: it stays open.
         pub relay: Option<u8> => 13,
-        /// A buzzer, on while an alarm waits for somebody.
+        /// A buzzer for alarms. No alarm uses it yet: it stays off.
         pub buzzer: Option<u8> => 19,
     }
 

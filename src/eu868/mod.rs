@@ -128,15 +128,6 @@ pub fn sub_band(centre: Hertz, bandwidth: Hertz) -> Option<&'static SubBand> {
 /// The gain of a half-wave dipole over an isotropic antenna in dB: ERP + 2.15 = EIRP.
 pub const DIPOLE_GAIN: f32 = 2.15;
 
-/// The output power, in whole dBm, with which a radio chip radiates at most `erp` (ERP) through
-/// an antenna of this gain in dBi (less the loss of its cable), and never more than the chip
-/// can. Negative for an antenna whose gain the chip must make up for.
-pub fn chip_power(erp: Dbm, antenna_gain: f32, chip_max: i8) -> i8 {
-    // a rounding error of the sum shall not cost a whole decibel
-    let output = (erp.0 + DIPOLE_GAIN - antenna_gain + 1e-3).floor();
-    (output as i8).min(chip_max)
-}
-
 /// How long a LoRa packet of `len` bytes is on the air, with a preamble of 8 symbols, an explicit
 /// header, coding rate 4/5, and low-data-rate optimisation where a symbol takes longer than 16 ms.
 /// `crc` is on in uplinks and off in downlinks. Takes any spreading factor from 5 to 12.

@@ -52,6 +52,7 @@ impl Hats {
             gateway: eui(&settings.gateway, index),
             frequency: radio.channel.0,
             spreading_factor: radio.spreading_factor,
+            beside_concentrator: settings.concentrator.is_some(),
         };
         settings.radio.iter().enumerate().map(watched).collect()
     }

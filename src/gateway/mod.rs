@@ -184,14 +184,16 @@ impl Gateway {
                 TenantSink { kind: tenant.kind, store, news, upstream, counters },
             );
         }
-        let view = Arc::new(View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), views));
-
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let (sender, inputs) = sync_channel(INPUT_QUEUE);
         let inlet = Inlet::new(sender);
+        let outlet = inlet.air();
+        let view =
+            View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), outlet.clone(), views);
+        let view = Arc::new(view);
         let (stop_air, stop) = watch::channel(false);
-        let (hats, radios) = Hats::spawn(&settings, open_hat, &inlet.air(), &clock, &stop)?;
+        let (hats, radios) = Hats::spawn(&settings, open_hat, &outlet, &clock, &stop)?;
         let transmit: Transmit = {
             let hats = hats.clone();
             Box::new(move |transmission| match hats.transmit(transmission) {
@@ -256,7 +258,7 @@ impl Gateway {
                     allow: settings.allow,
                     allow_from: settings.allow_from,
                     clock,
-                    outlet: inlet.air(),
+                    outlet,
                     transmissions: to_send,
                     counters: udp,
                     roster: Arc::clone(&roster),
@@ -373,8 +375,9 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
     }
     tokio::spawn(async move {
         let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
+        let disk_fails = |tenant: &TenantView| tenant.counters.disk_fails.load(Relaxed);
         loop {
-            outputs.lamp(if hats.failing() > 0 {
+            outputs.lamp(if hats.failing() > 0 || view.tenants().iter().any(disk_fails) {
                 Lamp::Fault
             } else if view.tenants().iter().all(connected) {
                 Lamp::Well

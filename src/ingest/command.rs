@@ -1,13 +1,11 @@
 //! Commands of the cloud: each is executed once, and always answered.
 
 use super::{Back, Ingest};
-use crate::clock::{ClockQuality, Moment};
 use crate::config::TenantKind;
 use crate::lorawan::{self, Changes, QueueError};
 use crate::store::{self, Entry};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
-use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -29,7 +27,7 @@ impl Ingest {
             messages: Vec::new(),
         };
         let body = match request {
-            Some(request) => self.execute(tenant, &command.name, request, now, &mut entry),
+            Some(request) => self.execute(tenant, &command.name, request, &mut entry),
             None => body,
         };
         let Some(body) = body else { return };
@@ -54,7 +52,6 @@ impl Ingest {
         tenant: &TenantId,
         name: &str,
         request: Request,
-        now: Moment,
         entry: &mut Entry,
     ) -> Option<String> {
         let (sink, batch) = self.tenants.get(tenant)?;
@@ -72,7 +69,7 @@ impl Ingest {
             }
         }
         let result = match name {
-            "downlink" => self.downlink(tenant, request, now, entry),
+            "downlink" => self.downlink(tenant, request, entry),
             _ => Err(Fault {
                 code: Code::UnknownCommand,
                 message: format!("there is no command {name}; there is downlink"),
@@ -92,7 +89,6 @@ impl Ingest {
         &mut self,
         tenant: &TenantId,
         request: Request,
-        now: Moment,
         entry: &mut Entry,
     ) -> Result<String, Fault> {
         let downlink = Downlink::parse(&request.args)?;
@@ -107,18 +103,12 @@ impl Ingest {
         if device.tenant != *tenant {
             return Err(unknown());
         }
-        let left = request.expires.saturating_sub(now.monotonic);
-        let expires = match now.quality {
-            // it waits until it is sent: no deadline can be judged by a clock that nobody has set
-            ClockQuality::Unsynced => Timestamp::MAX,
-            _ => now.wall.checked_add(left).unwrap_or(request.deadline),
-        };
         let item = lorawan::Downlink {
             id: request.id.clone(),
             f_port: downlink.f_port,
             payload: downlink.payload,
             confirmed: downlink.confirmed,
-            expires,
+            expires: request.deadline,
         };
         self.server.enqueue(dev_eui, item.clone()).map_err(|error| match error {
             QueueError::UnknownDevice => unknown(),

@@ -36,7 +36,7 @@ use journal::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -131,6 +131,8 @@ pub struct TenantCounters {
     pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
     pub commits: AtomicU64,
+    /// Whether the disk refused the last write.
+    pub disk_fails: AtomicBool,
 }
 
 /// Where one tenant's uplinks go.
@@ -378,7 +380,7 @@ impl Ingest {
     fn accept(&mut self, heard: &Heard, accepted: Accepted) {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
-        self.watch.heard(device.dev_eui, heartbeat, &heard.receptions, heard.at.monotonic);
+        self.watch.heard(device.dev_eui, heartbeat, heard);
         let mut messages = match &event {
             Event::Uplink(uplink) => self.decode(heard, &device, uplink),
             Event::Join(dev_addr) => {
@@ -563,6 +565,7 @@ impl Ingest {
         match result {
             Ok(()) => {
                 sink.counters.commits.fetch_add(1, Relaxed);
+                sink.counters.disk_fails.store(false, Relaxed);
                 sink.counters.accepted.fetch_add(uplinks, Relaxed);
                 sink.counters.joins.fetch_add(joins, Relaxed);
                 sink.news.notify_one();
@@ -580,6 +583,7 @@ impl Ingest {
                     }
                 }
                 sink.counters.not_stored.fetch_add(uplinks + joins, Relaxed);
+                sink.counters.disk_fails.store(true, Relaxed);
                 self.journal.stored(tenant, Err(&error));
                 Vec::new()
             }

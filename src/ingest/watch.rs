@@ -1,7 +1,8 @@
 //! Radios that hear nothing although their devices are due.
 
 use crate::lorawan::EdgeServer;
-use crate::radio::Reception;
+use crate::lorawan::statistics::Statistics;
+use crate::radio::Heard;
 use crate::radio::vigil::{Step, Vigil};
 use crate::units::{DevEui, GatewayEui, Hertz};
 use std::collections::HashMap;
@@ -20,11 +21,13 @@ pub struct Watched {
     pub frequency: Hertz,
     /// What it listens for.
     pub spreading_factor: u8,
+    /// Whether there is a concentrator, so that its devices hop over more channels than it hears.
+    pub beside_concentrator: bool,
 }
 
 /// Watches over the radio HATs.
 pub struct Watch {
-    vigils: HashMap<GatewayEui, Vigil>,
+    vigils: HashMap<GatewayEui, (Watched, Vigil)>,
     obey: Obey,
 }
 
@@ -36,44 +39,45 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     /// Watches over these radios from `now` (monotonic) on. Each ought to hear the devices that
-    /// were last heard where it listens.
+    /// were last heard where it listens, and those that were never heard: nobody knows where.
     pub fn new(radios: &[Watched], server: &EdgeServer, now: Duration, obey: Obey) -> Self {
         let vigil = |radio: &Watched| {
+            if radio.beside_concentrator {
+                return (radio.gateway, (*radio, Vigil::with_witness(now)));
+            }
             let mut vigil = Vigil::new(now);
             for (device, session) in server.devices() {
-                let Some(statistics) = session.map(|session| &session.link.statistics) else {
-                    continue;
-                };
-                let here = statistics.frequency() == Some(radio.frequency)
-                    && statistics.modulation().map(|m| m.spreading_factor)
-                        == Some(radio.spreading_factor);
+                let statistics = session.map(|session| &session.link.statistics);
+                let frequency = statistics.and_then(Statistics::frequency);
+                let modulation = statistics.and_then(Statistics::modulation);
+                let here = frequency.is_none_or(|frequency| frequency == radio.frequency)
+                    && modulation.is_none_or(|m| m.spreading_factor == radio.spreading_factor);
                 if here {
                     vigil.expect(device.dev_eui, device.profile.heartbeat, now);
                 }
             }
-            (radio.gateway, vigil)
+            (radio.gateway, (*radio, vigil))
         };
         Self { vigils: radios.iter().map(vigil).collect(), obey }
     }
 
     /// An authenticated frame of a device that sends at least once in `heartbeat`.
-    pub(super) fn heard(
-        &mut self,
-        device: DevEui,
-        heartbeat: Duration,
-        receptions: &[Reception],
-        now: Duration,
-    ) {
-        for reception in receptions {
-            if let Some(vigil) = self.vigils.get_mut(&reception.gateway) {
+    pub(super) fn heard(&mut self, device: DevEui, heartbeat: Duration, frame: &Heard) {
+        let now = frame.at.monotonic;
+        for (gateway, (radio, vigil)) in &mut self.vigils {
+            if frame.receptions.iter().any(|reception| reception.gateway == *gateway) {
                 vigil.heard(device, heartbeat, now);
+            } else if frame.frequency == radio.frequency
+                && frame.modulation.spreading_factor == radio.spreading_factor
+            {
+                vigil.missed(device, now);
             }
         }
     }
 
     /// Looks after all radios.
     pub(super) fn tick(&mut self, now: Duration) {
-        for (gateway, vigil) in &mut self.vigils {
+        for (gateway, (_, vigil)) in &mut self.vigils {
             while let Some(step) = vigil.tick(now) {
                 if !(self.obey)(*gateway, step) {
                     // it says itself that it does not work: its silence says nothing more

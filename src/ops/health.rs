@@ -3,7 +3,7 @@
 use super::status::{AirStatus, ConcentratorStatus, TenantStatus};
 use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
-use crate::radio::concentrator;
+use crate::radio::{Outlet, concentrator};
 use crate::units::TenantId;
 use crate::{ingest, upstream};
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ pub struct View {
     started: Moment,
     air: Arc<ingest::Counters>,
     udp: Arc<concentrator::Counters>,
+    outlet: Outlet,
     tenants: Vec<TenantView>,
 }
 
@@ -53,10 +54,11 @@ impl View {
         clock: Clock,
         air: Arc<ingest::Counters>,
         udp: Arc<concentrator::Counters>,
+        outlet: Outlet,
         tenants: Vec<TenantView>,
     ) -> Self {
         let started = clock.now();
-        Self { clock, started, air, udp, tenants }
+        Self { clock, started, air, udp, outlet, tenants }
     }
 
     /// What was heard on the air.
@@ -67,6 +69,11 @@ impl View {
     /// What came over UDP.
     pub fn concentrator(&self) -> &concentrator::Counters {
         &self.udp
+    }
+
+    /// How many good frames there was no room for.
+    pub fn dropped(&self) -> u64 {
+        self.outlet.dropped()
     }
 
     /// What time it is.
@@ -92,7 +99,7 @@ impl View {
         let mut body = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "uptimeS": self.uptime().as_secs(),
-            "dropped": n(&self.udp.dropped),
+            "dropped": self.outlet.dropped(),
         });
         if self.tenants.len() == 1 {
             body["air"] = json!(AirStatus::from(&*self.air));

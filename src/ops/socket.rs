@@ -21,7 +21,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -231,7 +230,7 @@ impl Reporter {
             air: self.view.air().into(),
             listening: self.listening,
             concentrator: self.view.concentrator().into(),
-            dropped: self.view.concentrator().dropped.load(Relaxed),
+            dropped: self.view.dropped(),
             tenants: self.view.tenants().iter().map(TenantView::status).collect(),
             concentrators: concentrators.collect(),
             radios,

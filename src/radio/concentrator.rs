@@ -61,8 +61,6 @@ pub struct Counters {
     pub fsk: AtomicU64,
     /// Packets whose description is malformed.
     pub malformed_packets: AtomicU64,
-    /// Good packets that were dropped because the rest of the gateway is too slow.
-    pub dropped: AtomicU64,
 }
 
 /// What a [`Listener`] is made of.
@@ -99,7 +97,6 @@ pub struct Listener {
     underway: Underway,
     /// Reports for which there was no room. While there are any, no transmission is taken.
     unsaid: VecDeque<Report>,
-    dropping: bool,
 }
 
 impl Listener {
@@ -117,7 +114,6 @@ impl Listener {
             roster,
             underway: Underway::new(),
             unsaid: VecDeque::new(),
-            dropping: false,
         }
     }
 
@@ -270,7 +266,8 @@ impl Listener {
                 Ok(packet) => {
                     counters.packets.fetch_add(1, Relaxed);
                     let at = earlier(now, gwmp::age(packet.tmst, newest));
-                    all_taken &= self.pass_on(heard(packet, gateway, at));
+                    all_taken &=
+                        self.outlet.pass(AirEvent::Heard(heard(packet, gateway, at))).is_ok();
                 }
                 Err(error) => {
                     let counter = match error {
@@ -331,27 +328,6 @@ impl Listener {
                 // the gateway stops: nobody waits for reports any more
                 Err(OutletError::Closed) => return self.unsaid.clear(),
             }
-        }
-    }
-
-    fn pass_on(&mut self, frame: Heard) -> bool {
-        match self.outlet.pass(AirEvent::Heard(frame)) {
-            Ok(()) => {
-                self.dropping = false;
-                true
-            }
-            Err(OutletError::Full) => {
-                self.counters.dropped.fetch_add(1, Relaxed);
-                if !std::mem::replace(&mut self.dropping, true) {
-                    log::error!(
-                        MESSAGE_ID = message::FRAMES_DROPPED;
-                        "frames come faster than they can be written, and some are dropped"
-                    );
-                }
-                false
-            }
-            // the gateway stops: nobody waits for this frame any more
-            Err(OutletError::Closed) => false,
         }
     }
 

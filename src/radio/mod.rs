@@ -12,10 +12,14 @@ pub mod schedule;
 pub mod vigil;
 
 use crate::clock::Moment;
+use crate::message;
 use crate::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
 use jiff::Timestamp;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A frame as it was heard: once on the air, by one or several receivers.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,8 +128,21 @@ pub enum AirEvent {
 }
 
 /// Where the front ends tell what happened: the way to the rest of the gateway, which is bounded.
+/// Clones are the same way. A frame for which there is no room is counted, and told: once, until
+/// a minute has passed without.
 #[derive(Clone)]
-pub struct Outlet(Arc<dyn Fn(AirEvent) -> Result<(), OutletError> + Send + Sync>);
+pub struct Outlet(Arc<Way<Pass>>);
+
+type Pass = dyn Fn(AirEvent) -> Result<(), OutletError> + Send + Sync;
+
+struct Way<F: ?Sized> {
+    dropped: AtomicU64,
+    last_drop: Mutex<Option<Instant>>,
+    pass: F,
+}
+
+/// How long no frame must be dropped for it to be told again.
+const DROPS_END: Duration = Duration::from_secs(60);
 
 /// Why an event could not be handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +156,7 @@ pub enum OutletError {
 impl Outlet {
     /// An outlet that hands events to this function, which must not block.
     pub fn new(pass: impl Fn(AirEvent) -> Result<(), OutletError> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(pass))
+        Self(Arc::new(Way { dropped: AtomicU64::new(0), last_drop: Mutex::new(None), pass }))
     }
 
     /// Hands an event on.
@@ -147,7 +164,29 @@ impl Outlet {
     /// # Errors
     /// When there is no room for it, or nobody to take it.
     pub fn pass(&self, event: AirEvent) -> Result<(), OutletError> {
-        (self.0)(event)
+        let frame = matches!(event, AirEvent::Heard(_));
+        let passed = (self.0.pass)(event);
+        if frame && passed == Err(OutletError::Full) {
+            self.drop_one();
+        }
+        passed
+    }
+
+    fn drop_one(&self) {
+        self.0.dropped.fetch_add(1, Relaxed);
+        let now = Instant::now();
+        let mut last = self.0.last_drop.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.replace(now).is_none_or(|last| now.duration_since(last) >= DROPS_END) {
+            log::error!(
+                MESSAGE_ID = message::FRAMES_DROPPED;
+                "frames come faster than they can be written, and some are dropped"
+            );
+        }
+    }
+
+    /// How many frames there was no room for.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
     }
 }
 

@@ -19,6 +19,10 @@
 //! makes it right even on a bad site. The steps come one after the other, however fast the
 //! evidence grows: each remedy is given as much silence again as lies between the thresholds.
 
+//! Beside a concentrator, devices hop over more channels than a radio hears, and a heartbeat that
+//! it has not heard is no evidence. There, a piece of evidence is a frame that somebody else heard
+//! just where this radio listens, from a device that this radio has heard before.
+
 use crate::units::DevEui;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -64,12 +68,19 @@ pub struct Vigil {
     stage: Stage,
     /// How much evidence there was at the last step.
     judged: u64,
+    /// How many frames others have heard since, where that is what counts.
+    witnessed: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Device {
     heartbeat: Duration,
     heard: Duration,
+    /// How many of its frames only others heard, until the radio heard another device …
+    missed_before: u64,
+    /// … and since then.
+    missed: u64,
+    last_missed: Duration,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +100,27 @@ impl Vigil {
         Self { heard: now, ..Self::default() }
     }
 
+    /// A vigil over a radio beside a concentrator, which is told what it misses.
+    pub fn with_witness(now: Duration) -> Self {
+        Self { witnessed: Some(0), ..Self::new(now) }
+    }
+
+    /// Somebody else heard a frame of this device on the channel and with the spreading factor
+    /// that this radio listens for. Says something of a vigil with a witness only.
+    pub fn missed(&mut self, device: DevEui, now: Duration) {
+        let Some(witnessed) = &mut self.witnessed else { return };
+        let Some(device) = self.devices.get_mut(&device) else { return };
+        if device.last_missed <= self.heard {
+            device.missed_before += std::mem::take(&mut device.missed);
+        }
+        device.last_missed = now;
+        device.missed += 1;
+        // else it is out of this radio's reach by now
+        if device.missed_before < GONE {
+            *witnessed += 1;
+        }
+    }
+
     /// The radio was started anew, after it could not be used: its silence begins now. One that
     /// was deaf has yet to prove that it is not.
     pub fn restarted(&mut self, now: Duration) {
@@ -103,10 +135,10 @@ impl Vigil {
     /// first heartbeat ends at `now` plus `heartbeat`.
     pub fn expect(&mut self, device: DevEui, heartbeat: Duration, now: Duration) {
         let heartbeat = heartbeat.max(MIN_HEARTBEAT);
-        if let Some(known) = self.devices.get_mut(&device) {
-            *known = Device { heartbeat, heard: now };
-        } else if self.devices.len() < MAX_DEVICES {
-            self.devices.insert(device, Device { heartbeat, heard: now });
+        if self.devices.contains_key(&device) || self.devices.len() < MAX_DEVICES {
+            let begins =
+                Device { heartbeat, heard: now, missed_before: 0, missed: 0, last_missed: now };
+            self.devices.insert(device, begins);
         }
     }
 
@@ -121,8 +153,12 @@ impl Vigil {
         }
     }
 
-    /// How many heartbeats have passed in silence since the radio heard anything.
+    /// How many heartbeats have passed in silence since the radio heard anything; with a witness,
+    /// how many frames it has missed since then.
     pub fn evidence(&self, now: Duration) -> u64 {
+        if let Some(witnessed) = self.witnessed {
+            return witnessed;
+        }
         let missed = |device: &Device| {
             if device.is_gone(self.heard) {
                 return 0;
@@ -161,6 +197,7 @@ impl Vigil {
             device.heard = device.heard.max(now);
         }
         self.heard = heard.max(now);
+        self.witnessed = self.witnessed.map(|_| 0);
     }
 
     fn hears(&mut self, now: Duration) {
@@ -168,6 +205,7 @@ impl Vigil {
             self.excuse(now);
         }
         self.heard = self.heard.max(now);
+        self.witnessed = self.witnessed.map(|_| 0);
         self.judged = 0;
         self.stage = match self.stage {
             Stage::Deaf | Stage::Recovered => Stage::Recovered,
@@ -248,6 +286,37 @@ mod tests {
         vigil.heard(DevEui(1), HOUR, minutes(800));
         assert_eq!(steps(&mut vigil, 800, 1000), [(800, Step::Recovered)]);
         assert_eq!(vigil.evidence(minutes(800)), 0);
+    }
+
+    #[test]
+    fn beside_a_concentrator_only_what_it_heard_on_the_same_channel_counts() {
+        let mut vigil = Vigil::with_witness(Duration::ZERO);
+        vigil.heard(DevEui(1), HOUR, Duration::ZERO);
+        vigil.missed(DevEui(2), minutes(1));
+        assert_eq!(vigil.evidence(HOUR * 100), 0, "silence says nothing, nor does a stranger");
+        let mut told = Vec::new();
+        for minute in 1..=30 {
+            vigil.missed(DevEui(1), minutes(minute));
+            told.extend(vigil.tick(minutes(minute)).map(|step| (minute, step)));
+        }
+        let expected = [(5, Step::Reinit), (8, Step::Reset), (12, Step::Alarm), (24, Step::Reset)];
+        assert_eq!(told, expected);
+        vigil.heard(DevEui(1), HOUR, minutes(31));
+        assert_eq!(vigil.tick(minutes(31)), Some(Step::Recovered));
+        assert_eq!(vigil.evidence(minutes(31)), 0);
+    }
+
+    #[test]
+    fn a_device_that_was_moved_out_of_reach_accuses_no_radio_that_hears_others() {
+        let mut vigil = Vigil::with_witness(Duration::ZERO);
+        vigil.heard(DevEui(1), HOUR, Duration::ZERO);
+        for minute in 1..1000 {
+            if minute % 60 == 4 {
+                vigil.heard(DevEui(2), HOUR, minutes(minute));
+            }
+            vigil.missed(DevEui(1), minutes(minute));
+            assert_eq!(vigil.tick(minutes(minute)), None, "minute {minute}");
+        }
     }
 
     #[test]

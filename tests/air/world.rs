@@ -211,6 +211,7 @@ impl World {
                 gateway: eui,
                 frequency: settings.channel.0,
                 spreading_factor: settings.spreading_factor,
+                beside_concentrator: false,
             });
             let (commands, receiver) = mpsc::channel(32);
             let counters = Arc::new(hat::Counters::default());

@@ -39,6 +39,10 @@ fn tenant(name: &str) -> TenantId {
 
 /// Each mote is a tenant's of its own: "t0", "t1" …
 fn world(directory: &Path, motes: &[&Mote]) -> World {
+    world_with(directory, motes, false)
+}
+
+fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> World {
     let mut memories = Vec::new();
     let mut tenants = HashMap::new();
     let mut devices = Vec::new();
@@ -69,7 +73,12 @@ fn world(directory: &Path, motes: &[&Mote]) -> World {
     let registry = Registry::new(devices);
     let memory = Memory::gather(memories, &registry);
     let server = EdgeServer::new(&registry, plan, memory);
-    let hat = Watched { gateway: HAT, frequency: Hertz(868_100_000), spreading_factor: 7 };
+    let hat = Watched {
+        gateway: HAT,
+        frequency: Hertz(868_100_000),
+        spreading_factor: 7,
+        beside_concentrator,
+    };
     let steps = Arc::<Mutex<Vec<Step>>>::default();
     let works = Arc::new(AtomicBool::new(true));
     let obey = {
@@ -115,11 +124,15 @@ impl World {
     }
 
     fn hear_by(&mut self, phy: Vec<u8>, gateways: &[GatewayEui]) {
+        self.hear_at(phy, gateways, Hertz(868_100_000));
+    }
+
+    fn hear_at(&mut self, phy: Vec<u8>, gateways: &[GatewayEui], frequency: Hertz) {
         let now = self.clock.now();
         self.ingest.offer(Input::Air(AirEvent::Heard(Heard {
             phy,
             at: Moment { quality: ClockQuality::Synced, ..now },
-            frequency: Hertz(868_100_000),
+            frequency,
             modulation: LoRa { spreading_factor: 7, bandwidth: Hertz(125_000) },
             code_rate: "4/5".into(),
             receptions: gateways.iter().map(|gateway| reception(*gateway)).collect(),
@@ -307,7 +320,7 @@ async fn a_radio_that_is_deaf_is_noticed_also_beside_a_concentrator() {
     let directory = tempfile::tempdir().unwrap();
     let mut mote = Mote::abp(1);
     let heartbeat = mote.device().profile.heartbeat;
-    let mut world = world(directory.path(), &[&mote]);
+    let mut world = world_with(directory.path(), &[&mote], true);
     world.hear_by(mote.say(&Say::default()), &[HAT, CONCENTRATOR]);
     world.ingest.turn();
     // its antenna has come off; the concentrator hears the device on the HAT's own channel
@@ -316,7 +329,41 @@ async fn a_radio_that_is_deaf_is_noticed_also_beside_a_concentrator() {
         world.hear_by(mote.say(&Say::default()), &[CONCENTRATOR]);
         world.ingest.turn();
     }
-    assert_ne!(*world.steps.lock().unwrap(), []);
+    let steps = world.steps.lock().unwrap().clone();
+    assert!(steps.starts_with(&[Step::Reinit, Step::Reset, Step::Alarm]), "{steps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_beside_a_concentrator_is_not_blamed_for_what_was_on_other_channels() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut mote = Mote::abp(1);
+    let heartbeat = mote.device().profile.heartbeat;
+    let mut world = world_with(directory.path(), &[&mote], true);
+    for n in 0..400u32 {
+        advance(heartbeat).await;
+        let phy = mote.say(&Say::default());
+        if n % 16 == 0 {
+            world.hear_by(phy, &[HAT, CONCENTRATOR]);
+        } else {
+            world.hear_at(phy, &[CONCENTRATOR], Hertz(868_300_000));
+        }
+        world.ingest.turn();
+    }
+    assert_eq!(*world.steps.lock().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_has_never_heard_its_devices_is_told_to_be_deaf() {
+    let directory = tempfile::tempdir().unwrap();
+    let mote = Mote::abp(1);
+    let heartbeat = mote.device().profile.heartbeat;
+    let mut world = world(directory.path(), &[&mote]);
+    for _ in 0..13 {
+        advance(heartbeat).await;
+        world.ingest.turn();
+    }
+    let steps = world.steps.lock().unwrap().clone();
+    assert_eq!(steps, [Step::Reinit, Step::Reset, Step::Alarm]);
 }
 
 #[tokio::test(start_paused = true)]

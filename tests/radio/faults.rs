@@ -200,3 +200,55 @@ async fn a_deaf_radio_is_found_by_its_vigil_and_cured_by_the_remedy_that_helps()
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_line_that_never_tells_of_an_edge_is_told() {
+    alone(async {
+        let air = Air::new();
+        let mut front = Front::sx1262("no-edges", &air, 9).await;
+        // what a line does that the kernel gave to somebody else: rppal asks for it in a thread,
+        // and nobody hears that it was refused
+        front.chip.break_down(Fault::LoseEdges, Cure::None);
+        let mut late = Duration::ZERO;
+        for n in 0..50u8 {
+            sleep(Duration::from_millis(3170)).await;
+            let end = air.station().send(uplink(9), &[n; 12]).await - front.epoch;
+            let told = front.heard().await.at.monotonic;
+            late = late.max(told.abs_diff(end));
+        }
+        println!("packets are stamped up to {late:?} late");
+        let said = journal::of("no-edges");
+        assert!(
+            said.len() > 1,
+            "50 packets without an edge, state {:?}: {said:?}",
+            front.counters.state()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lead_is_not_learned_from_an_edge_that_was_lost() {
+    alone(async {
+        let air = Air::new();
+        let mut front = Front::sx1262("lead-no-edges", &air, 9).await;
+        let mut leads = Vec::new();
+        for n in 0..6u64 {
+            match n {
+                2 => front.chip.break_down(Fault::LoseEdges, Cure::None),
+                4 => front.chip.repair(),
+                _ => {}
+            }
+            sleep(Duration::from_millis(3170)).await;
+            let due = Instant::now() + SECOND;
+            assert_eq!(send(&mut front, n).await, Ok(()));
+            let log = air.log_of(front.chip.station());
+            let start = log.last().expect("a transmission").start;
+            let off =
+                start.saturating_duration_since(due).max(due.saturating_duration_since(start));
+            leads.push((front.counters.lead(), off));
+        }
+        assert!(leads[1..].iter().all(|(_, off)| *off <= Duration::from_millis(1)), "{leads:?}");
+    })
+    .await;
+}

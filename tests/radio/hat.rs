@@ -204,3 +204,32 @@ fn errors_of_the_board_say_what_to_check() {
     let text: Vec<_> = errors.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!("board", text.join("\n"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_frames_without_room_is_told_once_and_counted() {
+    journal::start();
+    let outlet = Outlet::new(|_| Err(OutletError::Full));
+    let frame = || {
+        let heard = Heard {
+            phy: vec![0; 12],
+            at: Clock::system().now(),
+            frequency: Hertz(868_100_000),
+            modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
+            code_rate: "4/5".into(),
+            receptions: Vec::new(),
+        };
+        AirEvent::Heard(heard)
+    };
+    let told = || journal::beginning("frames come faster").len();
+    for _ in 0..100 {
+        assert_eq!(outlet.pass(frame()), Err(OutletError::Full));
+        tokio::time::advance(Duration::from_secs(59)).await;
+    }
+    assert_eq!((told(), outlet.clone().dropped()), (1, 100), "one state, not a hundred events");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let _ = outlet.pass(frame());
+    assert_eq!(told(), 2, "it had ended and began anew");
+    let report = Report { id: 1, gateway: EUI, result: Ok(()) };
+    assert_eq!(outlet.pass(AirEvent::Sent(report)), Err(OutletError::Full));
+    assert_eq!(outlet.dropped(), 101, "a report is kept by its sender");
+}

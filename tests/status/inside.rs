@@ -11,6 +11,7 @@ use lykta::ops::health::View;
 use lykta::ops::inquiry::{Answer, Ask, Inquiry, Question};
 use lykta::ops::socket::{Reporter, SOCKET, serve};
 use lykta::ops::status::CapacityStatus;
+use lykta::radio::Outlet;
 use lykta::units::{AesKey, Db, DevAddr, DevEui, Hertz, LoRa};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
@@ -172,7 +173,8 @@ async fn an_owner_that_does_not_answer_is_waited_for_two_seconds() {
 #[tokio::test]
 async fn the_rest_is_told_when_the_owner_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();
-    let view = View::new(Clock::system(), Arc::default(), Arc::default(), Vec::new());
+    let outlet = Outlet::new(|_| Ok(()));
+    let view = View::new(Clock::system(), Arc::default(), Arc::default(), outlet, Vec::new());
     let reporter = Reporter {
         roster: Default::default(),
         gateway: "gw-1".parse().unwrap(),

@@ -82,7 +82,7 @@ pub struct Counters {
     pub packets: AtomicU64,
     /// Packets with a bad CRC, or whose header was damaged.
     pub bad_crc: AtomicU64,
-    /// Packets, and reports, that the rest of the gateway had no room for.
+    /// Reports that the rest of the gateway had no room for.
     pub dropped: AtomicU64,
     /// Frames that were sent.
     pub transmitted: AtomicU64,

@@ -1,15 +1,12 @@
 //! What is asked of the chip, in the words of lora-phy: how to modulate, and how loud.
 
 use crate::config::{Chip, RadioSettings};
-use crate::eu868;
+use crate::eu868::{self, DIPOLE_GAIN};
 use crate::radio::Transmission;
 use crate::units::{Hertz, LoRa as Modulation};
 use lora_phy::mod_params::{Bandwidth, CodingRate, ModulationParams, RadioError, SpreadingFactor};
 use lora_phy::mod_traits::RadioKind;
 use lora_phy::{DelayNs, LoRa};
-
-/// What a half-wave dipole gains over an isotropic antenna, in dB: the law counts from there.
-const DIPOLE: f32 = 2.15;
 
 /// Floating-point numbers are never quite what people wrote.
 const ROUNDING: f32 = 0.01;
@@ -62,7 +59,8 @@ pub(super) fn conducted_power(
         // … and here those above 17: 18 dBm would come out as 5
         Chip::Sx1276 => (2, 17),
     };
-    let at_chip = |radiated: f32| (radiated + DIPOLE - settings.antenna_gain + ROUNDING).floor();
+    let at_chip =
+        |radiated: f32| (radiated + DIPOLE_GAIN - settings.antenna_gain + ROUNDING).floor();
     if at_chip(band.power.0) < least as f32 {
         return None;
     }
@@ -155,7 +153,7 @@ mod tests {
             let transmission = transmission(frequency, asked);
             if let Some(power) = conducted_power(&settings(chip, most, gain), &transmission) {
                 let band = eu868::sub_band(transmission.frequency, Hertz(125_000));
-                let radiated = power as f32 + gain - DIPOLE;
+                let radiated = power as f32 + gain - DIPOLE_GAIN;
                 prop_assert!(radiated <= band.expect("in the band").power.0 + 2.0 * ROUNDING);
                 prop_assert!((0..=22).contains(&power) && power != 21);
             }

@@ -31,12 +31,17 @@ impl Trouble {
 pub(super) struct Standing {
     name: String,
     trouble: Option<Trouble>,
+    /// Whether it was told that the interrupt line does not tell.
+    edgeless: bool,
 }
+
+/// How many edges in a row nobody tells of when the interrupt line is of no use.
+const EDGELESS: u32 = 3;
 
 impl Standing {
     /// Of this radio nothing was told.
     pub(super) fn new(name: String) -> Self {
-        Self { name, trouble: None }
+        Self { name, trouble: None, edgeless: false }
     }
 
     /// Whether it was told to be in trouble, and not that this is over.
@@ -90,6 +95,29 @@ impl Standing {
             );
         }
         self.trouble = Some(trouble);
+    }
+
+    /// Something was received, and so many edges in a row had to be found by looking: the packets
+    /// are there, but the time of their end is not, and what is answered comes too late.
+    pub(super) fn edges(&mut self, untold: u32, settings: &RadioSettings) {
+        if untold >= EDGELESS && !self.edgeless {
+            self.edgeless = true;
+            log::error!(
+                MESSAGE_ID = message::RADIO_EDGES,
+                LYKTA_RADIO = self.name.as_str();
+                "radio {}: its interrupt line (GPIO {}) does not tell: it hears, but its answers \
+                 come too late; is the pin also used by an overlay or another program?",
+                self.name,
+                settings.dio
+            );
+        } else if untold == 0 && self.edgeless {
+            self.edgeless = false;
+            log::info!(
+                MESSAGE_ID = message::RADIO_WORKS,
+                LYKTA_RADIO = self.name.as_str();
+                "radio {}: its interrupt line tells again", self.name
+            );
+        }
     }
 
     /// It has worked for long without a fault.

@@ -22,9 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// An edge's time stamp that is older than this belongs to something else: no host is so slow
-/// that an interrupt waits this long, unless it has stood still altogether.
-const STAMP_EXPIRES: Duration = Duration::from_millis(50);
+/// An edge's time stamp that is older than this belongs to something else: no host lets an
+/// interrupt wait this long, unless it has stood still altogether.
+const STAMP_EXPIRES: Duration = Duration::from_secs(1);
 
 /// What the tap, and the interface beside it, have noted of the chip.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ struct Inner {
     snr: i8,
     cleared: Option<Instant>,
     edge: Option<Instant>,
+    /// How many edges in a row were found by looking at the line: nobody told of them.
+    untold: u32,
     fault: Option<Fault>,
     /// Whether `init` only sets the chip up again, and leaves its reset line alone.
     gently: bool,
@@ -101,7 +103,14 @@ impl Notes {
     pub(super) fn set_edge(&self, stamp: Option<Instant>) {
         let now = Instant::now();
         let mut inner = self.lock();
-        inner.edge = Some(edge_time(stamp, inner.cleared, now));
+        let told = stamp.filter(|stamp| is_of_now(*stamp, inner.cleared, now));
+        inner.untold = if told.is_some() { 0 } else { inner.untold.saturating_add(1) };
+        inner.edge = Some(told.unwrap_or(now));
+    }
+
+    /// How many edges in a row nobody told of, so that their time is only that of a look.
+    pub(super) fn untold(&self) -> u32 {
+        self.lock().untold
     }
 
     /// What the tap found wrong since it was asked last.
@@ -123,15 +132,11 @@ impl Notes {
     }
 }
 
-/// When the line rose: the kernel's stamp if it can belong to this edge, else now.
-fn edge_time(stamp: Option<Instant>, cleared: Option<Instant>, now: Instant) -> Instant {
-    stamp
-        .filter(|stamp| {
-            *stamp <= now
-                && now.duration_since(*stamp) < STAMP_EXPIRES
-                && cleared.is_none_or(|cleared| *stamp > cleared)
-        })
-        .unwrap_or(now)
+/// Whether the kernel's stamp can belong to the edge for which the line is high now.
+fn is_of_now(stamp: Instant, cleared: Option<Instant>, now: Instant) -> bool {
+    stamp <= now
+        && now.duration_since(stamp) < STAMP_EXPIRES
+        && cleared.is_none_or(|cleared| stamp > cleared)
 }
 
 /// An SPI device that takes notes of what is said.
@@ -470,13 +475,12 @@ mod tests {
 
     #[test]
     fn a_stamp_counts_only_if_it_can_be_of_this_edge() {
-        let now = Instant::now() + Duration::from_secs(1);
+        let now = Instant::now() + Duration::from_secs(2);
         let ago = |ms| now - Duration::from_millis(ms);
-        assert_eq!(edge_time(None, None, now), now);
-        assert_eq!(edge_time(Some(ago(3)), None, now), ago(3));
-        assert_eq!(edge_time(Some(ago(3)), Some(ago(4)), now), ago(3));
-        assert_eq!(edge_time(Some(ago(3)), Some(ago(2)), now), now, "of the edge before");
-        assert_eq!(edge_time(Some(ago(50)), None, now), now, "too old");
-        assert_eq!(edge_time(Some(now + Duration::from_millis(1)), None, now), now, "to come");
+        assert!(is_of_now(ago(3), None, now));
+        assert!(is_of_now(ago(700), Some(ago(701)), now), "the host stood still");
+        assert!(!is_of_now(ago(3), Some(ago(2)), now), "of the edge before");
+        assert!(!is_of_now(ago(1000), None, now), "too old");
+        assert!(!is_of_now(now + Duration::from_millis(1), None, now), "to come");
     }
 }

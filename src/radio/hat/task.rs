@@ -8,7 +8,6 @@ use super::tap::Notes;
 use super::{Command, Counters, State};
 use crate::clock::Moment;
 use crate::config::RadioSettings;
-use crate::message;
 use crate::radio::{
     AirEvent, Heard, Outlet, OutletError, Reception, Report, Transmission, TxError,
 };
@@ -174,7 +173,6 @@ struct Work {
     standing: Standing,
     /// Reports that the rest of the gateway had no room for.
     reports: VecDeque<Report>,
-    dropping: bool,
 }
 
 impl Task {
@@ -195,7 +193,6 @@ impl Task {
             measured: None,
             standing,
             reports: VecDeque::new(),
-            dropping: false,
         };
         let mut wait = RETRY_MIN;
         loop {
@@ -367,8 +364,11 @@ impl Work {
             // the reset at the stop, which comes next, ends the transmission
             () = last_words => return Err(Failure::Stopped),
         }
-        let taken = notes.edge().saturating_duration_since(begin);
-        self.learn(taken.saturating_sub(*airtime).min(MAX_LEAD));
+        // an end that was found late says nothing of the beginning
+        let lead = notes.edge().saturating_duration_since(begin).saturating_sub(*airtime);
+        if notes.untold() == 0 && lead <= MAX_LEAD {
+            self.learn(lead);
+        }
         Ok(())
     }
 
@@ -397,6 +397,7 @@ impl Work {
         if notes.damaged() {
             return;
         }
+        self.standing.edges(notes.untold(), &self.task.settings);
         let edge = notes.edge();
         let strength = notes.strength(self.task.settings.chip);
         let at = (self.task.moments)(edge);
@@ -417,20 +418,9 @@ impl Work {
                 rf_chain: 0,
             }],
         };
-        match self.task.outlet.pass(AirEvent::Heard(heard)) {
-            Ok(()) => self.dropping = false,
-            Err(OutletError::Full) => {
-                self.task.counters.dropped.fetch_add(1, Relaxed);
-                if !std::mem::replace(&mut self.dropping, true) {
-                    log::error!(
-                        MESSAGE_ID = message::FRAMES_DROPPED;
-                        "frames come faster than they can be written, and some are dropped"
-                    );
-                }
-            }
-            // the gateway stops: nobody waits for this frame any more
-            Err(OutletError::Closed) => {}
-        }
+        // what there is no room for is counted there; and when the gateway stops, nobody waits for
+        // it any more
+        let _ = self.task.outlet.pass(AirEvent::Heard(heard));
     }
 
     fn report(&mut self, id: u64, result: Result<(), TxError>) {

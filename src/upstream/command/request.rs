@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// How long a command without a deadline holds, and any command while the clock is not set.
+/// How long a command without a deadline holds.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// The envelope of a command.
@@ -14,13 +14,10 @@ pub const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub struct Request {
     /// Names it for ever: 1 to 64 visible ASCII characters. Never executed twice.
     pub id: String,
-    /// Until when it may be executed, by the sender's clock; [`LIFETIME`] from now, by ours, when
-    /// it does not say.
+    /// Until when it may be executed, by the sender's clock. When it does not say: [`LIFETIME`]
+    /// from now, and without end while nobody has set our clock, which then knows no now.
+    /// A deadline that is given is judged as soon as the clock is set.
     pub deadline: Timestamp,
-    /// The same by the monotonic clock of [`Moment`], and what to go by while lykta runs. While
-    /// nobody has set the clock, `deadline` cannot be judged: the command is accepted and this is
-    /// [`LIFETIME`] from now, so that it does end.
-    pub expires: Duration,
     /// What else there is to it, by the command's name.
     pub args: Map<String, Value>,
 }
@@ -55,20 +52,14 @@ impl Request {
                 _ => return Err(rejected(unknown(name, "id, deadline and args"))),
             }
         }
-        let default = now.wall.checked_add(LIFETIME).unwrap_or(Timestamp::MAX);
-        let deadline = deadline.unwrap_or(default);
-        let lifetime = match now.quality {
-            ClockQuality::Unsynced => LIFETIME,
-            ClockQuality::Synced | ClockQuality::Estimated => {
-                Duration::try_from(deadline.duration_since(now.wall)).unwrap_or(Duration::ZERO)
-            }
-        };
-        if lifetime.is_zero() {
+        let judged = now.quality != ClockQuality::Unsynced;
+        let default = || now.wall.checked_add(LIFETIME).ok().filter(|_| judged);
+        let deadline = deadline.or_else(default).unwrap_or(Timestamp::MAX);
+        if judged && deadline <= now.wall {
             let message = format!("the deadline {deadline} is over: it is {}", now.wall);
             return Err(rejected(Fault { code: Code::Expired, message }));
         }
-        let expires = now.monotonic.saturating_add(lifetime);
-        Ok(Self { id: id.to_owned(), deadline, expires, args })
+        Ok(Self { id: id.to_owned(), deadline, args })
     }
 }
 
@@ -106,7 +97,6 @@ mod tests {
                 .expect("it is right");
         assert_eq!(request.id, "open-7");
         assert_eq!(request.deadline.to_string(), "2026-03-01T13:00:30Z");
-        assert_eq!(request.expires, Duration::from_secs(1000 + 3630));
         assert_eq!(Value::Object(request.args), json!({"a": [1]}));
     }
 
@@ -114,7 +104,6 @@ mod tests {
     fn a_request_without_a_deadline_holds_for_a_day() {
         let request = parse(r#"{"id":"x"}"#).expect("it is right");
         assert_eq!(request.deadline.to_string(), "2026-03-02T12:00:00Z");
-        assert_eq!(request.expires, Duration::from_secs(1000) + LIFETIME);
         assert!(request.args.is_empty());
     }
 
@@ -132,7 +121,8 @@ mod tests {
         let payload = br#"{"id":"x","deadline":"1999-01-01T00:00:00Z"}"#;
         let request = Request::parse(payload, at(ClockQuality::Unsynced)).expect("accepted");
         assert_eq!(request.deadline.to_string(), "1999-01-01T00:00:00Z", "as it was given");
-        assert_eq!(request.expires, Duration::from_secs(1000) + LIFETIME, "but it ends");
+        let request = Request::parse(br#"{"id":"x"}"#, at(ClockQuality::Unsynced));
+        assert_eq!(request.map(|r| r.deadline), Ok(Timestamp::MAX), "no now, no day from now");
         let estimated = Request::parse(payload, at(ClockQuality::Estimated));
         assert_eq!(estimated.expect_err("judged").fault.code, Code::Expired);
     }
@@ -175,12 +165,11 @@ mod tests {
         #[test]
         fn no_deadline_makes_it_panic(
             deadline in "\\PC{0,40}|[0-9T:Z+-]{0,30}|[+-]?[0-9]{4,6}-[01][0-9]-[0-3][0-9]T00:00Z",
-            seconds in any::<u64>(),
         ) {
             let payload = json!({"id": "x", "deadline": deadline}).to_string();
-            let now = Moment { monotonic: Duration::from_secs(seconds), ..at(ClockQuality::Synced) };
+            let now = at(ClockQuality::Synced);
             if let Ok(request) = Request::parse(payload.as_bytes(), now) {
-                prop_assert!(request.expires >= now.monotonic);
+                prop_assert!(request.deadline > now.wall);
             }
         }
 
