@@ -1,7 +1,7 @@
 //! From the antenna to the cloud.
 
 use crate::support::{Broker, Lykta, Subscriber, wait_until};
-use crate::world::{Sensor, Setup, World, directory, live, sx1262_at};
+use crate::world::{Sensor, World, directory, live};
 use lykta::emulation::Answer;
 use serde_json::json;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,9 +13,7 @@ fn what_came_over_the_air_reaches_the_broker_and_the_session_goes_on() {
     let directory = directory();
     let sensor = Sensor::new(1);
     let accepted = live(async {
-        let setup = Setup::single(sx1262_at(9));
-        let world = World::start(directory.path(), setup, std::slice::from_ref(&sensor));
-        sleep(Duration::from_secs(1)).await;
+        let world = World::single(directory.path(), &sensor).await;
         let mut device = sensor.on(&world.air, 3, 2).await;
         device.join_within(30).await.unwrap().expect("it joins in the end");
         let mut heard = 0;

@@ -13,9 +13,7 @@ fn a_join_whose_answer_is_lost_is_tried_again_by_the_device() {
     let directory = directory();
     let sensor = Sensor::new(1);
     live(async {
-        let setup = Setup::single(sx1262_at(9));
-        let world = World::start(directory.path(), setup, std::slice::from_ref(&sensor));
-        sleep(Duration::from_secs(1)).await;
+        let world = World::single(directory.path(), &sensor).await;
         let mut device = sensor.on(&world.air, 3, 5).await;
         world.air.drop_next_of(world.chips[0].station(), 2);
         device.join_within(40).await.unwrap().expect("it joins in the end");
@@ -29,9 +27,7 @@ fn a_lost_acknowledgement_costs_a_repetition_and_no_second_message() {
     let directory = directory();
     let sensor = Sensor::new(1);
     live(async {
-        let setup = Setup::single(sx1262_at(9));
-        let world = World::start(directory.path(), setup, std::slice::from_ref(&sensor));
-        sleep(Duration::from_secs(1)).await;
+        let world = World::single(directory.path(), &sensor).await;
         let mut device = sensor.on(&world.air, 3, 5).await;
         device.join_within(40).await.unwrap().expect("it joins in the end");
         for _ in 0..40 {

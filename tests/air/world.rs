@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub(crate) const EUI: GatewayEui = GatewayEui(0x0200_0000_0000_0001);
 
@@ -191,6 +191,14 @@ impl World {
     pub(crate) fn start(directory: &Path, setup: Setup, sensors: &[Sensor]) -> Self {
         let devices = sensors.iter().map(|s| s.device(Activation::Otaa(s.otaa())));
         Self::with(directory, setup, devices.collect())
+    }
+
+    /// One SX1262 at SF9 that has been up for a second, and this sensor.
+    pub(crate) async fn single(directory: &Path, sensor: &Sensor) -> Self {
+        let setup = Setup::single(sx1262_at(9));
+        let world = Self::start(directory, setup, std::slice::from_ref(sensor));
+        sleep(Duration::from_secs(1)).await;
+        world
     }
 
     pub(crate) fn with_fixed(directory: &Path, setup: Setup, sensors: &[Sensor]) -> Self {

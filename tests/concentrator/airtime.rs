@@ -1,10 +1,11 @@
 //! The law's hour goes on when lykta does not.
 
+use crate::support::reception;
 use lykta::clock::{ClockQuality, Moment};
 use lykta::radio::schedule::{Answer, Outcome, RxWindow, Schedule, Window};
-use lykta::radio::{Reception, Report, TxError};
+use lykta::radio::{Report, TxError};
 use lykta::store::airtime::AirtimeStore;
-use lykta::units::{Db, Dbm, GatewayEui, Hertz, LoRa};
+use lykta::units::{Dbm, GatewayEui, Hertz, LoRa};
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,15 +56,7 @@ impl Life {
             phy: vec![0x60; 17],
             windows: vec![window(RxWindow::Rx1, 1, RX1.0), window(RxWindow::Rx2, 2, 869_525_000)],
         };
-        let reception = Reception {
-            gateway: GatewayEui(0xa1),
-            gateway_time: None,
-            tmst: 0,
-            rssi: Dbm(-90.0),
-            snr: Db(5.0),
-            channel: 0,
-            rf_chain: 0,
-        };
+        let reception = reception(GatewayEui(0xa1));
         let mut outcome = self.schedule.answer(answer, &[reception], now.monotonic, (), now);
         loop {
             let order = match outcome {

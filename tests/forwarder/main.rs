@@ -6,6 +6,8 @@
 mod books;
 mod commands;
 mod journal;
+#[path = "../support/settings.rs"]
+mod settings;
 #[path = "../support/sink.rs"]
 mod sink;
 mod world;

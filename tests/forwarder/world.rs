@@ -1,10 +1,11 @@
 //! A forwarder between a real outbox and a broker that is not.
 
 use crate::journal;
+use crate::settings::upstream;
 use crate::sink::{Script, Sink};
 use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
-use lykta::config::{Protocol, Upstream};
+use lykta::config::Protocol;
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
@@ -66,20 +67,7 @@ impl World {
     }
 
     fn start(&mut self, protocol: Protocol) {
-        let settings = Upstream {
-            urls: vec![format!("mqtt://127.0.0.1:{}", self.sink.port).try_into().unwrap()],
-            prefix: "lykta".into(),
-            protocol,
-            client_id: None,
-            ca: None,
-            cert: None,
-            key: None,
-            username: None,
-            password_file: None,
-            keep_alive: Duration::from_secs(5),
-            reconnect_min: Duration::from_millis(5),
-            reconnect_max: Duration::from_millis(20),
-        };
+        let settings = upstream(format!("mqtt://127.0.0.1:{}", self.sink.port), protocol);
         let commands = Arc::clone(&self.commands);
         let shared = Shared {
             news: Arc::clone(&self.news),

@@ -1,6 +1,6 @@
 //! Answers on their way: late reports, failing disks, several tenants, deaf radios.
 
-use crate::support::{Mote, Say};
+use crate::support::{Mote, Say, reception};
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::config::TenantKind;
 use lykta::device::{Device, Registry};
@@ -8,9 +8,9 @@ use lykta::ingest::{Counters, Downlinks, Ingest, Input, Look, Parts, TenantSink,
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::vigil::Step;
-use lykta::radio::{AirEvent, Heard, Reception, Report, Transmission, TxError};
+use lykta::radio::{AirEvent, Heard, Report, Transmission, TxError};
 use lykta::store::{Class, Cursor, Outbox, Store};
-use lykta::units::{Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
+use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
 use lykta::upstream::command::Command;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -104,18 +104,6 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         commit_interval: Duration::ZERO,
     });
     World { ingest, clock, sent, steps, works, directory: directory.to_owned() }
-}
-
-fn reception(gateway: GatewayEui) -> Reception {
-    Reception {
-        gateway,
-        gateway_time: None,
-        tmst: 0,
-        rssi: Dbm(-90.0),
-        snr: Db(5.0),
-        channel: 0,
-        rf_chain: 0,
-    }
 }
 
 impl World {

@@ -13,9 +13,9 @@ use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
-use lykta::radio::{AirEvent, Heard, Reception, TxError};
+use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Class, Cursor, Outbox, Store};
-use lykta::units::{AesKey, Db, Dbm, GatewayEui, Hertz, LoRa, TenantId};
+use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use support::{Sensor, wait_until};
+use support::{Sensor, reception, wait_until};
 
 struct Running {
     inputs: SyncSender<Input>,
@@ -125,15 +125,7 @@ fn heard(phy: Vec<u8>) -> Heard {
         frequency: Hertz(868_100_000),
         modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
         code_rate: "4/5".into(),
-        receptions: vec![Reception {
-            gateway: GatewayEui(1),
-            gateway_time: None,
-            tmst: 0,
-            rssi: Dbm(-90.0),
-            snr: Db(5.0),
-            channel: 0,
-            rf_chain: 0,
-        }],
+        receptions: vec![reception(GatewayEui(1))],
     }
 }
 

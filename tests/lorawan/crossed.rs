@@ -1,22 +1,12 @@
 //! Things that cross each other: tenants, restarts, late reports, recordings, failing disks.
 
-use crate::net::{Mote, Net, SF9, Say, concentrator, single};
+use crate::net::{Mote, Net, SF9, Say, concentrator, item, single};
 use jiff::SignedDuration;
 use lykta::device::Registry;
 use lykta::lorawan::{Changes, Downlink, Memory, News, Plan, Received, Refusal};
 use lykta::store::{Command, Entry, Store};
 use lykta::units::{AesKey, Db, DevEui, LoRa};
 use std::time::Duration;
-
-fn item(net: &Net, id: &str, payload: &[u8]) -> Downlink {
-    Downlink {
-        id: id.into(),
-        f_port: 3,
-        payload: payload.to_vec(),
-        confirmed: false,
-        expires: net.now + SignedDuration::from_hours(10),
-    }
-}
 
 fn uplinks(net: &mut Net, mote: &mut Mote, count: usize) {
     for _ in 0..count {

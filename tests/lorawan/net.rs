@@ -4,7 +4,8 @@ pub(crate) use crate::support::{Mote, Say, Told};
 use jiff::{SignedDuration, Timestamp};
 use lykta::device::Registry;
 use lykta::lorawan::{
-    Accepted, Answer, Channels, EdgeServer, Event, Memory, Plan, Received, Refusal, Uplink,
+    Accepted, Answer, Channels, Downlink, EdgeServer, Event, Memory, Plan, Received, Refusal,
+    Uplink,
 };
 use lykta::units::{Db, Hertz, LoRa};
 
@@ -110,5 +111,16 @@ impl Net {
         let answer = accepted.answer.expect("an answer");
         let clear = mote.join(&answer.phy);
         (answer, clear)
+    }
+}
+
+/// A downlink on port 3 that waits for ten hours.
+pub(crate) fn item(net: &Net, id: &str, payload: &[u8]) -> Downlink {
+    Downlink {
+        id: id.into(),
+        f_port: 3,
+        payload: payload.to_vec(),
+        confirmed: false,
+        expires: net.now + SignedDuration::from_hours(10),
     }
 }

@@ -1,19 +1,9 @@
 //! Downlinks of applications.
 
-use crate::net::{Mote, Net, SF9, Say, concentrator};
+use crate::net::{Mote, Net, SF9, Say, concentrator, item};
 use jiff::SignedDuration;
 use lykta::lorawan::{Answer, Downlink, News, QueueError};
 use lykta::units::LoRa;
-
-fn item(net: &Net, id: &str, payload: &[u8]) -> Downlink {
-    Downlink {
-        id: id.into(),
-        f_port: 3,
-        payload: payload.to_vec(),
-        confirmed: false,
-        expires: net.now + SignedDuration::from_hours(10),
-    }
-}
 
 fn enqueue(net: &mut Net, mote: &Mote, item: Downlink) {
     net.server.enqueue(mote.dev_eui, item.clone()).unwrap();

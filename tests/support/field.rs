@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use lykta::lorawan::frame::{Direction, Outgoing};
+use lykta::radio::Reception;
 use lykta::radio::gwmp::{self, Packet};
 use lykta::units::{AesKey, Db, Dbm, DevAddr, DevEui, GatewayEui, Hertz, LoRa};
 use std::net::{SocketAddr, UdpSocket};
@@ -149,5 +150,18 @@ pub fn packet(phy: Vec<u8>, rssi: f32, snr: f32) -> Packet {
         snr: Db(snr),
         channel: 0,
         rf_chain: 1,
+    }
+}
+
+/// A good reception by this gateway, when its counter showed 0.
+pub fn reception(gateway: GatewayEui) -> Reception {
+    Reception {
+        gateway,
+        gateway_time: None,
+        tmst: 0,
+        rssi: Dbm(-90.0),
+        snr: Db(5.0),
+        channel: 0,
+        rf_chain: 0,
     }
 }

@@ -12,12 +12,14 @@ mod field;
 mod forwarder;
 mod lykta;
 mod mote;
+mod settings;
 
 pub use broker::{Broker, Subscriber};
-pub use field::{Concentrator, Sensor, packet};
+pub use field::{Concentrator, Sensor, packet, reception};
 pub use forwarder::Forwarder;
 pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
+pub use settings::upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};

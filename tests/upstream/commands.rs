@@ -1,7 +1,7 @@
 //! Commands over a real broker. The forwarder runs in the test's own process, and the test
 //! takes the commands that the gateway would execute.
 
-use crate::support::{Broker, Lykta, Sensor, Subscriber, wait_until};
+use crate::support::{Broker, Lykta, Sensor, Subscriber, upstream, wait_until};
 use crate::world::Watcher;
 use insta::assert_json_snapshot;
 use jiff::Timestamp;
@@ -39,18 +39,9 @@ impl Ears {
         let file = directory.path().join("waste.db");
         Store::open(&file).unwrap().commit(&[entry(messages)]).unwrap();
         let settings = Upstream {
-            urls: vec![broker.url().try_into().unwrap()],
-            prefix: "lykta".into(),
-            protocol,
-            client_id: None,
-            ca: None,
-            cert: None,
-            key: None,
-            username: None,
-            password_file: None,
-            keep_alive: Duration::from_secs(5),
             reconnect_min: Duration::from_millis(50),
             reconnect_max: Duration::from_millis(200),
+            ..upstream(broker.url(), protocol)
         };
         let commands: Arc<Mutex<Vec<Command>>> = Arc::default();
         let counters: Arc<Counters> = Arc::default();

@@ -1,0 +1,22 @@
+//! Settings of upstreams under test.
+
+use lykta::config::{Protocol, Upstream};
+use std::time::Duration;
+
+/// An impatient upstream to this broker, with nothing that a broker could ask for.
+pub fn upstream(url: String, protocol: Protocol) -> Upstream {
+    Upstream {
+        urls: vec![url.try_into().unwrap()],
+        prefix: "lykta".into(),
+        protocol,
+        client_id: None,
+        ca: None,
+        cert: None,
+        key: None,
+        username: None,
+        password_file: None,
+        keep_alive: Duration::from_secs(5),
+        reconnect_min: Duration::from_millis(5),
+        reconnect_max: Duration::from_millis(20),
+    }
+}
