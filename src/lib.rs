@@ -21,6 +21,7 @@
 //! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
 //! | [`lorawan`] | frames ↔ authenticated payloads: joins, sessions, MAC commands, downlinks; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
+//! | [`route`] | roads, distances, which stops are visited in which order | yes |
 //! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
 //! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
 //! | [`ingest`] | the thread on which an uplink goes from the radio to the disk | no |
@@ -68,6 +69,7 @@ pub mod lorawan;
 pub mod message;
 pub mod ops;
 pub mod radio;
+pub mod route;
 pub mod store;
 mod sys;
 pub mod units;

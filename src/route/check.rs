@@ -1,0 +1,1 @@
+//! The independent checker: a plan counted again from nothing.

@@ -1,0 +1,18 @@
+//! Roads, distances, and which stops are visited in which order.
+//!
+//! ```text
+//!  road ──► matrix ──► problem ──► solver ──► plan ──► check ──► publication
+//! ```
+//!
+//! [`Problem`] says what is to be done, [`Plan`] says in which order it is done, and [`check`]
+//! stands between any plan and the world: it knows nothing of how a plan was made, and counts
+//! everything again.
+
+pub mod check;
+pub mod matrix;
+pub mod plan;
+pub mod problem;
+
+pub use matrix::Matrix;
+pub use plan::{Plan, Route, Visit};
+pub use problem::Problem;

@@ -1,0 +1,31 @@
+//! The answer to a problem: who visits what, in which order.
+
+/// One visit of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Visit {
+    /// The stop of this number in [`super::Problem::stops`] is served.
+    Stop(usize),
+    /// The site of this number in [`super::Problem::sites`] is visited: the vehicle unloads, or
+    /// loads again.
+    Site(usize),
+    /// The crew's break, where the vehicle stands.
+    Pause,
+}
+
+/// What one vehicle does, from its start to its end, which are not listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its number in [`super::Problem::vehicles`].
+    pub vehicle: usize,
+    /// What it does, in this order.
+    pub visits: Vec<Visit>,
+}
+
+/// All routes of a day.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The routes that leave, by vehicle.
+    pub routes: Vec<Route>,
+    /// The stops that nobody visits, in order.
+    pub unserved: Vec<usize>,
+}
