@@ -9,10 +9,12 @@
 //! everything again.
 
 pub mod check;
+pub mod file;
 pub mod matrix;
 pub mod plan;
 pub mod problem;
 
+pub use check::{Reckoning, check};
 pub use matrix::Matrix;
 pub use plan::{Plan, Route, Visit};
 pub use problem::Problem;

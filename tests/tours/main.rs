@@ -1,0 +1,20 @@
+//! The promise to whoever plans tours: a plan that is given out keeps every rule, costs what it
+//! says, and a file is understood or refused with its line and field.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod published;
+
+use lykta::route::file::{self, Document};
+use std::path::{Path, PathBuf};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tours/data").join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(data(name)).unwrap()
+}
+
+fn document(name: &str) -> Document {
+    file::read(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
