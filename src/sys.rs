@@ -36,9 +36,18 @@ pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
 
 /// The kernel's monotonic clock, as it stamps the edges of GPIO lines with.
 pub(crate) fn monotonic() -> std::time::Duration {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+/// How long this process has computed, in all its threads, since it began.
+pub(crate) fn cpu_time() -> std::time::Duration {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock(id: libc::clockid_t) -> std::time::Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid, exclusive pointer for the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    unsafe { libc::clock_gettime(id, &mut now) };
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     std::time::Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
 }

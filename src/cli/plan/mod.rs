@@ -1,0 +1,28 @@
+//! `lykta plan`: which stops are visited, in which order, over which roads.
+
+mod report;
+mod solve;
+
+use std::process::ExitCode;
+
+/// Plans tours.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Solve(solve::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be printed.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Solve(args) => solve::run(args),
+    }
+}
