@@ -4,10 +4,12 @@
 //! vehicle through its day visit by visit, and is as plain as it can be: what it says has to be
 //! believed.
 
+mod alone;
 mod fault;
 mod reckoning;
 mod trip;
 
+pub use alone::alone;
 pub use fault::Fault;
 pub use reckoning::{CheckedRoute, CheckedVisit, Reckoning};
 
@@ -327,10 +329,11 @@ impl Day<'_> {
                 from: self.called.clone(),
                 to: called.clone(),
             });
+        } else {
+            self.distance += u64::from(distance);
+            self.driving += u64::from(time);
+            self.now += u64::from(time);
         }
-        self.distance += u64::from(distance);
-        self.driving += u64::from(time);
-        self.now += u64::from(time);
         self.place = to;
         self.called = called;
         self.now

@@ -4,7 +4,7 @@
 //!  road ──► matrix ──► problem ──► solver ──► plan ──► check ──► publication
 //! ```
 //!
-//! [`Problem`] says what is to be done, [`Plan`] says in which order it is done, and [`check`]
+//! [`Problem`] says what is to be done, [`Plan`] says in which order it is done, and [`mod@check`]
 //! stands between any plan and the world: it knows nothing of how a plan was made, and counts
 //! everything again.
 

@@ -2,7 +2,10 @@
 //! says, and a file is understood or refused with its line and field.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod hostile;
 mod published;
+mod solve;
+mod wrong;
 
 use lykta::route::file::{self, Document};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use super::report::{Origin, report};
 use crate::cli::exit;
 use crate::cli::table::{count, printable};
-use crate::route::check::Fault;
+use crate::route::check::{Fault, alone};
 use crate::route::file::{self, Document, Format, answer};
 use crate::route::problem::Problem;
 use crate::route::solver::{self, Settings};
@@ -81,12 +81,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(reckoning) => reckoning,
         Err(faults) => return faulty(args.check.as_deref(), &faults),
     };
-    let mut err = stderr().lock();
     if !reckoning.missing.is_empty() {
-        writeln!(err, "warning: {}", missing(problem, &reckoning))?;
+        tell_missing(problem, &reckoning.missing)?;
     }
     if document.estimated {
-        writeln!(err, "warning: distances are estimated, straight lines × 1.4")?;
+        writeln!(stderr(), "warning: distances are estimated, straight lines × 1.4")?;
     }
     print(args, &document, &plan, &reckoning, origin)?;
     Ok(ExitCode::SUCCESS)
@@ -133,17 +132,25 @@ fn faulty(answer: Option<&Path>, faults: &[Fault]) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn missing(problem: &Problem, reckoning: &Reckoning) -> String {
-    let missing = &reckoning.missing;
-    let named = missing.iter().take(MOST_NAMES);
-    let named: Vec<String> = named.map(|stop| printable(&problem.stops[*stop].id)).collect();
-    let more = match missing.len().saturating_sub(MOST_NAMES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+/// Names the stops that have to be visited and are not, and why as far as can be said.
+fn tell_missing(problem: &Problem, missing: &[usize]) -> std::io::Result<()> {
+    let mut err = stderr().lock();
     let stops = count(missing.len() as u64, "stop");
     let have = if missing.len() == 1 { "has" } else { "have" };
-    format!("{stops} that {have} to be visited found no vehicle: {}{more}", named.join(", "))
+    writeln!(err, "warning: {stops} that {have} to be visited found no vehicle:")?;
+    for &stop in missing.iter().take(MOST_NAMES) {
+        let why = match alone(problem, stop) {
+            Ok(()) => "no route has room or time for it".to_owned(),
+            Err(faults) => {
+                faults.first().map_or("there is no vehicle".to_owned(), Fault::to_string)
+            }
+        };
+        writeln!(err, "  {}: {}", printable(&problem.stops[stop].id), printable(&why))?;
+    }
+    match missing.len().saturating_sub(MOST_NAMES) {
+        0 => Ok(()),
+        more => writeln!(err, "  and {more} more"),
+    }
 }
 
 /// Asks the solver, and shows how far it is.

@@ -21,15 +21,15 @@ pub enum Fault {
     UnservedTwice { stop: String, times: usize },
     #[error("stop {stop} is neither visited nor listed as unserved")]
     Forgotten { stop: String },
-    #[error("vehicle {vehicle} does not begin with the {frozen} visits that it has done or begun")]
+    #[error("vehicle {vehicle} does not begin with what it has done or begun (visits: {frozen})")]
     Frozen { vehicle: String, frozen: usize },
     #[error(
         "vehicle {vehicle} lacks skills that stop {stop} needs (bits {missing:#b} of {needed:#b})"
     )]
     Skills { vehicle: String, stop: String, needed: u32, missing: u32 },
     #[error(
-        "vehicle {vehicle} is overloaded at {place}: volume {volume} of {volume_room}, \
-         mass {mass} of {mass_room}"
+        "vehicle {vehicle} is overloaded at {place}: {}",
+        excess(*volume, *volume_room, *mass, *mass_room)
     )]
     Overloaded {
         vehicle: String,
@@ -42,15 +42,13 @@ pub enum Fault {
     #[error("vehicle {vehicle} comes home loaded: volume {volume}, mass {mass}")]
     HomeLoaded { vehicle: String, volume: u64, mass: u64 },
     #[error(
-        "vehicle {vehicle} handles more than it may in a day: volume {volume} of {volume_most}, \
-         mass {mass} of {mass_most}"
+        "vehicle {vehicle} handles more than it may in a day: {}",
+        excess(*volume, *volume_most, *mass, *mass_most)
     )]
     DailyLoad { vehicle: String, volume: u64, volume_most: u32, mass: u64, mass_most: u32 },
-    #[error("vehicle {vehicle} serves {stops} stops, and may serve {most} in a day")]
+    #[error("vehicle {vehicle} serves {stops} stops, {most} are the most in a day")]
     DailyStops { vehicle: String, stops: usize, most: u32 },
-    #[error(
-        "vehicle {vehicle} visits sites {unloadings} times, and may do so {most} times in a day"
-    )]
+    #[error("vehicle {vehicle} visits sites {unloadings} times, {most} is the most in a day")]
     DailyUnloadings { vehicle: String, unloadings: usize, most: u32 },
     #[error("vehicle {vehicle} is late at {place}: begins at {begin}, {late} after the latest time",
             late = begin - u64::from(*latest))]
@@ -69,4 +67,12 @@ pub enum Fault {
     #[error("vehicle {vehicle} is back at {end}, {late} after the end of its shift",
             late = end - u64::from(*latest))]
     Overtime { vehicle: String, end: u64, latest: u32 },
+}
+
+/// What of the two is too much.
+fn excess(volume: u64, volume_most: u32, mass: u64, mass_most: u32) -> String {
+    let volume =
+        (volume > u64::from(volume_most)).then(|| format!("volume {volume} of {volume_most}"));
+    let mass = (mass > u64::from(mass_most)).then(|| format!("mass {mass} of {mass_most}"));
+    volume.into_iter().chain(mass).collect::<Vec<_>>().join(", ")
 }

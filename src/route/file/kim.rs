@@ -153,8 +153,8 @@ fn row(mut line: Line<'_>) -> Result<Row, FileError> {
     let earliest = time(&mut line, "Early_St_Time")?;
     let latest = time(&mut line, "Late_St_Time")?;
     if latest < earliest {
-        let late = latest.to_string();
-        return Err(line.bad("Late_St_Time, in seconds,", &late, "before Early_St_Time"));
+        let late = format!("{:02}{:02}", latest / HOUR, latest % HOUR / 60);
+        return Err(line.bad("Late_St_Time", &late, "before Early_St_Time"));
     }
     let service = line.whole("Svice_Time", u64::from(24 * HOUR))?;
     let word = line.word("Load")?;

@@ -94,7 +94,9 @@ impl<'a> Line<'a> {
     pub fn real(&self, field: &str, word: &str, least: f64, most: f64) -> Result<f64, FileError> {
         match word.parse::<f64>() {
             Ok(number) if (least..=most).contains(&number) => Ok(number),
-            Ok(_) => Err(self.bad(field, word, format!("expected is {least} to {most}"))),
+            Ok(_) => {
+                Err(self.bad(field, word, format!("a number from {least} to {most} is expected")))
+            }
             Err(_) => Err(self.bad(field, word, "a number is expected")),
         }
     }

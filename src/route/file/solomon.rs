@@ -85,7 +85,7 @@ fn row(mut line: Line<'_>, expected: usize) -> Result<Row, FileError> {
     let tenths = |line: &mut Line<'_>, field| {
         Ok::<_, FileError>(line.whole(field, LARGEST / u64::from(scale))? * scale)
     };
-    let at = (line.coordinate("XCOORD.")?, line.coordinate("YCOORD.")?);
+    let at = (line.coordinate("XCOORD")?, line.coordinate("YCOORD")?);
     let demand = line.whole("DEMAND", LARGEST)?;
     let earliest = tenths(&mut line, "READY TIME")?;
     let latest = tenths(&mut line, "DUE DATE")?;
