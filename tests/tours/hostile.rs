@@ -2,6 +2,7 @@
 
 use crate::text;
 use lykta::route::file::{self, answer};
+use lykta::route::problem::{Load, Need};
 use proptest::prelude::*;
 
 const FILES: [&str; 5] =
@@ -88,6 +89,27 @@ fn a_file_of_another_kind_is_none() {
     for text in ["", "\n\n", "id,lat,lon\n1,2,3\n", "[1, 2]", "\u{feff}", "VEHICLE\nNAME"] {
         assert_eq!(file::read(text).err(), Some(file::FileError::Unrecognised), "{text:?}");
     }
+}
+
+#[test]
+fn the_example_is_a_day_of_two_trucks_and_a_crane() {
+    let text = include_str!("../../config/examples/tour.json");
+    let document = file::read(text).unwrap();
+    let problem = &document.problem;
+    let ids: Vec<&str> = problem.vehicles.iter().map(|vehicle| &*vehicle.id).collect();
+    assert_eq!(ids, ["truck-1", "truck-2", "crane"]);
+    let words = |bits: u32| -> Vec<&str> {
+        let skills = document.skills.iter().enumerate();
+        skills.filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, word)| &**word).collect()
+    };
+    assert_eq!(words(problem.vehicles[2].skills), ["crane", "crew of two"]);
+    assert_eq!(words(problem.stops[3].skills), ["crane", "crew of two"]);
+    assert_eq!(problem.vehicles[0].skills, 0);
+    assert_eq!(problem.stops[1].need, Need::Optional(1200));
+    assert_eq!(problem.stops[0].load, Load { volume: 800, mass: 90 });
+    assert_eq!(problem.stops[1].load.mass, 0, "what is not told weighs nothing");
+    assert_eq!(problem.vehicles[2].most_stops, u32::MAX);
+    assert!(document.estimated);
 }
 
 #[test]

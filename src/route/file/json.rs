@@ -4,29 +4,8 @@
 //! durations `"5min"` or seconds; places are given by latitude and longitude (then distances are
 //! straight lines × 1.4, and the plan is marked as estimated) or by a matrix.
 //!
-//! ```
-//! # let text = r#"
-//! {
-//!   "name": "monday",
-//!   "places": [{ "id": "depot", "lat": 59.91, "lon": 10.80 }],
-//!   "vehicles": [
-//!     {
-//!       "id": "truck", "count": 2, "start": "depot", "shift": "06:00-14:30",
-//!       "capacity": { "volume": 12000, "mass": 9000 },
-//!       "break": { "window": "10:00-12:00", "length": "30min" },
-//!       "rates": { "fixed": 5000, "distance": 1, "time": 2 }
-//!     },
-//!     { "id": "van", "start": "depot", "shift": "06:00-14:30", "skills": ["crane"], "crew": 2 }
-//!   ],
-//!   "sites": [{ "id": "tip", "lat": 59.95, "lon": 10.85, "window": "07:00-15:00", "service": "15min" }],
-//!   "stops": [
-//!     { "id": "bin 7", "lat": 59.92, "lon": 10.78, "service": "3min", "load": { "volume": 800 } },
-//!     { "id": "bin 9", "lat": 59.93, "lon": 10.77, "load": { "volume": 300 }, "prize": 1200 },
-//!     { "id": "glass", "lat": 59.90, "lon": 10.76, "skills": ["crane"], "crew": 2 }
-//!   ]
-//! }
-//! # "#;
-//! # assert_eq!(lykta::route::file::read(text).unwrap().problem.stops.len(), 3);
+//! ```json
+#![doc = include_str!("../../../config/examples/tour.json")]
 //! ```
 
 mod places;

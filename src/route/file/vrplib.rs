@@ -67,7 +67,9 @@ pub fn read(text: &str) -> Result<Document, FileError> {
         .collect();
 
     let total: u64 = stops.iter().map(|stop| u64::from(stop.load.volume)).sum();
-    let enough = total.div_ceil(u64::from(capacity.max(1))) + SPARE_VEHICLES;
+    let by_load = total.div_ceil(u64::from(capacity.max(1))) + SPARE_VEHICLES;
+    // time may ask for more vehicles than the load does: then as many as the DIMACS challenge has
+    let enough = if measure == Measure::Tenths { by_load.max(size as u64 / 2) } else { by_load };
     let fleet = file.number("VEHICLES", MOST_PLACES as u64)?.map_or(enough, u64::from);
     let fleet = usize::try_from(fleet).unwrap_or(usize::MAX).min(stops.len().max(1));
     let mut vehicles: Vec<_> =
