@@ -93,7 +93,7 @@ fn a_file_of_another_kind_is_none() {
 
 #[test]
 fn the_example_is_a_day_of_two_trucks_and_a_crane() {
-    let text = include_str!("../../config/examples/tour.json");
+    let text = include_str!("../../config/tours/monday.json");
     let document = file::read(text).unwrap();
     let problem = &document.problem;
     let ids: Vec<&str> = problem.vehicles.iter().map(|vehicle| &*vehicle.id).collect();

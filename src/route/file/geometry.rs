@@ -2,6 +2,7 @@
 
 use super::super::matrix::NO_WAY;
 use super::{FileError, MOST_PLACES};
+use std::sync::Arc;
 
 /// How an academic instance measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +53,30 @@ pub fn pairs(
     size: usize,
     name: impl Fn(usize) -> String,
     between: impl Fn(usize, usize) -> f64,
-) -> Result<Vec<u32>, FileError> {
+) -> Result<Arc<[u32]>, FileError> {
     if size > MOST_PLACES {
         return Err(FileError::TooLarge { places: size });
     }
-    let mut all = Vec::with_capacity(size * size);
-    for from in 0..size {
-        for to in 0..size {
-            let length = if from == to { 0.0 } else { between(from, to) };
-            if !(0.0..f64::from(NO_WAY)).contains(&length) {
-                return Err(FileError::TooFar { from: name(from), to: name(to) });
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "from 0 to NO_WAY, and whole"
-            )]
-            all.push(length as u32);
+    let mut far = None;
+    // straight into what the matrix keeps: a copy would double the memory of a large problem
+    let all = (0..size * size).map(|pair| {
+        let (from, to) = (pair / size, pair % size);
+        let length = if from == to { 0.0 } else { between(from, to) };
+        if !(0.0..f64::from(NO_WAY)).contains(&length) {
+            far.get_or_insert((from, to));
+            return NO_WAY;
         }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to NO_WAY, and whole"
+        )]
+        let length = length as u32;
+        length
+    });
+    let all = all.collect();
+    match far {
+        None => Ok(all),
+        Some((from, to)) => Err(FileError::TooFar { from: name(from), to: name(to) }),
     }
-    Ok(all)
 }

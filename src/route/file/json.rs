@@ -5,7 +5,7 @@
 //! straight lines × 1.4, and the plan is marked as estimated) or by a matrix.
 //!
 //! ```json
-#![doc = include_str!("../../../config/examples/tour.json")]
+#![doc = include_str!("../../../config/tours/monday.json")]
 //! ```
 
 mod places;

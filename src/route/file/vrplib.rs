@@ -15,6 +15,7 @@ use super::line::{LARGEST, Line};
 use super::solomon::vehicle;
 use super::{Document, FileError, Format, MOST_PLACES};
 use sections::{Section, Sections};
+use std::sync::Arc;
 
 /// How many vehicles more than the load alone needs are offered where the file names no number.
 const SPARE_VEHICLES: u64 = 20;
@@ -123,7 +124,7 @@ fn depot(file: &Sections<'_>) -> Result<(), FileError> {
     Ok(())
 }
 
-fn distances(file: &Sections<'_>, size: usize, measure: Measure) -> Result<Vec<u32>, FileError> {
+fn distances(file: &Sections<'_>, size: usize, measure: Measure) -> Result<Arc<[u32]>, FileError> {
     let name = |place: usize| format!("node {}", place + 1);
     match file.text("EDGE_WEIGHT_TYPE").ok_or_else(|| missing("EDGE_WEIGHT_TYPE"))? {
         "EUC_2D" => {
