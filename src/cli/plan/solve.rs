@@ -6,7 +6,7 @@ use crate::cli::table::{count, printable};
 use crate::route::check::{Fault, alone};
 use crate::route::file::{self, Document, Format, answer};
 use crate::route::problem::Problem;
-use crate::route::solver::{self, Settings};
+use crate::route::solver::{Progress, Settings, Solver};
 use crate::route::{Plan, Reckoning, check};
 use crate::sys;
 use crate::units::duration;
@@ -156,20 +156,23 @@ fn tell_missing(problem: &Problem, missing: &[usize]) -> std::io::Result<()> {
 /// Asks the solver, and shows how far it is.
 fn search(document: &Document, args: &Args) -> (Plan, Origin) {
     let budget = args.budget.or(args.iterations.is_none().then_some(USUAL_BUDGET));
-    let settings = Settings { seed: args.seed, iterations: args.iterations.unwrap_or(u64::MAX) };
+    let solver = Solver::new(&document.problem);
+    let iterations = args.iterations.unwrap_or_else(|| {
+        let budget = budget.unwrap_or(USUAL_BUDGET);
+        solver.calibrate(args.seed, None, budget, &mut sys::cpu_time)
+    });
+    let settings = Settings { seed: args.seed, iterations, from: None };
     let mut line = stderr().is_terminal().then(Line::new);
-    let mut iterations = 0;
-    let plan = solver::solve(&document.problem, &settings, &mut |progress| {
-        iterations = progress.iterations;
+    let solution = solver.solve(&settings, &mut |progress| {
         if let Some(line) = &mut line {
-            line.show(progress.iterations, &document.format.cost(progress.cost));
+            line.show(progress, &document.format.cost(progress.cost));
         }
         budget.is_none_or(|budget| sys::cpu_time() < budget)
     });
     if let Some(line) = line {
         line.clear();
     }
-    (plan, Origin { seed: args.seed, iterations })
+    (solution.plan, Origin { seed: args.seed, iterations: solution.iterations })
 }
 
 /// The line on the terminal. What cannot be written there is no reason to stop.
@@ -183,14 +186,19 @@ impl Line {
         Self { begin: Instant::now(), shown: None }
     }
 
-    fn show(&mut self, iterations: u64, cost: &str) {
+    fn show(&mut self, progress: Progress, cost: &str) {
         let now = Instant::now();
         if self.shown.is_some_and(|shown| now.duration_since(shown) < SHOWN_EVERY) {
             return;
         }
         self.shown = Some(now);
         let seconds = now.duration_since(self.begin).as_secs_f64();
-        let _ = write!(stderr(), "\r\x1b[K{seconds:.1} s, {iterations} iterations, best {cost}");
+        let Progress { iterations, missing, .. } = progress;
+        let missing = if missing > 0 { format!(", {missing} not served") } else { String::new() };
+        let _ = write!(
+            stderr(),
+            "\r\x1b[K{seconds:.1} s, {iterations} iterations, best {cost}{missing}"
+        );
     }
 
     fn clear(self) {

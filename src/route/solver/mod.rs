@@ -1,99 +1,206 @@
-//! A placeholder: the nearest stop that still fits.
+//! Which vehicle visits what, in which order: a search for the cheapest plan.
+//!
+//! The method is ruin and recreate ([`ruin`], [`recreate`]) with an exchange of tails
+//! ([`tails`]), under simulated annealing ([`anneal`]). What makes it good is its speed, and
+//! that comes from the layout of its data ([`model`]) and from changes that are taken back
+//! instead of copied ([`tour`]). Problems with trips, breaks, several depots or optional stops
+//! are walked route by route ([`day`]); plain ones pay nothing for that.
+//!
+//! Costs are integers, chance is our own ([`rng`]), and the effort is counted in moves: the same
+//! problem, seed and number of moves give the same plan, byte for byte, on each machine.
 
-use super::check::check;
+mod anneal;
+mod day;
+mod model;
+mod recreate;
+mod rng;
+mod ruin;
+mod tails;
+mod tour;
+
 use super::plan::{Plan, Route, Visit};
-use super::problem::{Haul, Problem};
+use super::problem::Problem;
+use anneal::{Annealing, ROUND};
+use model::{Kind, Model, NONE};
+use std::time::Duration;
+use tour::Tour;
 
 /// How to search.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct Settings<'p> {
     /// Where chance begins.
     pub seed: u64,
-    /// How many iterations at the most.
+    /// How many moves.
     pub iterations: u64,
+    /// The plan to begin with: what of it is still possible stays at first, and is mended.
+    pub from: Option<&'p Plan>,
 }
 
-/// How far the search has come.
+/// How far a search has come.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// How many iterations are done.
+    /// How many moves are done.
     pub iterations: u64,
-    /// The best cost.
+    /// The best plan's cost; without what stops cost that must be visited and are not.
     pub cost: u64,
+    /// How many of those there are.
+    pub missing: u64,
 }
 
-/// Solves a problem. `go_on` is asked now and then; the best plan so far is given when it says no.
-pub fn solve(
-    problem: &Problem,
-    _settings: &Settings,
-    go_on: &mut dyn FnMut(Progress) -> bool,
-) -> Plan {
-    let mut plan = Plan::default();
-    let mut open: Vec<usize> = (0..problem.stops.len()).collect();
-    for vehicle in &problem.vehicles {
-        open.retain(|stop| !vehicle.frozen.contains(&Visit::Stop(*stop)));
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Solution {
+    /// The best plan. It has to go through [`super::check`] like any other.
+    pub plan: Plan,
+    /// How many moves were made: as many as were asked for, unless it was stopped.
+    pub iterations: u64,
+}
+
+/// What part of a budget [`Solver::calibrate`] spends on measuring.
+const SAMPLE: f64 = 0.04;
+/// What part of the rest is planned for: the speed of a sample is not quite that of the search.
+const RESERVE: f64 = 0.97;
+
+/// A problem laid out for a search.
+#[derive(Debug)]
+pub struct Solver<'p> {
+    problem: &'p Problem,
+    model: Model,
+}
+
+impl<'p> Solver<'p> {
+    /// Lays a problem out.
+    #[must_use]
+    pub fn new(problem: &'p Problem) -> Self {
+        Self { problem, model: Model::new(problem) }
     }
-    let mut iterations = 0;
-    for (number, vehicle) in problem.vehicles.iter().enumerate() {
-        let mut route = Route { vehicle: number, visits: vehicle.frozen.clone() };
-        let mut best = finished(problem, &route);
-        loop {
-            let here = route.visits.iter().rev().find_map(|visit| match *visit {
-                Visit::Stop(stop) => Some(problem.stops[stop].place),
-                Visit::Site(site) => Some(problem.sites[site].place),
-                Visit::Pause => None,
-            });
-            let here = here.unwrap_or(vehicle.start);
-            let mut near = open.clone();
-            near.sort_by_key(|stop| problem.matrix.distance(here, problem.stops[*stop].place));
-            let next = near.iter().take(25).find_map(|&stop| {
-                let mut tries = vec![vec![Visit::Stop(stop)]];
-                tries.extend(
-                    (0..problem.sites.len().min(2))
-                        .map(|s| vec![Visit::Site(s), Visit::Stop(stop)]),
-                );
-                tries.push(vec![Visit::Pause, Visit::Stop(stop)]);
-                tries.into_iter().find_map(|more| {
-                    let mut with = route.clone();
-                    with.visits.extend(more);
-                    finished(problem, &with).map(|finished| (stop, with, finished))
-                })
-            });
-            iterations += 1;
-            let Some((stop, with, whole)) = next else { break };
-            open.retain(|other| *other != stop);
-            (route, best) = (with, Some(whole));
-            if !go_on(Progress { iterations, cost: 0 }) {
-                break;
+
+    /// How many moves fit into a budget of time on this machine, of which `spent` tells how much
+    /// is gone. Measured on a small search of its own, so that a search with this number can be
+    /// repeated elsewhere.
+    pub fn calibrate(
+        &self,
+        seed: u64,
+        from: Option<&Plan>,
+        budget: Duration,
+        spent: &mut dyn FnMut() -> Duration,
+    ) -> u64 {
+        let begin = spent();
+        let left = budget.saturating_sub(begin).as_secs_f64();
+        let sample = left * SAMPLE;
+        let mut annealing = self.begin(seed, from);
+        let first = spent().saturating_sub(begin).as_secs_f64();
+        let (mut moves, mut elapsed) = (0, 0.0);
+        while elapsed < sample {
+            annealing.advance(elapsed / sample, ROUND);
+            moves += ROUND;
+            elapsed = spent().saturating_sub(begin).as_secs_f64() - first;
+        }
+        if moves == 0 {
+            return 0;
+        }
+        let rest = (left - 2.0 * first - elapsed) * RESERVE;
+        (moves as f64 / elapsed * rest.max(0.0)) as u64
+    }
+
+    /// Searches. `go_on` is asked now and then; when it says no, the best plan so far is the
+    /// answer.
+    pub fn solve(
+        &self,
+        settings: &Settings<'_>,
+        go_on: &mut dyn FnMut(Progress) -> bool,
+    ) -> Solution {
+        let mut annealing = self.begin(settings.seed, settings.from);
+        let mut iterations = 0;
+        while iterations < settings.iterations && go_on(progress(iterations, annealing.cost())) {
+            let moves = ROUND.min(settings.iterations - iterations);
+            annealing.advance(iterations as f64 / settings.iterations as f64, moves);
+            iterations += moves;
+        }
+        Solution { plan: self.plan(&annealing.finish()), iterations }
+    }
+
+    fn begin(&self, seed: u64, from: Option<&Plan>) -> Annealing<'_> {
+        Annealing::new(&self.model, |tour| from.is_some_and(|plan| self.follow(tour, plan)), seed)
+    }
+
+    /// Lays a plan into an empty tour, as far as it is possible; whether anything of it was.
+    fn follow<'m>(&'m self, tour: &mut Tour<'m>, plan: &Plan) -> bool {
+        let model = &self.model;
+        let mut nodes = vec![NONE; self.problem.stops.len()];
+        for (position, number) in model.numbers.iter().enumerate() {
+            nodes[*number] = (model.base + position) as u32;
+        }
+        for route in plan.routes.iter().filter(|route| route.vehicle < model.routes) {
+            let done = self.problem.vehicles[route.vehicle].frozen.len();
+            let mut last = model.start(route.vehicle as u32);
+            for visit in route.visits.iter().skip(done) {
+                match *visit {
+                    Visit::Stop(stop) => {
+                        let node = nodes.get(stop).copied().unwrap_or(NONE);
+                        if node != NONE
+                            && tour.nodes[node as usize].route == NONE
+                            && tour.append(node, last)
+                        {
+                            last = node;
+                        }
+                    }
+                    Visit::Site(site) => {
+                        if let Some(node) =
+                            (site < model.sites).then(|| tour.free_visit(site)).flatten()
+                        {
+                            tour.chain_site(node, last);
+                            last = node;
+                        }
+                    }
+                    Visit::Pause => {}
+                }
+            }
+            if model.kind == Kind::All {
+                tour.settle(route.vehicle as u32);
             }
         }
-        if let Some(route) = best.filter(|route| !route.visits.is_empty()) {
-            plan.routes.push(route);
-        }
+        tour.unserved.retain(|stop| tour.nodes[*stop as usize].route == NONE);
+        tour.used > 0
     }
-    plan.unserved = open;
-    go_on(Progress { iterations, cost: 0 });
-    plan
+
+    fn plan(&self, tour: &Tour<'_>) -> Plan {
+        let model = &self.model;
+        let mut plan = Plan::default();
+        for (number, vehicle) in self.problem.vehicles.iter().enumerate() {
+            let route = number as u32;
+            let mut visits = vehicle.frozen.clone();
+            let mut node = model.start(route);
+            loop {
+                if model.kind == Kind::All && tour.pauses[number] == node {
+                    visits.push(Visit::Pause);
+                }
+                node = tour.nodes[node as usize].next;
+                if node == model.end(route) {
+                    break;
+                }
+                visits.push(if model.is_site(node) {
+                    Visit::Site(model.site_of(node))
+                } else {
+                    Visit::Stop(model.numbers[node as usize - model.base])
+                });
+            }
+            if !visits.is_empty() {
+                plan.routes.push(Route { vehicle: number, visits });
+            }
+        }
+        let left_out = tour.unserved.iter().map(|node| model.numbers[*node as usize - model.base]);
+        plan.unserved = left_out.collect();
+        plan.unserved.sort_unstable();
+        plan
+    }
 }
 
-/// The route with what is still needed at its end, if it can be so.
-fn finished(problem: &Problem, route: &Route) -> Option<Route> {
-    let mut ends = vec![vec![], vec![Visit::Pause]];
-    if problem.haul == Haul::Collect {
-        let sites = (0..problem.sites.len()).map(Visit::Site);
-        ends.extend(sites.flat_map(|site| [vec![site], vec![Visit::Pause, site]]));
+fn progress(iterations: u64, total: i64) -> Progress {
+    let must = i64::from(model::MUST);
+    Progress {
+        iterations,
+        cost: total.rem_euclid(must).unsigned_abs(),
+        missing: total.div_euclid(must).max(0).unsigned_abs(),
     }
-    let mut alone = problem.clone();
-    for (number, vehicle) in alone.vehicles.iter_mut().enumerate() {
-        if number != route.vehicle {
-            vehicle.frozen.clear();
-        }
-    }
-    ends.into_iter().find_map(|end| {
-        let mut with = route.clone();
-        with.visits.extend(end);
-        let unserved =
-            (0..problem.stops.len()).filter(|s| !with.visits.contains(&Visit::Stop(*s))).collect();
-        check(&alone, &Plan { routes: vec![with.clone()], unserved }).ok().map(|_| with)
-    })
 }

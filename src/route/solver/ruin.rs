@@ -1,0 +1,169 @@
+//! Tearing strings of neighbouring stops out of neighbouring routes.
+//!
+//! Slack Induction by String Removals (Christiaens and Vanden Berghe, Transportation Science
+//! 54(2), 2020): what is near one another on the map is removed together, a few strings of
+//! limited length, so that there is slack in both space and capacity where it is put back.
+
+use super::model::{Kind, NONE};
+use super::rng::Rng;
+use super::tour::Tour;
+
+/// How many stops are removed on average.
+const STOPS: f64 = 10.0;
+/// The longest string.
+const LONGEST: f64 = 10.0;
+/// How often a string is split.
+const SPLIT: f64 = 0.5;
+/// A split string keeps one stop more with this probability, again and again.
+const KEEP_MORE: f64 = 0.01;
+/// How many stops that nobody visits are tried again at once.
+const RETRIED: usize = 8;
+
+/// Tears strings out of `tour` and puts their stops into `torn`, with the unserved stops nearby.
+/// Returns false if that leaves a route that cannot be driven.
+pub(super) fn ruin(tour: &mut Tour<'_>, rng: &mut Rng, torn: &mut Vec<u32>) -> bool {
+    let model = tour.model;
+    let served = (model.stops - tour.unserved.len()) as f64;
+    let longest = LONGEST.min(served / tour.used.max(1) as f64).max(1.0);
+    let most = 4.0 * STOPS / (1.0 + longest) - 1.0;
+    let strings = (rng.unit() * most + 1.0) as usize;
+    let seed = rng.below(model.stops);
+    let (mut done, mut retried) = (0, 0);
+    let mut trips: Vec<u32> = Vec::new();
+    for &stop in &model.around[seed * model.reach..(seed + 1) * model.reach] {
+        if done >= strings {
+            break;
+        }
+        let route = tour.nodes[stop as usize].route;
+        if route == NONE {
+            if retried < RETRIED && !tour.unserved.is_empty() && !torn.contains(&stop) {
+                torn.push(stop);
+                retried += 1;
+            }
+            continue;
+        }
+        let trip = tour.nodes[stop as usize].trip;
+        if if model.sites > 0 { trips.contains(&trip) } else { tour.has_changed(route) } {
+            continue;
+        }
+        trips.push(trip);
+        done += 1;
+        tear(tour, stop, longest, rng, torn);
+    }
+    if done == 0 && retried == 0 && !tour.unserved.is_empty() {
+        torn.push(tour.unserved[rng.below(tour.unserved.len())]);
+    }
+    if model.kind == Kind::All {
+        for change in 0..tour.changes() {
+            let route = tour.changed(change);
+            if !tour.settle(route) {
+                return false;
+            }
+            if tour.routes[route as usize].sites > 0 && rng.rarely(1) && !tour.reseat(route, rng) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Tears a string with `stop` in it out of its route.
+fn tear(tour: &mut Tour<'_>, stop: u32, longest: f64, rng: &mut Rng, torn: &mut Vec<u32>) {
+    let model = tour.model;
+    let count = if model.sites > 0 {
+        tour.stops_of_trip(stop)
+    } else {
+        tour.routes[tour.nodes[stop as usize].route as usize].stops as usize
+    };
+    let length = ((rng.unit() * longest.min(count as f64) + 1.0) as usize).min(count);
+    let mut kept = 0;
+    if length > 1 && length < count && rng.unit() < SPLIT {
+        kept = 1;
+        while length + kept < count && rng.unit() < KEEP_MORE {
+            kept += 1;
+        }
+    }
+    let whole = length + kept;
+
+    // how many stops there are on both sides, as far as the string can reach
+    let (mut before, mut first) = (0, stop);
+    while before + 1 < whole {
+        let Some(prev) = tour.stop_before(first) else { break };
+        first = prev;
+        before += 1;
+    }
+    let (mut after, mut last) = (0, stop);
+    while after + 1 < whole {
+        let Some(next) = tour.stop_after(last) else { break };
+        last = next;
+        after += 1;
+    }
+    // the string begins between `before` stops ahead and where its end is the last stop
+    let least = (whole - 1).saturating_sub(after);
+    let ahead = least + rng.below(before - least + 1);
+    for _ in ahead..before {
+        first = tour.stop_after(first).expect("there are `before` stops up to the chosen one");
+    }
+    let gap = if kept > 0 { 1 + rng.below(length - 1) } else { whole };
+
+    let border = tour.nodes[first as usize].prev;
+    let (mut node, mut behind, mut split) = (first, NONE, NONE);
+    for position in 0..whole {
+        let next = tour.stop_after(node);
+        if position >= gap && position < gap + kept {
+            split = node;
+        } else {
+            behind = tour.nodes[node as usize].next;
+            tour.unlink(node);
+            torn.push(node);
+        }
+        node = next.unwrap_or(NONE);
+    }
+    if model.kind == Kind::Times {
+        // the two places at which something is missing, if what was kept stands between them
+        if split != NONE {
+            tour.forward(tour.nodes[border as usize].next);
+        }
+        tour.retime(tour.nodes[behind as usize].prev, behind);
+        if split != NONE {
+            tour.backward(border);
+        }
+    }
+}
+
+impl Tour<'_> {
+    fn stop_before(&self, mut node: u32) -> Option<u32> {
+        loop {
+            node = self.nodes[node as usize].prev;
+            if self.model.is_stop(node) {
+                return Some(node);
+            }
+            return None;
+        }
+    }
+
+    fn stops_of_trip(&self, stop: u32) -> usize {
+        let mut count = 1;
+        let mut node = stop;
+        while let Some(prev) = self.stop_before(node) {
+            node = prev;
+            count += 1;
+        }
+        node = stop;
+        while let Some(next) = self.stop_after(node) {
+            node = next;
+            count += 1;
+        }
+        count
+    }
+
+    fn stop_after(&self, mut node: u32) -> Option<u32> {
+        loop {
+            node = self.nodes[node as usize].next;
+            if self.model.is_stop(node) {
+                return Some(node);
+            }
+            return None;
+        }
+    }
+}
