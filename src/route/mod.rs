@@ -12,6 +12,7 @@ pub mod check;
 pub mod matrix;
 pub mod plan;
 pub mod problem;
+pub mod road;
 
 pub use matrix::Matrix;
 pub use plan::{Plan, Route, Visit};
