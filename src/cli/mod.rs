@@ -5,6 +5,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod plan;
 mod run;
 mod status;
 mod table;
@@ -44,6 +45,7 @@ enum Command {
     Check(check::Args),
     Status(status::Args),
     Device(device::Args),
+    Plan(plan::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
+        Command::Plan(args) => plan::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

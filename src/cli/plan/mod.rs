@@ -1,0 +1,28 @@
+//! `lykta plan`: how far it is, and who goes where.
+
+mod matrix;
+mod points;
+
+use std::process::ExitCode;
+
+/// Plans tours.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Matrix(matrix::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be printed, or a file cannot be read or written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Matrix(args) => matrix::run(args),
+    }
+}
