@@ -1,5 +1,7 @@
 //! `lykta plan`: which stops are visited, in which order, over which roads.
 
+mod matrix;
+mod points;
 mod report;
 mod solve;
 
@@ -14,15 +16,17 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Matrix(matrix::Args),
     Solve(solve::Args),
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the result cannot be printed.
+/// When the result cannot be printed, or a file cannot be read or written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
+        Command::Matrix(args) => matrix::run(args),
         Command::Solve(args) => solve::run(args),
     }
 }
