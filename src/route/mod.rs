@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod plan;
 pub mod problem;
 pub mod road;
+pub mod simulation;
 pub mod solver;
 
 pub use check::{Reckoning, check};
