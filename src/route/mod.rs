@@ -11,7 +11,9 @@
 pub mod check;
 pub mod collection;
 pub mod file;
+pub mod kpi;
 pub mod matrix;
+pub mod picture;
 pub mod plan;
 pub mod problem;
 pub mod road;

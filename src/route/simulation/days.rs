@@ -5,6 +5,7 @@ use super::policy::Policy;
 use super::score::Score;
 use super::town::Town;
 use super::weeks::Weeks;
+use crate::route::check::Fault;
 use crate::route::collection::{Bin, Collection, Horizon, Rules, State, collection};
 use crate::route::matrix::Matrix;
 use crate::route::problem::{Site, Vehicle, Window};
@@ -42,11 +43,19 @@ impl Tours {
     }
 }
 
+/// A plan that breaks a rule.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the plan of day {} breaks a rule: {fault}; a bug, please report this", day + 1)]
+pub struct Broken {
+    day: usize,
+    fault: Fault,
+}
+
 /// Replays weeks under a policy. What happens before `warm_up` days are over does not count. Each
 /// day with a plan is shown to `see`, also those of the warm-up.
 ///
-/// # Panics
-/// If the solver's plan breaks a rule, which is a bug.
+/// # Errors
+/// If a plan of the solver breaks a rule, which is a bug.
 pub fn replay(
     town: &Town,
     weeks: &Weeks,
@@ -54,7 +63,7 @@ pub fn replay(
     policy: Policy,
     warm_up: usize,
     see: &mut dyn FnMut(usize, &Collection, &Plan, &Reckoning),
-) -> Score {
+) -> Result<Score, Broken> {
     let count = town.containers.len();
     let mut levels = weeks.first.clone();
     let mut known = vec![Knowledge::default(); count];
@@ -75,7 +84,8 @@ pub fn replay(
                 let when = Horizon { tour: TO_TOUR, next, next_day: None };
                 let bins = bins(town, &known, now);
                 if let Some((bins, rules)) = policy.chosen(bins, day, when, &tours.rules) {
-                    let planned = plan(tours, &bins, when, &rules);
+                    let planned =
+                        plan(tours, &bins, when, &rules).map_err(|fault| Broken { day, fault })?;
                     let (collection, plan, reckoning) = &planned;
                     see(day, collection, plan, reckoning);
                     emptied = visits(town, collection, reckoning);
@@ -101,7 +111,7 @@ pub fn replay(
             }
         }
     }
-    score
+    Ok(score)
 }
 
 /// What is known of all bins.
@@ -131,15 +141,13 @@ fn plan(
     bins: &[Bin],
     when: Horizon,
     rules: &Rules,
-) -> (Collection, Plan, Reckoning) {
+) -> Result<(Collection, Plan, Reckoning), Fault> {
     let (vehicles, sites) = (tours.vehicles.clone(), tours.sites.clone());
     let day = collection("day", bins, when, rules, tours.matrix.clone(), vehicles, sites);
     let settings = Settings { seed: 1, iterations: tours.iterations, from: None };
     let plan = Solver::new(&day.problem).solve(&settings, &mut |_| true).plan;
-    match check(&day.problem, &plan) {
-        Ok(reckoning) => (day, plan, reckoning),
-        Err(faults) => panic!("the solver broke a rule: {}", faults[0]),
-    }
+    let reckoning = check(&day.problem, &plan).map_err(|mut faults| faults.remove(0))?;
+    Ok((day, plan, reckoning))
 }
 
 /// Which bins are emptied, with the hour of the day.

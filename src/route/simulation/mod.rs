@@ -21,7 +21,7 @@ mod town;
 pub mod tuning;
 mod weeks;
 
-pub use days::{Tours, replay};
+pub use days::{Broken, Tours, replay};
 pub use policy::Policy;
 pub use score::Score;
 pub use town::{Container, Town};

@@ -16,8 +16,8 @@ pub enum Kind {
     Joint,
 }
 
-/// How often a knob is turned.
-const TURNS: usize = 8;
+/// How often a knob is turned, and once more if that did not help.
+pub const TURNS: usize = 8;
 
 impl Kind {
     /// All of them, in the order of tables.
@@ -34,15 +34,28 @@ impl Kind {
         }
     }
 
+    /// Its name, in tables and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.at(0.5).name()
+    }
+
     /// The policy that drives least among those that keep the target, and what it came to. If
     /// none does, the one that drives most.
-    pub fn tuned(self, target: u64, replay: &mut dyn FnMut(Policy) -> Score) -> (Policy, Score) {
+    ///
+    /// # Errors
+    /// Those of `replay`.
+    pub fn tuned<E>(
+        self,
+        target: u64,
+        replay: &mut dyn FnMut(Policy) -> Result<Score, E>,
+    ) -> Result<(Policy, Score), E> {
         let (mut least, mut most) = (0.0, 1.0);
         let mut best: Option<(Policy, Score)> = None;
         for _ in 0..TURNS {
             let place = (least + most) / 2.0;
             let policy = self.at(place);
-            let score = replay(policy);
+            let score = replay(policy)?;
             if score.overflow_hours <= target {
                 most = place;
                 if best.is_none_or(|(_, best)| score.metres < best.metres) {
@@ -52,9 +65,12 @@ impl Kind {
                 least = place;
             }
         }
-        best.unwrap_or_else(|| {
-            let policy = self.at(1.0);
-            (policy, replay(policy))
-        })
+        match best {
+            Some(best) => Ok(best),
+            None => {
+                let policy = self.at(1.0);
+                Ok((policy, replay(policy)?))
+            }
+        }
     }
 }
