@@ -3,6 +3,7 @@
 mod matrix;
 mod points;
 mod report;
+mod simulate;
 mod solve;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Matrix(matrix::Args),
+    Simulate(simulate::Args),
     Solve(solve::Args),
 }
 
@@ -27,6 +29,7 @@ enum Command {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Matrix(args) => matrix::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Solve(args) => solve::run(args),
     }
 }

@@ -71,6 +71,17 @@ impl Town {
         }
         Self { places, containers }
     }
+
+    /// Without the bins for which `keep` says no.
+    #[must_use]
+    pub fn with(mut self, mut keep: impl FnMut(usize) -> bool) -> Self {
+        let kept: Vec<bool> = (0..self.containers.len()).map(&mut keep).collect();
+        let mut each = kept.iter();
+        self.containers.retain(|_| *each.next().unwrap_or(&true));
+        let mut each = [true; Self::BINS].iter().chain(&kept);
+        self.places.retain(|_| *each.next().unwrap_or(&true));
+        self
+    }
 }
 
 /// A place of an area, by its shares of the way from west to east and from south to north.
