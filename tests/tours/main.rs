@@ -5,6 +5,7 @@
 mod collection;
 mod hostile;
 mod published;
+mod simulation;
 mod solve;
 mod wrong;
 
