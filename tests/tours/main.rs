@@ -4,6 +4,7 @@
 
 mod collection;
 mod hostile;
+mod kpi;
 mod published;
 mod simulation;
 mod solve;
