@@ -12,6 +12,7 @@ fn a_plan_is_compared_with_what_would_be_driven_without_it() {
     // the fuller the farther out, so that fewer bins are no fewer kilometres
     let bins: Vec<Bin> = (1..=8).map(|i| bin(&format!("b{i}"), i, 0.3 + 0.04 * i as f64)).collect();
     let bins = [&bins[..], &[bin("last", 9, 0.95)]].concat();
+    let bins: Vec<Bin> = bins.into_iter().map(|bin| Bin { volume: 300.0, ..bin }).collect();
     let day = day(&bins, 10);
     let reckoning = check(&day.problem, &planned(&day)).unwrap();
     let all = comparison(&day, &reckoning, 0.66, 300).unwrap();
