@@ -5,6 +5,7 @@
 mod hostile;
 mod published;
 mod solve;
+mod solver;
 mod wrong;
 
 use lykta::route::file::{self, Document};
