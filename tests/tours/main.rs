@@ -8,6 +8,7 @@ mod kpi;
 mod published;
 mod simulation;
 mod solve;
+mod solver;
 mod wrong;
 
 use lykta::route::file::{self, Document};
