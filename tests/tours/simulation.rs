@@ -127,7 +127,17 @@ fn the_table_and_its_pictures() {
     let pictures = directory.path().join("pictures");
     let (code, table, err) = simulate(&["--svg", pictures.to_str().unwrap()]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!(table);
+    // the numbers change with each better search
+    let words = |line: &str| {
+        let words = line.split_whitespace();
+        let masked = words.map(|word| if word.contains(char::is_numeric) { "#" } else { word });
+        masked.collect::<Vec<_>>().join(" ")
+    };
+    let rows: Vec<String> = table.lines().take(4).map(words).collect();
+    insta::assert_snapshot!(rows.join("\n"));
+    for (row, name) in table.lines().skip(3).zip(["all", "threshold", "risk", "joint"]) {
+        assert!(row.starts_with(name), "{row}");
+    }
     for name in ["all", "threshold", "joint"] {
         let picture = std::fs::read_to_string(pictures.join(name).with_extension("svg")).unwrap();
         assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"));
