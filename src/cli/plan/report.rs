@@ -39,7 +39,7 @@ pub(super) fn report(
         "name": problem.name,
         "format": format,
         "cost": reckoning.cost,
-        "told": document.format.cost(reckoning.cost),
+        "told": document.format.cost(document.format.told(reckoning)),
         "feasible": reckoning.missing.is_empty(),
         "estimated": document.estimated,
         "seed": origin.map(|origin| origin.seed),

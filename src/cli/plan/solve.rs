@@ -217,6 +217,6 @@ fn print(
     if args.json || document.format == Format::Json {
         writeln!(out, "{:#}", report(document, plan, reckoning, origin))
     } else {
-        out.write_all(answer::write(document, plan, reckoning.cost).as_bytes())
+        out.write_all(answer::write(document, plan, document.format.told(reckoning)).as_bytes())
     }
 }

@@ -12,6 +12,7 @@ pub mod line;
 pub mod solomon;
 pub mod vrplib;
 
+use super::check::Reckoning;
 use super::problem::Problem;
 
 /// How many places a problem may have: a matrix of 10,000 places takes 400 MB, and no gateway
@@ -69,6 +70,13 @@ impl Format {
             after_vehicle |= first == "VEHICLE";
         }
         None
+    }
+
+    /// What of a plan's reckoning answers in this format tell: the cost, but in Kim's the distance,
+    /// since what we count for a vehicle is none of its authors'.
+    #[must_use]
+    pub fn told(self, reckoning: &Reckoning) -> u64 {
+        if self == Self::Kim { reckoning.distance } else { reckoning.cost }
     }
 
     /// A cost as answers in this format tell it: Solomon's count tenths, with one decimal.
