@@ -13,6 +13,7 @@ pub mod file;
 pub mod matrix;
 pub mod plan;
 pub mod problem;
+pub mod road;
 pub mod solver;
 
 pub use check::{Reckoning, check};

@@ -1,0 +1,124 @@
+//! The places of a matrix, from CSV.
+
+use crate::route::road::Position;
+use std::collections::HashMap;
+use std::fmt;
+
+/// More places would make a matrix that does not fit into a gateway's memory: it takes eight
+/// bytes a pair.
+const MOST: usize = 5_000;
+
+/// A place with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) id: String,
+    pub(super) position: Position,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    line: u64,
+    what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Reads the columns `id`, `lat` and `lon`, in any order; others are passed over.
+pub(super) fn read(bytes: &[u8]) -> Result<Vec<Point>, Fault> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let headers = reader.headers().map_err(|error| broken(&error))?.clone();
+    let column = |name: &str| {
+        let mut found = (0..headers.len()).filter(|i| &headers[*i] == name);
+        match (found.next(), found.next()) {
+            (Some(column), None) => Ok(column),
+            (Some(_), Some(_)) => Err(format!("there are two columns {name}")),
+            (None, _) => Err(format!("there is no column {name}; id,lat,lon are needed")),
+        }
+    };
+    let column = |name: &str| column(name).map_err(|what| Fault { line: 1, what });
+    let [id, lat, lon] = [column("id")?, column("lat")?, column("lon")?];
+
+    let mut points = Vec::new();
+    let mut lines: HashMap<String, u64> = HashMap::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| broken(&error))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let fault = |what: String| Err(Fault { line, what });
+        let name = &record[id];
+        if name.is_empty() {
+            return fault("column id: it is empty".to_owned());
+        }
+        if let Some(first) = lines.insert(name.to_owned(), line) {
+            return fault(format!("column id: {name:?} is already in line {first}"));
+        }
+        let degrees = |column: &str, text: &str, most: f64| {
+            let value = text.parse::<f64>().ok().filter(|value| value.abs() <= most);
+            let what = || format!("column {column}: {text:?} is no number from -{most} to {most}");
+            value.ok_or_else(|| Fault { line, what: what() })
+        };
+        let (lat, lon) =
+            (degrees("lat", &record[lat], 90.0)?, degrees("lon", &record[lon], 180.0)?);
+        let position = Position::from_degrees(lat, lon).expect("both are in range");
+        if points.len() == MOST {
+            return fault(format!("these are more than {MOST} points"));
+        }
+        points.push(Point { id: name.to_owned(), position });
+    }
+    Ok(points)
+}
+
+/// What the CSV reader complains about, in one line.
+fn broken(error: &csv::Error) -> Fault {
+    let line = error.position().map_or(1, csv::Position::line);
+    let what = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("it has {len} columns, and the first line has {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+        _ => error.to_string(),
+    };
+    Fault { line, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_go_by_name() {
+        let points = read(b"\xef\xbb\xbflon, name ,lat,id\n10.75,Storgatan 4,59.9,a\n-1,,-2,b\n");
+        let position = |lat, lon| Position::from_degrees(lat, lon).expect("on the earth");
+        let expected = [
+            Point { id: "a".to_owned(), position: position(59.9, 10.75) },
+            Point { id: "b".to_owned(), position: position(-2.0, -1.0) },
+        ];
+        assert_eq!(points.as_deref(), Ok(&expected[..]));
+        assert_eq!(read(b"id,lat,lon\n"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_fault_names_line_and_column() {
+        for (text, expected) in [
+            ("", "line 1: there is no column id; id,lat,lon are needed"),
+            ("id,lat\n", "line 1: there is no column lon; id,lat,lon are needed"),
+            ("id,lat,lon,id\n", "line 1: there are two columns id"),
+            ("id,lat,lon\na,1,2\n\na,1,2\n", "line 4: column id: \"a\" is already in line 2"),
+            ("id,lat,lon\na,91,2\n", "line 2: column lat: \"91\" is no number from -90 to 90"),
+            ("id,lat,lon\na,1,NaN\n", "line 2: column lon: \"NaN\" is no number from -180 to 180"),
+            ("id,lat,lon\na,1,\n", "line 2: column lon: \"\" is no number from -180 to 180"),
+            ("id,lat,lon\n,1,1\n", "line 2: column id: it is empty"),
+            ("id,lat,lon\na,59,9,10,7\n", "line 2: it has 5 columns, and the first line has 3"),
+        ] {
+            let fault = read(text.as_bytes()).expect_err(text);
+            assert_eq!(fault.to_string(), expected);
+        }
+        let fault = read(b"id,lat,lon\na,1,1\n\xff,2,2\n").expect_err("no text");
+        assert_eq!(fault.to_string(), "line 3: it is not UTF-8");
+    }
+}
