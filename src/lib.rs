@@ -52,6 +52,7 @@
 //! 7. **Untrusted input never panics**: datagrams, frames, payloads, settings.
 //! 8. **Keys, payloads and residents never reach a log.**
 
+pub mod bins;
 pub mod board;
 pub mod cli;
 pub mod clock;
