@@ -9,6 +9,7 @@
 //! everything again.
 
 pub mod check;
+pub mod collection;
 pub mod file;
 pub mod matrix;
 pub mod plan;

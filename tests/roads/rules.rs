@@ -200,6 +200,14 @@ fn a_closed_quarter_is_no_thoroughfare() {
 }
 
 #[test]
+fn a_closed_quarter_is_not_the_town_however_large() {
+    let town = Town::drawn(&["abcdef", ".klmn."]).way("ab", &[]);
+    let roads = town.way("bcdefnmlkb", &[("access", "destination")]).roads(&TRUCK);
+    assert_metres!(roads, (20.0, 100.0), (450.0, 110.0), 430);
+    assert_metres!(roads, (450.0, 110.0), (20.0, 100.0), 430);
+}
+
+#[test]
 fn the_fastest_way_is_not_the_shortest() {
     // through the living street at 10 km/h, or around on the main road at 65
     let town = square().way("ab", &[("highway", "living_street")]);

@@ -2,6 +2,7 @@
 //! says, and a file is understood or refused with its line and field.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod collection;
 mod hostile;
 mod published;
 mod solve;

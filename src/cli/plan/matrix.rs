@@ -147,10 +147,12 @@ fn measured(args: &Args, points: &[Point]) -> Result<Kept, Failure> {
     let snaps: Vec<_> = places.iter().map(|place| roads.snap(*place, limit)).collect();
     let stops = places.iter().copied().zip(snaps.iter().map(snapped)).collect();
     let on_roads: Vec<_> = snaps.into_iter().map(Result::ok).collect();
-    let matrix = match (&known, &rows) {
+    // the known matrix goes before the new one is packed
+    let matrix = match (known.take(), &rows) {
         (Some(known), Some(rows)) => roads.revised(&known.matrix, rows, &on_roads, weight),
         _ => roads.matrix(&on_roads, weight),
     };
+    drop(roads);
     let kept = Kept { stops, matrix };
     if let Some((path, inputs)) = cache
         && let Err(e) = replace(&path, &kept.encode(&inputs))

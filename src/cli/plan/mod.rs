@@ -1,4 +1,4 @@
-//! `lykta plan`: how far it is, which stops are visited, in which order.
+//! `lykta plan`: which stops are visited, in which order, over which roads.
 
 mod matrix;
 mod points;
@@ -16,8 +16,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Solve(solve::Args),
     Matrix(matrix::Args),
+    Solve(solve::Args),
 }
 
 /// Runs the command.
@@ -26,7 +26,7 @@ enum Command {
 /// When the result cannot be printed, or a file cannot be read or written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
-        Command::Solve(args) => solve::run(args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Solve(args) => solve::run(args),
     }
 }

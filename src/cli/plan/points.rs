@@ -32,7 +32,7 @@ impl fmt::Display for Fault {
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Point>, Fault> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let headers = reader.headers().map_err(|error| broken(&error))?.clone();
+    let headers = reader.headers().map_err(|error| broken(bytes, &error))?.clone();
     let column = |name: &str| {
         let mut found = (0..headers.len()).filter(|i| &headers[*i] == name);
         match (found.next(), found.next()) {
@@ -45,22 +45,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Point>, Fault> {
     let [id, lat, lon] = [column("id")?, column("lat")?, column("lon")?];
 
     let mut points = Vec::new();
-    let mut lines: HashMap<String, u64> = HashMap::new();
+    let mut known: HashMap<String, u64> = HashMap::new();
     for record in reader.records() {
-        let record = record.map_err(|error| broken(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let fault = |what: String| Err(Fault { line, what });
+        let record = record.map_err(|error| broken(bytes, &error))?;
+        let at = record.position().map_or(0, csv::Position::byte);
+        let fault = |what: String| Err(Fault { line: line(bytes, at), what });
         let name = &record[id];
         if name.is_empty() {
             return fault("column id: it is empty".to_owned());
         }
-        if let Some(first) = lines.insert(name.to_owned(), line) {
+        if let Some(first) = known.insert(name.to_owned(), at) {
+            let first = line(bytes, first);
             return fault(format!("column id: {name:?} is already in line {first}"));
         }
         let degrees = |column: &str, text: &str, most: f64| {
             let value = text.parse::<f64>().ok().filter(|value| value.abs() <= most);
             let what = || format!("column {column}: {text:?} is no number from -{most} to {most}");
-            value.ok_or_else(|| Fault { line, what: what() })
+            value.ok_or_else(|| Fault { line: line(bytes, at), what: what() })
         };
         let (lat, lon) =
             (degrees("lat", &record[lat], 90.0)?, degrees("lon", &record[lon], 180.0)?);
@@ -73,9 +74,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Point>, Fault> {
     Ok(points)
 }
 
+/// The line of a record that begins at this byte. The CSV reader's own count is that of the blank
+/// lines before it.
+fn line(bytes: &[u8], at: u64) -> u64 {
+    let blank = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let (before, from) = bytes.split_at(bytes.len().min(at as usize));
+    let skipped = from.iter().take_while(blank);
+    1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count() as u64
+}
+
 /// What the CSV reader complains about, in one line.
-fn broken(error: &csv::Error) -> Fault {
-    let line = error.position().map_or(1, csv::Position::line);
+fn broken(bytes: &[u8], error: &csv::Error) -> Fault {
+    let line = error.position().map_or(1, |position| line(bytes, position.byte()));
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("it has {len} columns, and the first line has {expected_len}")

@@ -16,6 +16,7 @@ use crate::route::matrix::Matrix;
 use crate::units::Metres;
 use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"lyktaRM1";
 const DIGEST: usize = 32;
@@ -155,7 +156,7 @@ impl Kept {
             })
             .collect();
         let numbers =
-            |bytes: &[u8]| -> Vec<u32> { bytes.as_chunks::<4>().0.iter().map(number).collect() };
+            |bytes: &[u8]| -> Arc<[u32]> { bytes.as_chunks::<4>().0.iter().map(number).collect() };
         let matrix = Matrix::new(size, numbers(metres), numbers(seconds));
         Some(Self { stops: stops?, matrix })
     }

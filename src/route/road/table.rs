@@ -3,6 +3,8 @@
 use super::search::{NEVER, Search, Weight};
 use super::{Roads, Snap};
 use crate::route::matrix::{Matrix, NO_WAY};
+use std::iter::repeat_n;
+use std::sync::Arc;
 
 /// Where each row of a fresh matrix comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,24 +14,16 @@ enum Source {
 }
 
 /// Metres and seconds while they are gathered.
-struct Draft {
+struct Draft<'m> {
     size: usize,
-    metres: Vec<u32>,
-    seconds: Vec<u32>,
+    metres: &'m mut [u32],
+    seconds: &'m mut [u32],
 }
 
-impl Draft {
-    fn new(size: usize) -> Self {
-        Self { size, metres: vec![NO_WAY; size * size], seconds: vec![NO_WAY; size * size] }
-    }
-
+impl Draft<'_> {
     fn set(&mut self, from: usize, to: usize, metres: u32, seconds: u32) {
         self.metres[from * self.size + to] = metres;
         self.seconds[from * self.size + to] = seconds;
-    }
-
-    fn finish(self) -> Matrix {
-        Matrix::new(self.size, self.metres, self.seconds)
     }
 }
 
@@ -130,7 +124,27 @@ impl Roads {
         sources: &[Source],
         old: Option<&Matrix>,
     ) -> Matrix {
-        let mut draft = Draft::new(stops.len());
+        // made where they stay: a large matrix would else be copied
+        let size = stops.len();
+        let empty = || -> Arc<[u32]> { repeat_n(NO_WAY, size * size).collect() };
+        let (mut metres, mut seconds) = (empty(), empty());
+        let draft = Draft {
+            size,
+            metres: Arc::get_mut(&mut metres).expect("it is new"),
+            seconds: Arc::get_mut(&mut seconds).expect("it is new"),
+        };
+        self.fill(draft, stops, weight, sources, old);
+        Matrix::new(size, metres, seconds)
+    }
+
+    fn fill(
+        &self,
+        mut draft: Draft<'_>,
+        stops: &[Option<Snap>],
+        weight: Weight,
+        sources: &[Source],
+        old: Option<&Matrix>,
+    ) {
         let mut search = Search::new(self.net.out.rows(), weight);
         let arrivals = Meetings::of(stops, weight, |stop| self.entries_of(stop));
         for (from, stop) in stops.iter().enumerate() {
@@ -152,7 +166,7 @@ impl Roads {
             }
         }
         if old.is_none() {
-            return draft.finish();
+            return;
         }
         // from the kept stops to the new ones, seen from the new ones
         let departures = Meetings::of(stops, weight, |stop| self.exits_of(stop));
@@ -168,7 +182,6 @@ impl Roads {
                 draft.set(from, to, metres, seconds);
             }
         }
-        draft.finish()
     }
 
     /// The least of the way within a road and that over junctions.

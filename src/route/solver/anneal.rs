@@ -9,12 +9,12 @@ use super::tour::{Snapshot, Tour};
 
 /// The temperatures at the beginning and at the end, in units of a plan's mean way.
 const HOT: f64 = 0.5;
-const COLD: f64 = 0.01;
+const COLD: f64 = 0.015;
 /// The temperature at the beginning if there is a plan to begin with: it may be mended, but not
 /// be thrown over.
 const WARM: f64 = 0.05;
 /// How many of a thousand moves exchange tails.
-const EXCHANGES: usize = 100;
+const EXCHANGES: usize = 150;
 /// How often the temperature is set and the caller asked, in moves.
 pub(super) const ROUND: u64 = 64;
 
