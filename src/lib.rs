@@ -69,6 +69,7 @@ pub mod ingest;
 pub mod lorawan;
 pub mod message;
 pub mod ops;
+pub mod planning;
 pub mod radio;
 pub mod route;
 pub mod store;

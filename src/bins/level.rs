@@ -98,16 +98,7 @@ impl Level {
     /// What the first reading of a bin says.
     #[must_use]
     pub fn first(fill: Ratio, at: Timestamp, synced: bool) -> Self {
-        Self {
-            fill,
-            at,
-            synced,
-            emptied: None,
-            doubted: None,
-            risen: 0.0,
-            days: 0.0,
-            squares: 0.0,
-        }
+        Self { fill, at, synced, emptied: None, doubted: None, risen: 0.0, days: 0.0, squares: 0.0 }
     }
 
     /// Takes a reading. One of the past changes nothing.

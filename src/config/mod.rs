@@ -37,7 +37,8 @@ mod value;
 pub use bin::{BinId, BinSettings};
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
 pub use plan::{
-    BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings, VisitSettings,
+    BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,
+    VisitSettings,
 };
 pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{

@@ -56,13 +56,11 @@ pub(super) struct Reader {
 }
 
 /// Keys that later versions know, with what to do in this one.
-const LATER: &[(&str, &str, &str)] = &[
-    (
-        "resident",
-        "this version keeps no details of residents",
-        "remove [[resident]]; `resident` and `sensor` in a device stay",
-    ),
-];
+const LATER: &[(&str, &str, &str)] = &[(
+    "resident",
+    "this version keeps no details of residents",
+    "remove [[resident]]; `resident` and `sensor` in a device stay",
+)];
 
 impl Reader {
     /// The paths of the elements that were read of a list of the root table, in order.

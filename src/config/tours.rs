@@ -77,11 +77,7 @@ impl Checks<'_> {
             None if self.reader.is_whole(&KeyPath::default().key("tenant")) => {
                 let ids: Vec<&str> = settings.tenant.iter().map(|t| t.id.as_str()).collect();
                 let what = format!("there is no tenant \"{}\"", plan.tenant);
-                self.error(
-                    &path.key("tenant"),
-                    what,
-                    known(plan.tenant.as_str(), &ids, "tenants"),
-                );
+                self.error(&path.key("tenant"), what, known(plan.tenant.as_str(), &ids, "tenants"));
             }
             Some(TenantKind::Care) if plan.kind == PlanKind::Collection => {
                 let help = "name a tenant of kind \"waste\", or write kind = \"patrol\"";
@@ -216,7 +212,8 @@ impl Checks<'_> {
         }
         if let Some(pause) = &vehicle.pause
             && (pause.window.to < vehicle.shift.from
-                || pause.length.as_secs() > u64::from(vehicle.shift.to - vehicle.shift.from.min(vehicle.shift.to)))
+                || pause.length.as_secs()
+                    > u64::from(vehicle.shift.to - vehicle.shift.from.min(vehicle.shift.to)))
         {
             let what = "this break does not fit into the shift: the vehicle can never leave";
             self.error(&path.key("pause"), what, "mend its window or its length");
@@ -250,7 +247,9 @@ impl Checks<'_> {
             let help = format!("at most {MOST_SKILLS} are told apart");
             self.error(&path.key("vehicle"), "there are too many different skills", help);
         }
-        for (id, bin) in settings.bin.iter().filter(|(id, _)| plan.bins.iter().any(|b| b == id.as_str())) {
+        for (id, bin) in
+            settings.bin.iter().filter(|(id, _)| plan.bins.iter().any(|b| b == id.as_str()))
+        {
             let at = KeyPath::default().key("bin").key(id.as_str());
             for skill in bin.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
                 let what = format!("no vehicle of the plan has the skill \"{skill}\"");

@@ -3,6 +3,7 @@
 use super::{Back, Ingest};
 use crate::config::TenantKind;
 use crate::lorawan::{self, Changes, QueueError};
+use crate::planning::Planned;
 use crate::store::{self, Entry};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
@@ -112,7 +113,7 @@ impl Ingest {
         };
         if let Some((id, answer)) = command {
             sink.tours.answered(&id);
-            let body = match answer {
+            let body: String = match answer {
                 Ok(result) => command::reply_ok(&id, &result),
                 Err(Fault { code, message }) => command::reply_error(&id, code, &message),
             };

@@ -27,6 +27,7 @@ use crate::lorawan::capacity::Airtime;
 use crate::lorawan::{
     Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
 };
+use crate::planning::Planned;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
@@ -35,7 +36,6 @@ use crate::units::{DevEui, TenantId};
 use crate::upstream::command::Command;
 use crate::upstream::{self, event};
 use downlinks::Fate;
-use crate::planning::Planned;
 use journal::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -32,7 +32,10 @@ pub(super) fn read(db: &Connection, room: Room) -> rusqlite::Result<Vec<(String,
 
 pub(super) fn write(db: &Connection, state: &State) -> rusqlite::Result<()> {
     let State { room, key, body } = state;
-    db.prepare_cached("INSERT OR REPLACE INTO domain VALUES (?1, ?2, ?3)")?
-        .execute(params![*room as u8, key, body])?;
+    db.prepare_cached("INSERT OR REPLACE INTO domain VALUES (?1, ?2, ?3)")?.execute(params![
+        *room as u8,
+        key,
+        body
+    ])?;
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! `lykta plan`: which stops are visited, in which order, over which roads.
 
 mod matrix;
+mod now;
 mod points;
 mod report;
+mod sheet;
+mod show;
 mod solve;
 
 use std::process::ExitCode;
@@ -17,6 +20,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Matrix(matrix::Args),
+    Now(now::Args),
+    Show(show::Args),
     Solve(solve::Args),
 }
 
@@ -27,6 +32,8 @@ enum Command {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Matrix(args) => matrix::run(args),
+        Command::Now(args) => now::run(args),
+        Command::Show(args) => show::run(args),
         Command::Solve(args) => solve::run(args),
     }
 }

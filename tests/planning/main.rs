@@ -1,0 +1,13 @@
+//! The promise to whoever sends the trucks: what the sensors say becomes a plan that can be
+//! driven, with a reason for each bin that is in it and each that is not; it holds over a restart,
+//! the cloud's word goes before ours, and what cannot be done is told.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cloud;
+mod roads;
+mod shell;
+mod tours;
+mod world;
