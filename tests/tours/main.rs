@@ -6,6 +6,7 @@ mod collection;
 mod hostile;
 mod published;
 mod solve;
+mod solver;
 mod wrong;
 
 use lykta::route::file::{self, Document};

@@ -1,6 +1,6 @@
 //! Simulated annealing: which changes stay.
 
-use super::model::{Model, NONE};
+use super::model::{MUST, Model, NONE};
 use super::recreate::recreate;
 use super::rng::Rng;
 use super::ruin::ruin;
@@ -39,9 +39,14 @@ impl<'m> Annealing<'m> {
         let mut rng = Rng::new(seed);
         let mut tour = Tour::new(model);
         let warm = first(&mut tour);
-        let mut torn = tour.unserved.clone();
+        // what has to be done takes its place first
+        let prize = |stop: &u32| model.fixed[*stop as usize].prize;
+        let (mut torn, mut rest): (Vec<_>, Vec<_>) =
+            tour.unserved.iter().partition(|stop| prize(stop) == MUST);
         tour.begin();
         recreate(&mut tour, i64::MAX, &mut rng, &mut torn);
+        recreate(&mut tour, i64::MAX, &mut rng, &mut rest);
+        torn.append(&mut rest);
         tour.unserved.clone_from(&torn);
         let routes = (0..model.routes as u32).map(|route| model.end(route));
         let (mut ways, mut cost) = (0, 0);
@@ -87,7 +92,7 @@ impl<'m> Annealing<'m> {
         let tour = &mut self.tour;
         tour.begin();
         if self.rng.below(1000) < EXCHANGES {
-            let stays = exchange(tour, limit, &mut self.rng);
+            let stays = exchange(tour, limit, &mut self.rng) && tour.is_connected();
             if !stays {
                 tour.undo();
             }
@@ -96,6 +101,7 @@ impl<'m> Annealing<'m> {
         self.torn.clear();
         if !ruin(tour, &mut self.rng, &mut self.torn)
             || !recreate(tour, limit, &mut self.rng, &mut self.torn)
+            || !tour.is_connected()
         {
             tour.undo();
             return false;

@@ -4,7 +4,7 @@
 //! whole whenever it has changed. What is known about it afterwards follows from the order of its
 //! visits alone; therefore none of it has to be kept in the journal.
 
-use super::model::{NONE, Pause};
+use super::model::{DEAREST, NONE, Pause};
 use super::rng::Rng;
 use super::tour::{Node, Tour};
 
@@ -58,12 +58,25 @@ impl Tour<'_> {
         }
     }
 
+    /// Whether a vehicle has nothing to do behind `node` but to come home, with nothing aboard.
+    pub(super) fn comes_home_empty(&self, node: u32) -> bool {
+        let model = self.model;
+        let Node { next, route, .. } = self.nodes[node as usize];
+        next == model.end(route)
+            && (model.is_site(node)
+                || node == model.start(route) && self.spans[node as usize].load == [0, 0])
+    }
+
     /// When `node` is left if the trip that it belongs to departs no earlier than `release`;
     /// `None` if that makes something late.
     #[inline]
     pub(super) fn done_after(&self, node: u32, release: i32) -> Option<i32> {
         let here = &self.nodes[node as usize];
         let head = if self.model.is_stop(node) { self.head(here.trip) } else { node };
+        let crew = &self.model.crews[here.route as usize];
+        if crew.under_way && head == self.model.start(here.route) {
+            return (release <= crew.left).then_some(here.done);
+        }
         if release <= self.nodes[head as usize].done {
             return Some(here.done);
         }
@@ -93,14 +106,44 @@ impl Tour<'_> {
             let loaded = model.is_stop(last)
                 || last == model.start(route) && model.crews[route as usize].aboard != [0, 0];
             if model.ends_at_site && loaded {
-                let Some(site) = self.cheapest_site(last, model.end(route)) else { return false };
-                self.chain_site(site, last);
-            }
-            if !model.releases {
-                self.merge(route);
+                return self.come_home(route, last);
             }
         }
         self.reckon(route)
+    }
+
+    /// Sends a loaded vehicle home by the cheapest site at which it is in time; by the cheapest
+    /// if it is so at none.
+    fn come_home(&mut self, route: u32, last: u32) -> bool {
+        let model = self.model;
+        let costs = &model.costs_of(route).to;
+        let cost = |site: usize| {
+            let node = model.visits_to(site).start;
+            costs[model.way(last, node)] + costs[model.way(node, model.end(route))]
+        };
+        let mut tried = NONE;
+        loop {
+            // the next dearer one than what was tried last; of equals the next in order
+            let rank = |site: &usize| (cost(*site), *site);
+            let after = |site: &usize| tried == NONE || rank(site) > rank(&(tried as usize));
+            let Some(site) = (0..model.sites).filter(after).min_by_key(rank) else { break };
+            tried = site as u32;
+            if cost(site) >= DEAREST {
+                break;
+            }
+            let Some(node) = self.free_visit(site) else { continue };
+            self.chain_site(node, last);
+            if self.reckon(route) {
+                return true;
+            }
+            self.unchain_site(node);
+        }
+        let first = (0..model.sites).min_by_key(|site| (cost(*site), *site));
+        if let Some(node) = first.and_then(|site| self.free_visit(site)) {
+            self.chain_site(node, last);
+        }
+        self.reckon(route);
+        false
     }
 
     /// Drops the sites at which nothing happens.
@@ -122,8 +165,11 @@ impl Tour<'_> {
     }
 
     /// Drops the sites without which two trips are one that fits.
-    fn merge(&mut self, route: u32) {
+    pub(super) fn merge(&mut self, route: u32) {
         let model = self.model;
+        if model.sites == 0 || model.releases {
+            return;
+        }
         let crew = &model.crews[route as usize];
         let (start, end) = (model.start(route), model.end(route));
         let (mut load, mut site, mut before) = (crew.aboard, NONE, [0, 0]);
@@ -153,18 +199,6 @@ impl Tour<'_> {
         }
     }
 
-    /// A visit to the site that costs least between two nodes.
-    fn cheapest_site(&self, prev: u32, next: u32) -> Option<u32> {
-        let model = self.model;
-        let costs = model.costs_of(self.nodes[prev as usize].route);
-        let cost = |site: usize| {
-            let node = model.visits_to(site).start;
-            costs.to[model.way(prev, node)] + costs.to[model.way(node, next)]
-        };
-        let site = (0..model.sites).min_by_key(|site| cost(*site))?;
-        self.free_visit(site)
-    }
-
     /// A node for one visit more to a site.
     pub(super) fn free_visit(&self, site: usize) -> Option<u32> {
         self.model.visits_to(site).find(|node| self.nodes[*node as usize].route == NONE)
@@ -192,7 +226,7 @@ impl Tour<'_> {
         self.pauses[route as usize] = NONE;
         possible &= self.reckon_times(route, None);
         if let Some(pause) = crew.pause
-            && self.routes[route as usize].stops > 0
+            && (self.routes[route as usize].stops > 0 || crew.under_way)
         {
             self.pauses[route as usize] = self.best_pause(route, pause);
             possible &=

@@ -4,7 +4,8 @@
 //! ([`tails`]), under simulated annealing ([`anneal`]). What makes it good is its speed, and
 //! that comes from the layout of its data ([`model`]) and from changes that are taken back
 //! instead of copied ([`tour`]). Problems with trips, breaks, several depots or optional stops
-//! are walked route by route ([`day`]); plain ones pay nothing for that.
+//! are walked route by route ([`day`]); plain ones pay nothing for that. A search can begin with
+//! a plan that there is ([`warm`]).
 //!
 //! Costs are integers, chance is our own ([`rng`]), and the effort is counted in moves: the same
 //! problem, seed and number of moves give the same plan, byte for byte, on each machine.
@@ -17,13 +18,16 @@ mod rng;
 mod ruin;
 mod tails;
 mod tour;
+mod warm;
 
 use super::plan::{Plan, Route, Visit};
 use super::problem::Problem;
 use anneal::{Annealing, ROUND};
 use model::{Kind, Model, NONE};
+use std::collections::HashSet;
 use std::time::Duration;
 use tour::Tour;
+use warm::Call;
 
 /// How to search.
 #[derive(Debug, Clone, Copy)]
@@ -133,32 +137,18 @@ impl<'p> Solver<'p> {
         }
         for route in plan.routes.iter().filter(|route| route.vehicle < model.routes) {
             let done = self.problem.vehicles[route.vehicle].frozen.len();
-            let mut last = model.start(route.vehicle as u32);
-            for visit in route.visits.iter().skip(done) {
-                match *visit {
-                    Visit::Stop(stop) => {
-                        let node = nodes.get(stop).copied().unwrap_or(NONE);
-                        if node != NONE
-                            && tour.nodes[node as usize].route == NONE
-                            && tour.append(node, last)
-                        {
-                            last = node;
-                        }
-                    }
-                    Visit::Site(site) => {
-                        if let Some(node) =
-                            (site < model.sites).then(|| tour.free_visit(site)).flatten()
-                        {
-                            tour.chain_site(node, last);
-                            last = node;
-                        }
-                    }
-                    Visit::Pause => {}
+            let visits = route.visits.iter().skip(done).filter_map(|visit| match *visit {
+                Visit::Stop(stop) => {
+                    let node = nodes.get(stop).copied().filter(|node| *node != NONE)?;
+                    (tour.nodes[node as usize].route == NONE).then_some(Call::Stop(node))
                 }
-            }
-            if model.kind == Kind::All {
-                tour.settle(route.vehicle as u32);
-            }
+                Visit::Site(site) => (site < model.sites).then_some(Call::Site(site)),
+                Visit::Pause => None,
+            });
+            let mut visits: Vec<Call> = visits.collect();
+            let mut known = HashSet::new();
+            visits.retain(|visit| matches!(visit, Call::Site(_)) || known.insert(*visit));
+            tour.lay(route.vehicle as u32, &visits);
         }
         tour.unserved.retain(|stop| tour.nodes[*stop as usize].route == NONE);
         tour.used > 0

@@ -10,7 +10,7 @@
 //!  from `sites_from`   visits to sites that may be made, `pool` of them for each site
 //! ```
 
-use super::super::matrix::Matrix;
+use super::super::matrix::{Matrix, NO_WAY};
 use super::super::plan::Visit;
 use super::super::problem::{Haul, Need, Problem, Vehicle, Window};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ pub(super) const NONE: u32 = u32::MAX;
 /// What it costs to leave out a stop that must be visited: more than any detour.
 pub(super) const MUST: i32 = 1_000_000_000;
 
-/// The most that one way can cost.
-pub(super) const DEAREST: u32 = 200_000_000;
+/// The most that one way can cost; where there is none it is twice that.
+pub(super) const DEAREST: u32 = NO_WAY / 2;
 
 /// What never changes about a node.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,8 @@ pub(super) struct Crew {
     pub(super) most_sites: i32,
     pub(super) skills: u32,
     pub(super) pause: Option<Pause>,
+    /// When it left on the trip that it is on.
+    pub(super) left: i32,
     /// It is under way: it has to come home, whatever else it does.
     pub(super) under_way: bool,
 }
@@ -117,6 +119,10 @@ pub(super) struct Model {
     pub(super) breadth: usize,
     /// Which rules there are.
     pub(super) kind: Kind,
+    /// Whether more is to be decided than the order: which stops, how many vehicles.
+    pub(super) choices: bool,
+    /// Whether there are places between which there is no way.
+    pub(super) gaps: bool,
     /// Whether any stop is released during the day.
     pub(super) releases: bool,
 }
@@ -168,6 +174,9 @@ impl Model {
             };
         }
         let mut tariffs = Vec::new();
+        if problem.vehicles.is_empty() {
+            tariffs.push((1, 0));
+        }
         let mut heads = Vec::new();
         let mut crews = Vec::with_capacity(routes);
         for (route, vehicle) in problem.vehicles.iter().enumerate() {
@@ -209,6 +218,14 @@ impl Model {
             breadth: (if kind == Kind::Loads { BREADTH } else { BREADTH_IN_TIME })
                 .min(stops.saturating_sub(1)),
             kind,
+            choices: problem.vehicles.iter().any(|vehicle| vehicle.rates.fixed > 0)
+                || problem.stops.iter().any(|stop| stop.need != Need::Must),
+            gaps: problem
+                .matrix
+                .distances()
+                .iter()
+                .chain(problem.matrix.times().iter())
+                .any(|way| *way >= NO_WAY),
             releases: problem.stops.iter().any(|stop| stop.release > 0),
         };
         model.find_neighbours();
@@ -422,6 +439,7 @@ struct Done {
     stops: i32,
     sites: i32,
     paused: bool,
+    left: i32,
 }
 
 impl Done {
@@ -434,6 +452,7 @@ impl Done {
             stops: 0,
             sites: 0,
             paused: false,
+            left: signed(vehicle.shift.earliest),
         };
         for visit in &vehicle.frozen {
             let (place, window, service) = match *visit {
@@ -464,6 +483,9 @@ impl Done {
             let arrival = done.until + signed(problem.matrix.time(done.place, place));
             done.until = arrival.max(signed(window.earliest)) + signed(service);
             done.place = place;
+            if let Visit::Site(_) = visit {
+                done.left = done.until;
+            }
         }
         done
     }
@@ -492,6 +514,7 @@ impl Done {
                 latest: signed(pause.window.latest),
                 length: signed(pause.length),
             }),
+            left: self.left,
             under_way: !vehicle.frozen.is_empty(),
         }
     }
@@ -559,16 +582,19 @@ impl Places {
 
 impl Costs {
     fn new(matrix: &Matrix, (distance, time): (u32, u32)) -> Self {
-        let to: Arc<[u32]> = if (distance, time) == (1, 0) {
+        let both = || matrix.distances().iter().zip(matrix.times().iter());
+        let no_way = |(way, duration): (&u32, &u32)| *way >= NO_WAY || *duration >= NO_WAY;
+        let shared =
+            (distance, time) == (1, 0) && both().all(|entry| no_way(entry) == (*entry.0 >= NO_WAY));
+        let to: Arc<[u32]> = if shared {
             Arc::clone(matrix.distances())
         } else {
-            let both = matrix.distances().iter().zip(matrix.times().iter());
-            both.map(|(way, duration)| {
+            let cost = |(way, duration): (&u32, &u32)| {
                 let cost =
                     way.saturating_mul(distance).saturating_add(duration.saturating_mul(time));
-                cost.min(DEAREST)
-            })
-            .collect()
+                if no_way((way, duration)) { NO_WAY } else { cost.min(DEAREST) }
+            };
+            both().map(cost).collect()
         };
         let width = matrix.size();
         let symmetric = (0..width)

@@ -7,6 +7,9 @@ use super::tour::Tour;
 /// A position is overlooked once in `1 << BLINK` times (Christiaens and Vanden Berghe, 2020).
 const BLINK: u32 = 7;
 
+/// How much more than its prize a stop may cost in a generous move.
+const GENEROSITY: i32 = 3;
+
 /// Where a stop can be put.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
@@ -19,7 +22,7 @@ struct Gap {
 
 impl Gap {
     /// Where there is no way is no gap, either.
-    const NOWHERE: Self = Self { cost: DEAREST as i32 / 2, prev: NONE, site: None };
+    const NOWHERE: Self = Self { cost: DEAREST as i32, prev: NONE, site: None };
 }
 
 /// Puts all of `torn` back, in an order drawn at random; whatever fits nowhere stays in `torn`.
@@ -48,6 +51,9 @@ fn recreate_with<const TIMES: bool, const ALL: bool>(
     let prize = |stop: u32| model.fixed[stop as usize].prize;
     // what is still to be put back may cost nothing, at best
     let mut pending: i64 = torn.iter().map(|stop| i64::from(prize(*stop))).sum();
+    // what is not worth its way alone may be so with what comes next; the move is judged as a
+    // whole in the end
+    let generous = model.choices && rng.rarely(2);
     let mut left = 0;
     for index in 0..torn.len() {
         if tour.total - pending >= limit {
@@ -56,7 +62,15 @@ fn recreate_with<const TIMES: bool, const ALL: bool>(
         let stop = torn[index];
         pending -= i64::from(prize(stop));
         let gap = best_gap::<TIMES, ALL>(tour, stop, rng);
-        if gap.cost >= prize(stop) || gap.prev == NONE || !put::<TIMES, ALL>(tour, stop, gap) {
+        let mut worth = prize(stop);
+        if generous && gap.prev != NONE {
+            let route = tour.nodes[gap.prev as usize].route as usize;
+            worth = worth.saturating_mul(GENEROSITY);
+            if tour.routes[route].stops == 0 {
+                worth = worth.saturating_add(model.crews[route].opening);
+            }
+        }
+        if gap.cost >= worth || gap.prev == NONE || !put::<TIMES, ALL>(tour, stop, gap) {
             torn[left] = stop;
             left += 1;
         }
@@ -97,7 +111,7 @@ fn put<const TIMES: bool, const ALL: bool>(tour: &mut Tour<'_>, stop: u32, gap: 
 }
 
 /// The orders of Christiaens and Vanden Berghe, with their weights; those by time are their
-/// addition for windows.
+/// addition for windows. What matters most comes first now and then, if there is a choice.
 fn put_in_order(model: &Model, rng: &mut Rng, torn: &mut [u32]) {
     for last in (1..torn.len()).rev() {
         torn.swap(last, rng.below(last + 1));
@@ -106,6 +120,7 @@ fn put_in_order(model: &Model, rng: &mut Rng, torn: &mut [u32]) {
     let depot = if model.routes > 0 { model.place(model.start(0)) } else { 0 };
     let away = |stop: &u32| model.costs[0].to[depot * model.width + *stop as usize] as i32;
     match rng.below(if model.kind == Kind::Loads { 11 } else { 17 }) {
+        0..=1 if model.choices => torn.sort_by_key(|stop| -fixed(stop).prize),
         0..=3 => {}
         4..=7 => torn.sort_by_key(|stop| -fixed(stop).load[0]),
         8..=9 => torn.sort_by_key(|stop| -away(stop)),
@@ -194,7 +209,7 @@ fn open<const TIMES: bool, const ALL: bool>(
     best: &mut Gap,
 ) {
     let model = tour.model;
-    let (start, end) = (model.start(route), model.end(route));
+    let start = model.start(route);
     let next = tour.nodes[start as usize].next;
     let costs = &model.costs_of(route).to;
     let detour = costs[model.way(start, stop)] as i32 + costs[model.way(stop, next)] as i32
@@ -206,11 +221,7 @@ fn open<const TIMES: bool, const ALL: bool>(
     let (load, crew) = (&model.fixed[stop as usize].load, &model.crews[route as usize]);
     let fits = (0..2).all(|kind| load[kind] + crew.aboard[kind] <= crew.capacity[kind]);
     let gap = Gap { cost, prev: start, site: None };
-    if ALL && model.ends_at_site && next == end {
-        if fits {
-            with_sites(tour, stop, gap, &[false], best);
-        }
-    } else {
+    if ALL || fits {
         weigh::<TIMES, ALL>(tour, stop, gap, fits, rng, best);
     }
 }
@@ -268,6 +279,12 @@ fn weigh<const TIMES: bool, const ALL: bool>(
     best: &mut Gap,
 ) {
     let model = tour.model;
+    if ALL && model.ends_at_site && tour.comes_home_empty(gap.prev) {
+        if fits {
+            with_sites(tour, stop, gap, &[false], best);
+        }
+        return;
+    }
     if ALL && !fits {
         if !rng.rarely(BLINK) {
             with_sites(tour, stop, gap, &[true, false], best);

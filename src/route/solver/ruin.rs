@@ -16,10 +16,14 @@ const LONGEST: f64 = 10.0;
 /// more are removed. Found by measuring (Gehring and Homberger's r2_4_7 at 33 stops a route).
 const PART: f64 = 0.45;
 const LONGEST_EVER: f64 = 15.0;
+/// The most strings that are torn out at once: with the shortest strings twice the average.
+const MOST_STRINGS: usize = 24;
 /// How often a string is split.
 const SPLIT: f64 = 0.5;
 /// A split string keeps one stop more with this probability, again and again.
 const KEEP_MORE: f64 = 0.01;
+/// Where routes may be given up, one in `1 << WHOLE` moves tears out a whole one.
+const WHOLE: u32 = 6;
 /// How many stops that nobody visits are tried again at once.
 const RETRIED: usize = 8;
 
@@ -35,8 +39,14 @@ pub(super) fn ruin(tour: &mut Tour<'_>, rng: &mut Rng, torn: &mut Vec<u32>) -> b
     let most = 4.0 * stops / (1.0 + longest) - 1.0;
     let strings = (rng.unit() * most + 1.0) as usize;
     let seed = rng.below(model.stops);
+    if model.choices && rng.rarely(WHOLE) {
+        let route = tour.nodes[model.base + seed].route;
+        if route != NONE {
+            tour.clear(route, torn);
+        }
+    }
     let (mut done, mut retried) = (0, 0);
-    let mut trips: Vec<u32> = Vec::new();
+    let mut touched = [NONE; MOST_STRINGS];
     for &stop in &model.around[seed * model.reach..(seed + 1) * model.reach] {
         if done >= strings {
             break;
@@ -49,11 +59,12 @@ pub(super) fn ruin(tour: &mut Tour<'_>, rng: &mut Rng, torn: &mut Vec<u32>) -> b
             }
             continue;
         }
+        // one string of each route, or of each trip if a route has several
         let trip = tour.nodes[stop as usize].trip;
-        if if model.sites > 0 { trips.contains(&trip) } else { tour.has_changed(route) } {
+        if touched.contains(&trip) || model.sites == 0 && tour.has_changed(route) {
             continue;
         }
-        trips.push(trip);
+        touched[done % touched.len()] = trip;
         done += 1;
         tear(tour, stop, longest, rng, torn);
     }
@@ -63,6 +74,7 @@ pub(super) fn ruin(tour: &mut Tour<'_>, rng: &mut Rng, torn: &mut Vec<u32>) -> b
     if model.kind == Kind::All {
         for change in 0..tour.changes() {
             let route = tour.changed(change);
+            tour.merge(route);
             if !tour.settle(route) {
                 return false;
             }
@@ -77,11 +89,7 @@ pub(super) fn ruin(tour: &mut Tour<'_>, rng: &mut Rng, torn: &mut Vec<u32>) -> b
 /// Tears a string with `stop` in it out of its route.
 fn tear(tour: &mut Tour<'_>, stop: u32, longest: f64, rng: &mut Rng, torn: &mut Vec<u32>) {
     let model = tour.model;
-    let count = if model.sites > 0 {
-        tour.stops_of_trip(stop)
-    } else {
-        tour.routes[tour.nodes[stop as usize].route as usize].stops as usize
-    };
+    let count = tour.stops_of_trip(stop);
     let length = ((rng.unit() * longest.min(count as f64) + 1.0) as usize).min(count);
     let mut kept = 0;
     if length > 1 && length < count && rng.unit() < SPLIT {
@@ -139,38 +147,40 @@ fn tear(tour: &mut Tour<'_>, stop: u32, longest: f64, rng: &mut Rng, torn: &mut 
 }
 
 impl Tour<'_> {
-    fn stop_before(&self, mut node: u32) -> Option<u32> {
-        loop {
-            node = self.nodes[node as usize].prev;
-            if self.model.is_stop(node) {
-                return Some(node);
+    /// Tears out all stops of a route.
+    pub(super) fn clear(&mut self, route: u32, torn: &mut Vec<u32>) {
+        let model = self.model;
+        let mut node = self.nodes[model.start(route) as usize].next;
+        while node != model.end(route) {
+            let next = self.nodes[node as usize].next;
+            if model.is_stop(node) {
+                self.unlink(node);
+                torn.push(node);
             }
-            return None;
-        }
-    }
-
-    fn stops_of_trip(&self, stop: u32) -> usize {
-        let mut count = 1;
-        let mut node = stop;
-        while let Some(prev) = self.stop_before(node) {
-            node = prev;
-            count += 1;
-        }
-        node = stop;
-        while let Some(next) = self.stop_after(node) {
             node = next;
-            count += 1;
         }
-        count
+        if model.kind == Kind::Times {
+            self.retime(model.start(route), model.end(route));
+        }
     }
 
-    fn stop_after(&self, mut node: u32) -> Option<u32> {
-        loop {
-            node = self.nodes[node as usize].next;
-            if self.model.is_stop(node) {
-                return Some(node);
-            }
-            return None;
+    /// How many stops there are on a stop's trip.
+    fn stops_of_trip(&self, stop: u32) -> usize {
+        if self.model.sites == 0 {
+            return self.routes[self.nodes[stop as usize].route as usize].stops as usize;
         }
+        let before = std::iter::successors(Some(stop), |stop| self.stop_before(*stop)).count();
+        let behind = std::iter::successors(Some(stop), |stop| self.stop_after(*stop)).count();
+        before + behind - 1
+    }
+
+    /// The stop before this one on its trip.
+    fn stop_before(&self, stop: u32) -> Option<u32> {
+        Some(self.nodes[stop as usize].prev).filter(|node| self.model.is_stop(*node))
+    }
+
+    /// The stop behind this one on its trip.
+    fn stop_after(&self, stop: u32) -> Option<u32> {
+        Some(self.nodes[stop as usize].next).filter(|node| self.model.is_stop(*node))
     }
 }

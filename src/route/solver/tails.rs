@@ -208,9 +208,9 @@ impl Tour<'_> {
             let load = model.fixed[node as usize].load;
             if model.kind != Kind::All {
                 here.trip = to;
-                for kind in 0..2 {
-                    self.room[from as usize][kind] += load[kind];
-                    self.room[to as usize][kind] -= load[kind];
+                for (kind, load) in load.into_iter().enumerate() {
+                    self.room[from as usize][kind] += load;
+                    self.room[to as usize][kind] -= load;
                 }
             }
             let stop = i32::from(model.is_stop(node));

@@ -5,6 +5,7 @@
 //! walked as a whole (but where [`Kind::All`] asks for it), so that a tour of a hundred stops is
 //! changed as fast as one of ten.
 
+use super::super::matrix::NO_WAY;
 use super::model::{Kind, Model, NONE};
 
 /// A node where it stands in its route.
@@ -163,6 +164,16 @@ impl<'m> Tour<'m> {
         }
     }
 
+    /// Whether there is a way wherever one is driven that was not before [`Self::begin`].
+    pub(super) fn is_connected(&self) -> bool {
+        let gap = NO_WAY as i32;
+        !self.model.gaps
+            || self.journal.nodes.iter().all(|(node, _)| {
+                let here = &self.nodes[*node as usize];
+                here.route == NONE || here.cost < gap
+            })
+    }
+
     /// How many routes have changed since [`Self::begin`].
     pub(super) fn changes(&self) -> usize {
         self.journal.routes.len()
@@ -278,44 +289,6 @@ impl<'m> Tour<'m> {
             self.used += 1;
             self.total += i64::from(model.crews[route as usize].opening);
         }
-    }
-
-    /// Puts a stop behind `last`, the last visit of its route so far; false if it does not fit
-    /// there, and nothing has changed.
-    pub(super) fn append(&mut self, stop: u32, last: u32) -> bool {
-        let model = self.model;
-        let route = self.nodes[last as usize].route;
-        let all = model.kind == Kind::All;
-        let costs = &model.costs_of(route).to;
-        let fixed = &model.fixed[stop as usize];
-        if costs[model.way(last, stop)] >= super::model::DEAREST / 2
-            || all && !self.admits(route, stop)
-            || !all && (0..2).any(|kind| self.room[route as usize][kind] < fixed.load[kind])
-        {
-            return false;
-        }
-        self.link(stop, last);
-        let possible = match model.kind {
-            Kind::Loads => true,
-            Kind::Times => {
-                self.forward(stop);
-                self.backward(stop);
-                let begin = self.nodes[stop as usize].done - fixed.service;
-                begin <= self.nodes[stop as usize].due
-            }
-            Kind::All => self.settle(route),
-        };
-        if !possible {
-            self.unlink(stop);
-            match model.kind {
-                Kind::Loads => {}
-                Kind::Times => self.retime(last, self.nodes[last as usize].next),
-                Kind::All => {
-                    self.settle(route);
-                }
-            }
-        }
-        possible
     }
 
     /// Takes a stop out. Times are not yet right.
