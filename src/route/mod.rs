@@ -16,11 +16,14 @@ pub mod file;
 pub mod geojson;
 pub mod given;
 pub mod gpx;
+pub mod kpi;
 pub mod matrix;
+pub mod picture;
 pub mod plan;
 pub mod problem;
 pub mod road;
 pub mod sheet;
+pub mod simulation;
 pub mod solver;
 
 pub use check::{Reckoning, check};

@@ -5,7 +5,7 @@ use lykta::route::collection::{
     State, WhyIn, WhyOut, collection,
 };
 use lykta::route::matrix::NO_WAY;
-use lykta::route::problem::{Load, Need, Rates, Site, Vehicle, Window};
+use lykta::route::problem::{Load, Need, Rates, Vehicle, Window};
 use lykta::route::solver::{Settings, Solver};
 use lykta::route::{Matrix, Plan, check};
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ pub(crate) fn bin(id: &str, place: usize, level: f64) -> Bin {
     }
 }
 
-/// A street: places a kilometre apart, the depot at one end, the site at the other.
+/// A street: places a kilometre apart, the depot at one end.
 fn street(size: usize) -> Matrix {
     let way = |i: usize| ((i / size) as i32 - (i % size) as i32).unsigned_abs();
     let metres: Vec<u32> = (0..size * size).map(|i| way(i) * 1000).collect();
@@ -49,7 +49,7 @@ fn vehicle() -> Vehicle {
         aboard: Load::default(),
         daily: Load::UNBOUNDED,
         most_stops: 1_000,
-        most_unloadings: 3,
+        most_unloadings: 100,
         pause: None,
         skills: 0,
         rates: Rates { fixed: 0, distance: 12, time: 0 },
@@ -58,10 +58,8 @@ fn vehicle() -> Vehicle {
 }
 
 fn day(bins: &[Bin], size: usize) -> Collection {
-    let site =
-        Site { id: "site".to_owned(), place: size - 1, window: Window::ALWAYS, service: 600 };
     let rules = Rules::default();
-    collection("day", bins, WHEN, &rules, street(size), vec![vehicle()], vec![site])
+    collection("day", bins, WHEN, &rules, street(size), vec![vehicle()], Vec::new())
 }
 
 fn planned(collection: &Collection) -> Plan {
@@ -180,7 +178,9 @@ fn a_bin_on_no_road_is_named_and_not_routed() {
 #[test]
 fn a_day_that_cannot_be_done_says_what_it_lacks() {
     let bins: Vec<Bin> = (1..=40).map(|i| bin(&format!("b{i}"), i, 0.95)).collect();
-    let short = day(&bins, 42);
+    let vehicle = Vehicle { shift: Window { earliest: 0, latest: 4 * 3600 }, ..vehicle() };
+    let rules = Rules::default();
+    let short = collection("day", &bins, WHEN, &rules, street(42), vec![vehicle], Vec::new());
     let plan = planned(&short);
     let mut said: Vec<String> = short.shortfalls().iter().map(ToString::to_string).collect();
     let missing = short.missing(&plan).unwrap();

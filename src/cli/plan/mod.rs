@@ -6,6 +6,7 @@ mod points;
 mod report;
 mod sheet;
 mod show;
+mod simulate;
 mod solve;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ enum Command {
     Matrix(matrix::Args),
     Now(now::Args),
     Show(show::Args),
+    Simulate(simulate::Args),
     Solve(solve::Args),
 }
 
@@ -34,6 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Matrix(args) => matrix::run(args),
         Command::Now(args) => now::run(args),
         Command::Show(args) => show::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Solve(args) => solve::run(args),
     }
 }

@@ -26,7 +26,7 @@ pub use value::Value;
 pub use verdict::Verdict;
 
 use super::matrix::{Matrix, NO_WAY};
-use super::problem::{Haul, LARGEST_PRIZE, Load, Need, Problem, Site, Stop, Vehicle, Window};
+use super::problem::{Haul, Load, Need, Problem, Site, Stop, Vehicle, Window};
 
 /// A container and what is known about it. Shares are of its volume: 0 is empty, 1 is full, and
 /// more lies beside it.
@@ -106,6 +106,8 @@ pub struct Collection {
     pub assessments: Vec<Assessment>,
     /// The bin of each stop.
     pub bins: Vec<usize>,
+    /// A stop for each bin that can be visited, whether it is worth it or not.
+    pub(super) every: Vec<Option<Stop>>,
     when: Horizon,
 }
 
@@ -155,6 +157,7 @@ pub fn collection(
     let visits = value::visits(bins, &outlooks, when, rules, &matrix, &vehicles);
     let mut stops = Vec::new();
     let mut numbers = Vec::new();
+    let mut every = Vec::new();
     let mut assessments = Vec::new();
     for (number, (bin, outlook)) in bins.iter().zip(outlooks).enumerate() {
         let must = must(bin, outlook.as_ref(), when, rules);
@@ -163,34 +166,35 @@ pub fn collection(
         let litres = outlook.map_or(1.0, |outlook| outlook.level.max(0.0)) * bin.volume;
         let load =
             Load { volume: litres.round() as u32, mass: (litres * bin.density).round() as u32 };
-        let stop = match hindrance(bin, &matrix, &vehicles) {
-            Some(why) => Err(why),
-            None if must.is_none() && value.prize() == 0 => {
-                Err(not_yet(bin, outlook.as_ref(), rules))
-            }
-            None => Ok(stops.len()),
+        let hindrance = hindrance(bin, &matrix, &vehicles);
+        let visit = Stop {
+            id: bin.id.clone(),
+            place: bin.place,
+            window: bin.window,
+            service: bin.service,
+            load,
+            skills: bin.skills,
+            release: 0,
+            need: match must {
+                Some(_) => Need::Must,
+                None => Need::Optional(value.prize()),
+            },
         };
-        if stop.is_ok() {
-            numbers.push(number);
-            stops.push(Stop {
-                id: bin.id.clone(),
-                place: bin.place,
-                window: bin.window,
-                service: bin.service,
-                load,
-                skills: bin.skills,
-                release: 0,
-                need: match must {
-                    Some(_) => Need::Must,
-                    None => Need::Optional(value.prize().min(LARGEST_PRIZE)),
-                },
-            });
-        }
+        every.push(hindrance.is_none().then(|| visit.clone()));
+        let stop = match hindrance {
+            Some(why) => Err(why),
+            None if visit.need == Need::Optional(0) => Err(not_yet(bin, outlook.as_ref(), rules)),
+            None => {
+                numbers.push(number);
+                stops.push(visit);
+                Ok(stops.len() - 1)
+            }
+        };
         assessments.push(Assessment { id: bin.id.clone(), outlook, value, load, stop, must });
     }
     let problem =
         Problem { name: name.to_owned(), matrix, stops, vehicles, sites, haul: Haul::Collect };
-    Collection { problem, assessments, bins: numbers, when }
+    Collection { problem, assessments, bins: numbers, every, when }
 }
 
 /// Why a bin must be visited, if it must.

@@ -22,8 +22,7 @@ pub struct Rules {
     pub overflow: f64,
     /// What each hour costs in which a bin is overfull. The default is 20 SEK, an assumption too.
     pub overflow_hour: f64,
-    /// What a second of work at a stop costs. The default is a vehicle with one person at 720 SEK
-    /// an hour.
+    /// What a second of work at a stop costs. The default is a crew of one at 360 SEK an hour.
     pub working_second: f64,
     /// How much of what a later visit would cost speaks for a visit today, by how full a bin is:
     /// 1 for all of it, 0 for a plan that thinks no farther than [`Horizon::next`].
@@ -41,7 +40,7 @@ impl Default for Rules {
         Self {
             overflow: 300_000.0,
             overflow_hour: 20_000.0,
-            working_second: 200.0,
+            working_second: 100.0,
             foresight: 1.0,
             noise: 0.03,
             silent_after: 2.0,

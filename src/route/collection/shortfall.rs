@@ -212,8 +212,12 @@ fn room(problem: &Problem, vehicle: &Vehicle) -> Load {
             problem.stops.iter().map(way).min().unwrap_or(0).saturating_add(site.service)
         });
         let trip = trip.min().unwrap_or(0).max(1);
-        // the first of them needs not come from a site, nor the last lead back there
-        trips = (shift(vehicle) / trip).saturating_add(1).min(vehicle.most_unloadings);
+        let sites = problem.sites.iter().map(|site| problem.matrix.time(site.place, vehicle.end));
+        let stops = problem.stops.iter().map(|s| problem.matrix.time(vehicle.start, s.place));
+        let ways = stops.min().unwrap_or(0).saturating_add(sites.min().unwrap_or(0));
+        // the first of them does not come from a site
+        let left = shift(vehicle).saturating_sub(ways);
+        trips = (left / trip).saturating_add(1).min(vehicle.most_unloadings);
     }
     let carried = |one: u32, aboard: u32, most: u32| {
         one.saturating_mul(trips).saturating_sub(aboard).min(most)
