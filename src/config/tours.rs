@@ -242,7 +242,7 @@ impl Checks<'_> {
             plan.vehicle.iter().flat_map(|v| &v.skills).map(String::as_str).collect();
         let names: Vec<&str> = there.iter().copied().collect();
         let crew = plan.vehicle.iter().map(|vehicle| vehicle.crew).max().unwrap_or(2);
-        let needed = settings.bin.iter().flat_map(|(_, bin)| &bin.skills).map(String::as_str);
+        let needed = settings.bin.values().flat_map(|bin| &bin.skills).map(String::as_str);
         if there.iter().copied().chain(needed).collect::<BTreeSet<_>>().len() > MOST_SKILLS {
             let help = format!("at most {MOST_SKILLS} are told apart");
             self.error(&path.key("vehicle"), "there are too many different skills", help);

@@ -10,11 +10,12 @@ use crate::route::collection::{
 };
 use crate::route::difference::Difference;
 use crate::route::given::{Names, carried_over, given};
+use crate::route::kpi::{self, Comparison};
 use crate::route::problem::Vehicle;
 use crate::route::road::Position;
 use crate::route::sheet::{
-    ATTRIBUTION, Cause, Cost, Kpi, Lack, LeftOut, LineString, Origin, Sheet, Tour, TourPause,
-    TourStop, Unloading,
+    ATTRIBUTION, Cause, Cost, Instead, Kpi, Lack, LeftOut, LineString, Origin, Sheet, Tour,
+    TourPause, TourStop, Unloading,
 };
 use crate::route::solver::{Progress, Settings, Solver};
 use crate::route::{Plan, Visit, check};
@@ -30,6 +31,12 @@ const MENDING: (u64, u64, u64) = (20, 500, 20_000);
 
 /// Places of a way that are nearer to the line than this, in degrees, are left out of it: 2 m.
 const THIN: f64 = 2e-5;
+
+/// Tours that are only compared with are searched for with so many moves.
+const COMPARED: u64 = 3000;
+
+/// The level from which on bins are usually emptied where the fullest are chosen first.
+const USUAL_THRESHOLD: f64 = 0.7;
 
 /// What is to be planned.
 #[derive(Debug, Clone)]
@@ -235,7 +242,8 @@ impl Desk<'_> {
         for route in &reckoning.routes {
             sheet.routes.push(self.tour(task.day, collection, route, &reasons));
         }
-        sheet.kpi = kpi(collection, &sheet);
+        let instead = comparison(collection, reckoning);
+        sheet.kpi = kpi(collection, &sheet, instead.as_ref());
         sheet.difference = before.map(|before| Difference::between(before, &sheet));
         sheet
     }
@@ -342,8 +350,11 @@ impl Desk<'_> {
                 (Reason::Out(WhyOut::NoWay), Some(why)) => why.to_string(),
                 (reason, _) => reason.to_string(),
             };
+            let position = self.ways.position(first + i);
             LeftOut {
                 id: verdict.bin.clone(),
+                lat: Some(position.lat()),
+                lon: Some(position.lon()),
                 level: assessment.outlook.map(|outlook| hundredths(outlook.level)),
                 must: assessment.must.is_some(),
                 reason,
@@ -353,6 +364,8 @@ impl Desk<'_> {
             let level = self.levels.get(id).map(|level| level.fill.0);
             LeftOut {
                 id: id.clone(),
+                lat: None,
+                lon: None,
                 level: level.map(hundredths),
                 must: level.is_some_and(|level| level >= bin.threshold_must),
                 reason: format!("it has no position: add lat and lon to [bin.{id}]"),
@@ -380,7 +393,27 @@ fn shortfalls(collection: &Collection, plan: &Plan) -> Vec<Lack> {
     .collect()
 }
 
-fn kpi(collection: &Collection, sheet: &Sheet) -> Kpi {
+/// The plan beside those that were not made. One of them that breaks a rule is a bug, but none of
+/// the plan itself.
+fn comparison(collection: &Collection, reckoning: &Reckoning) -> Option<Comparison> {
+    if collection.problem.vehicles.is_empty() {
+        return None;
+    }
+    let compared = kpi::comparison(collection, reckoning, USUAL_THRESHOLD, COMPARED);
+    compared.map_err(|faults| log::debug!("a plan to compare with breaks rules: {faults:?}")).ok()
+}
+
+fn tours(kpi: &kpi::Kpi) -> Instead {
+    Instead {
+        km: kpi.metres as f64 / 1000.0,
+        hours: hundredths(kpi.seconds as f64 / 3600.0),
+        stops: kpi.stops,
+        overflow_risk: hundredths(kpi.risk),
+        missing: kpi.missing,
+    }
+}
+
+fn kpi(collection: &Collection, sheet: &Sheet, instead: Option<&Comparison>) -> Kpi {
     let stops = || sheet.routes.iter().flat_map(|tour| &tour.stops);
     let levels: Vec<f64> = stops().filter_map(|stop| stop.level).collect();
     let visited: HashSet<&str> = stops().map(|stop| stop.id.as_str()).collect();
@@ -394,7 +427,8 @@ fn kpi(collection: &Collection, sheet: &Sheet) -> Kpi {
         mean_level: (!levels.is_empty())
             .then(|| hundredths(levels.iter().sum::<f64>() / levels.len() as f64)),
         overflow_risk: hundredths(left.map(|assessment| assessment.value.probability).sum()),
-        instead: None,
+        all: instead.map(|comparison| tours(&comparison.all)),
+        threshold: instead.map(|comparison| tours(&comparison.threshold)),
     }
 }
 

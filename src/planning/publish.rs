@@ -114,6 +114,8 @@ mod tests {
         sheet.routes[0].geometry.coordinates = (0..50_000).map(bend).collect();
         let bin = |i: u32| LeftOut {
             id: format!("{i}"),
+            lat: None,
+            lon: None,
             level: None,
             must: i % 100 == 7,
             reason: "x".repeat(80),

@@ -55,7 +55,7 @@ impl Calendar {
         if self.days.is_empty() {
             return None;
         }
-        let days = self.from_yesterday(now).take(2);
+        let days = self.days_around(now).take(2);
         let open = days.filter(|day| self.has(*day) && done.is_none_or(|done| *day > done));
         open.filter(|day| self.nightly(*day) <= now && !self.nearly_over(*day, now)).last()
     }
@@ -64,7 +64,7 @@ impl Calendar {
     /// nearly over.
     #[must_use]
     pub fn target(&self, now: Timestamp) -> Date {
-        let mut days = self.from_yesterday(now).take(10);
+        let mut days = self.days_around(now).take(10);
         let first = days.find(|day| self.has(*day) && !self.nearly_over(*day, now));
         first.unwrap_or_else(|| self.today(now))
     }
@@ -92,7 +92,7 @@ impl Calendar {
     }
 
     /// Shifts that began yesterday may go on today.
-    fn from_yesterday(&self, now: Timestamp) -> impl Iterator<Item = Date> + use<> {
+    fn days_around(&self, now: Timestamp) -> impl Iterator<Item = Date> + use<> {
         let today = self.today(now);
         (-1..9).filter_map(move |n: i64| today.checked_add(n.days()).ok())
     }

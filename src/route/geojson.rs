@@ -4,7 +4,7 @@ use super::sheet::Sheet;
 use serde_json::{Value, json};
 
 /// The document: a FeatureCollection with `kind` in the properties of each feature: `tour`,
-/// `stop`, `unloading`, or `leftOut` (without a place).
+/// `stop`, `unloading`, or `leftOut` (whose geometry is null where it has no position).
 #[must_use]
 pub fn write(sheet: &Sheet) -> Value {
     let mut features = Vec::new();
@@ -42,7 +42,8 @@ pub fn write(sheet: &Sheet) -> Value {
         let properties = json!({
             "kind": "leftOut", "id": bin.id, "level": bin.level, "reason": bin.reason,
         });
-        feature(Value::Null, &properties)
+        let place = bin.lat.zip(bin.lon).map_or(Value::Null, |(lat, lon)| point(lat, lon));
+        feature(place, &properties)
     });
     features.extend(left_out);
     json!({

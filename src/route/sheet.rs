@@ -179,6 +179,10 @@ pub struct LineString {
 pub struct LeftOut {
     /// Its name.
     pub id: String,
+    /// Its latitude in degrees, if it has a position.
+    pub lat: Option<f64>,
+    /// Its longitude in degrees.
+    pub lon: Option<f64>,
     /// The level that is expected, if there is one.
     pub level: Option<f64>,
     /// Whether it should have been emptied.
@@ -215,9 +219,29 @@ pub struct Kpi {
     pub mean_level: Option<f64>,
     /// How many of those that are left out are expected to overflow before the next tours.
     pub overflow_risk: f64,
-    /// The counterfactual tours, if they were reckoned.
+    /// What would be driven if all bins were visited that can be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub instead: Option<serde_json::Value>,
+    pub all: Option<Instead>,
+    /// What would be driven if the bins that are full enough were chosen first, and then the way
+    /// around them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub threshold: Option<Instead>,
+}
+
+/// Tours that were not made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instead {
+    /// All ways together, in kilometres.
+    pub km: f64,
+    /// All tours together, in hours.
+    pub hours: f64,
+    /// How many bins are emptied.
+    pub stops: usize,
+    /// How many of those that are left out are expected to overflow before the next tours.
+    pub overflow_risk: f64,
+    /// How many bins that must be emptied are not.
+    pub missing: usize,
 }
 
 impl Sheet {
@@ -352,6 +376,8 @@ pub(crate) mod sample {
             }],
             left_out: vec![LeftOut {
                 id: "c".into(),
+                lat: Some(59.34),
+                lon: Some(18.04),
                 level: Some(0.1),
                 must: false,
                 reason: "10 % full, full in 9 days".into(),

@@ -6,8 +6,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod cloud;
+#[allow(dead_code, reason = "another test's")]
+#[path = "../roads/pbf.rs"]
+mod pbf;
 mod roads;
 mod shell;
 mod tours;
+#[allow(dead_code, unused_macros, reason = "another test's")]
+#[path = "../roads/town.rs"]
+mod town;
 mod world;

@@ -2,6 +2,7 @@
 
 mod matrix;
 mod now;
+mod picture;
 mod points;
 mod report;
 mod sheet;

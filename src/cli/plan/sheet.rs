@@ -35,6 +35,11 @@ pub(super) fn describe(sheet: &Sheet) -> String {
         printable(&sheet.cost.unit),
         sheet.left_out.len()
     );
+    for (instead, what) in [(kpi.all, "all bins"), (kpi.threshold, "the full bins")] {
+        if let Some(instead) = instead {
+            let _ = writeln!(text, "to visit {what} instead: {:.1} km", instead.km);
+        }
+    }
     if sheet.estimated {
         text.push_str("estimated by straight lines: kilometres are a third to a half too few\n");
     }

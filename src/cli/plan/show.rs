@@ -1,11 +1,10 @@
 //! `lykta plan show`: the plan that holds.
 
-use super::sheet;
+use super::{picture, sheet};
 use crate::cli::ask::{Daemon, Silence, Target};
 use crate::cli::exit;
 use crate::cli::table::printable;
 use crate::ops::plan::OnePlan;
-use crate::route::sheet::Sheet;
 use crate::route::{geojson, gpx};
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
@@ -43,6 +42,8 @@ enum Format {
     Geojson,
     /// For navigators (GPX 1.1)
     Gpx,
+    /// A picture, with the roads where their extract can be read
+    Svg,
     /// As it is published
     Json,
 }
@@ -79,18 +80,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(stderr().lock(), "lykta: {vehicle} stays at home; vehicles that leave: {leave}")?;
         return Ok(exit::DATA.into());
     }
-    print(&sheet, if args.json { Format::Json } else { args.format }, args.vehicle.as_deref())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn print(sheet: &Sheet, format: Format, vehicle: Option<&str>) -> std::io::Result<()> {
+    let format = if args.json { Format::Json } else { args.format };
     let mut out = stdout().lock();
+    let vehicle = args.vehicle.as_deref();
+    let sheet = &*sheet;
     match format {
+        Format::Svg => write!(out, "{}", picture::draw(sheet, daemon.loaded.as_ref()).svg()),
         Format::Table => write!(out, "{}", sheet::describe(sheet)),
         Format::Geojson => writeln!(out, "{:#}", geojson::write(sheet)),
         Format::Gpx => write!(out, "{}", gpx::write(sheet, vehicle)),
         Format::Json => writeln!(out, "{:#}", serde_json::json!(sheet)),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks about a plan.

@@ -231,7 +231,7 @@ fn hindrance(bin: &Bin, matrix: &Matrix, vehicles: &[Vehicle]) -> Option<WhyOut>
         matrix.distance(vehicle.start, bin.place) < NO_WAY
             && matrix.distance(bin.place, vehicle.end) < NO_WAY
     };
-    if !vehicles.iter().any(|vehicle| reach(vehicle)) {
+    if !vehicles.iter().any(&reach) {
         return Some(WhyOut::NoWay);
     }
     if !vehicles.iter().filter(able).any(reach) {
