@@ -247,9 +247,12 @@ impl Checks<'_> {
             let help = format!("at most {MOST_SKILLS} are told apart");
             self.error(&path.key("vehicle"), "there are too many different skills", help);
         }
-        for (id, bin) in
-            settings.bin.iter().filter(|(id, _)| plan.bins.iter().any(|b| b == id.as_str()))
-        {
+        let of_devices = settings.device.iter().filter(|device| device.tenant == plan.tenant);
+        let members: BTreeSet<&str> = match plan.bins.is_empty() {
+            true => of_devices.filter_map(|device| device.bin.as_deref()).collect(),
+            false => plan.bins.iter().map(String::as_str).collect(),
+        };
+        for (id, bin) in settings.bin.iter().filter(|(id, _)| members.contains(id.as_str())) {
             let at = KeyPath::default().key("bin").key(id.as_str());
             for skill in bin.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
                 let what = format!("no vehicle of the plan has the skill \"{skill}\"");

@@ -103,6 +103,10 @@ impl Desk<'_> {
             }
             None => requested.extend(before.iter().flat_map(|sheet| done(sheet, now))),
         }
+        // what lies in a lake would make each tour impossible that has to go there
+        vehicles.retain(|vehicle| self.ways.unreachable(vehicle.start).is_none());
+        let mut sites = self.scheme.sites();
+        sites.retain(|site| self.ways.unreachable(site.place).is_none());
         let bins = self.scheme.bins(self.levels, &requested, now);
         let mut collection = collection(
             self.name,
@@ -111,7 +115,7 @@ impl Desk<'_> {
             &self.scheme.rules(),
             self.ways.matrix.clone(),
             vehicles,
-            self.scheme.sites(),
+            sites,
         );
         if let (None, Some(sheet)) = (&task.given, before) {
             self.freeze(&mut collection, sheet, now);
@@ -233,7 +237,7 @@ impl Desk<'_> {
             },
             routes: Vec::new(),
             left_out: self.left_out(collection, &verdicts),
-            shortfalls: shortfalls(collection, &found.plan),
+            shortfalls: self.shortfalls(collection, &found.plan),
             kpi: Kpi::default(),
             difference: None,
             attribution: (!self.ways.estimated()).then(|| ATTRIBUTION.to_owned()),
@@ -341,6 +345,35 @@ impl Desk<'_> {
         tour
     }
 
+    /// What is lacking, before a plan and in it.
+    fn shortfalls(&self, collection: &Collection, plan: &Plan) -> Vec<Lack> {
+        let settings = &self.scheme.settings;
+        let depots = settings.depot.iter().map(|depot| ("depot", "depån", &depot.id));
+        let sites = settings.site.iter().map(|site| ("site", "tömningsplatsen", &site.id));
+        let places = depots.chain(sites).enumerate().filter_map(|(place, (what, what_sv, id))| {
+            let why = self.ways.unreachable(place)?;
+            Some(Lack {
+                kind: "unreachable".to_owned(),
+                text: format!("nobody can get to the {what} {id}: {why}"),
+                text_sv: format!("ingen väg till {what_sv} {id}: kontrollera koordinaterna"),
+            })
+        });
+        let all = collection.shortfalls().into_iter().chain(collection.missing(plan));
+        let of_bins = all.map(|shortfall| Lack {
+            kind: match shortfall {
+                Shortfall::Vehicles => "vehicles",
+                Shortfall::Capacity { .. } => "capacity",
+                Shortfall::Time { .. } => "time",
+                Shortfall::Missing { .. } => "missing",
+                Shortfall::Excluded { .. } => "excluded",
+            }
+            .to_owned(),
+            text: shortfall.text(Language::English),
+            text_sv: shortfall.text(Language::Swedish),
+        });
+        places.chain(of_bins).collect()
+    }
+
     fn left_out(&self, collection: &Collection, verdicts: &[Verdict]) -> Vec<LeftOut> {
         let first = self.scheme.first_bin();
         let out = verdicts.iter().enumerate().filter(|(_, verdict)| !verdict.reason.is_in());
@@ -373,24 +406,6 @@ impl Desk<'_> {
         });
         visited.chain(nowhere).collect()
     }
-}
-
-/// What is lacking, before a plan and in it.
-fn shortfalls(collection: &Collection, plan: &Plan) -> Vec<Lack> {
-    let all = collection.shortfalls().into_iter().chain(collection.missing(plan));
-    all.map(|shortfall| Lack {
-        kind: match shortfall {
-            Shortfall::Vehicles => "vehicles",
-            Shortfall::Capacity { .. } => "capacity",
-            Shortfall::Time { .. } => "time",
-            Shortfall::Missing { .. } => "missing",
-            Shortfall::Excluded { .. } => "excluded",
-        }
-        .to_owned(),
-        text: shortfall.text(Language::English),
-        text_sv: shortfall.text(Language::Swedish),
-    })
-    .collect()
 }
 
 /// The plan beside those that were not made. One of them that breaks a rule is a bug, but none of

@@ -165,10 +165,13 @@ impl Scheme {
                 daily: Load::UNBOUNDED,
                 most_stops: vehicle.most_stops.unwrap_or(u32::MAX),
                 most_unloadings: vehicle.most_unloadings.unwrap_or(u32::MAX),
-                pause: vehicle.pause.as_ref().map(|pause| Pause {
-                    window: window(Some(pause.window)),
-                    length: seconds(pause.length),
-                }),
+                // a crew that has not left by then has its break before
+                pause: vehicle.pause.as_ref().filter(|pause| earliest <= pause.window.to).map(
+                    |pause| Pause {
+                        window: window(Some(pause.window)),
+                        length: seconds(pause.length),
+                    },
+                ),
                 skills: self.bits(&vehicle.skills, vehicle.crew),
                 rates: Rates {
                     fixed: whole(vehicle.day_cost * THOUSANDTHS),
