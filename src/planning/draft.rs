@@ -224,6 +224,7 @@ impl Desk<'_> {
         let mut sheet = Sheet {
             name: self.name.to_owned(),
             day: task.day,
+            timezone: settings.timezone.0.iana_name().unwrap_or("UTC").to_owned(),
             made_at: task.now,
             origin: if task.given.is_some() { Origin::Cloud } else { Origin::Gateway },
             cause: task.cause,

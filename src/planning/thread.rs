@@ -270,8 +270,11 @@ impl Planner {
                 if cause != Cause::Full {
                     plan.tried.clear();
                 }
-                // a plan from the cloud holds on its day: that night's is not made here
-                if cause == Cause::Nightly || sheet.origin == Origin::Cloud {
+                // a plan from the cloud holds on its day: that night's is not made here, nor is it
+                // after one that somebody has asked for since its time
+                let synced = now.quality != ClockQuality::Unsynced;
+                let since = synced && now.wall >= plan.scheme.calendar.nightly(sheet.day);
+                if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
                     plan.kept.nightly = plan.kept.nightly.max(Some(sheet.day));
                 }
                 plan.kept.sheet = Some(Arc::clone(&sheet));

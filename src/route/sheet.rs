@@ -17,6 +17,8 @@ pub struct Sheet {
     pub name: String,
     /// The day of its tours, where they are driven.
     pub day: Date,
+    /// The time zone of that day, by its name in the IANA database.
+    pub timezone: String,
     /// When it was made.
     pub made_at: Timestamp,
     /// Who made it.
@@ -347,6 +349,7 @@ pub(crate) mod sample {
         Sheet {
             name: "tours".into(),
             day: "2026-11-23".parse().expect("a day"),
+            timezone: "Europe/Stockholm".into(),
             made_at: at(-90),
             origin: Origin::Gateway,
             cause: Cause::Nightly,

@@ -199,6 +199,37 @@ fn trouble_is_an_answer_and_the_next_order_is_carried_out() {
 }
 
 #[test]
+fn what_a_truck_has_done_stays_as_it_was_when_the_plan_is_made_anew() {
+    let night = Clock::simulated(at("2026-11-23T05:00:00+01:00"), 0);
+    let running = Running::start(night, WEEK, &[], None);
+    running.order("x");
+    let planned = running.next();
+    let before = plan(&planned);
+    // somebody has asked for it since its time: it is that night's
+    running.order("once more");
+    assert_eq!(plan(&running.next())["cause"], "command");
+    drop(running);
+
+    let kept = planned.states[0].body.clone();
+    let under_way = Clock::simulated(at("2026-11-23T06:30:00+01:00"), 0);
+    let running = Running::start(under_way, WEEK, &[], Some(kept));
+    running.order("y");
+    let after = plan(&running.next());
+    let tour = |plan: &Value| {
+        let tour = &plan["routes"][0];
+        (tour["leaveAt"].clone(), tour["stops"].clone(), tour["backAt"].clone())
+    };
+    let reasons = |plan: &Value| -> Vec<Value> {
+        let stops = plan["routes"][0]["stops"].as_array().unwrap();
+        stops.iter().map(|stop| stop["reason"].clone()).collect()
+    };
+    assert_eq!(tour(&after).0, tour(&before).0, "it has left");
+    assert_eq!(tour(&after).2, tour(&before).2);
+    assert_eq!(reasons(&after), reasons(&before));
+    assert_eq!(after["difference"]["moved"], Value::Array(vec![]));
+}
+
+#[test]
 fn the_same_levels_give_the_same_plan() {
     let mut plans = Vec::new();
     for _ in 0..2 {

@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 /// The plan in lines: what it comes to, each tour, what is left out, what is lacking.
 pub(super) fn describe(sheet: &Sheet) -> String {
     let mut text = String::new();
+    // by the clocks where the tours are driven
+    let zone = TimeZone::get(&sheet.timezone).unwrap_or(TimeZone::UTC);
     let origin = match (sheet.origin, sheet.cause) {
         (Origin::Cloud, _) => "from the cloud",
         (_, Cause::Nightly) => "made in time",
@@ -22,7 +24,7 @@ pub(super) fn describe(sheet: &Sheet) -> String {
         "plan {} for {}, {origin} at {}",
         printable(&sheet.name),
         sheet.day.strftime("%A %F"),
-        clock(sheet.made_at)
+        clock(sheet.made_at, &zone)
     );
     let _ = writeln!(
         text,
@@ -58,7 +60,7 @@ pub(super) fn describe(sheet: &Sheet) -> String {
         );
     }
     for route in &sheet.routes {
-        tour(&mut text, route);
+        tour(&mut text, route, &zone);
     }
     if !sheet.left_out.is_empty() {
         let mut table =
@@ -71,14 +73,14 @@ pub(super) fn describe(sheet: &Sheet) -> String {
     text
 }
 
-fn tour(text: &mut String, tour: &Tour) {
+fn tour(text: &mut String, tour: &Tour, zone: &TimeZone) {
     let _ = writeln!(
         text,
         "\n{}: leaves {} (by {} at the latest), back {}, {:.1} km",
         printable(&tour.vehicle),
-        clock(tour.leave_at),
-        clock(tour.leave_by),
-        clock(tour.back_at),
+        clock(tour.leave_at, zone),
+        clock(tour.leave_by, zone),
+        clock(tour.back_at, zone),
         tour.metres as f64 / 1000.0
     );
     let mut table = Table::new([
@@ -99,7 +101,7 @@ fn tour(text: &mut String, tour: &Tour) {
             Doing::Unloading(site) => (site.to_owned(), String::new(), "unload".to_owned()),
             Doing::Pause => (String::new(), String::new(), "break".to_owned()),
         };
-        table.row([(i + 1).to_string(), clock(at), name, full, why]);
+        table.row([(i + 1).to_string(), clock(at, zone), name, full, why]);
     }
     let _ = write!(text, "{table}");
 }
@@ -108,7 +110,7 @@ fn level(level: Option<f64>) -> String {
     level.map_or_else(|| UNKNOWN.to_owned(), |level| percent(Ratio(level)))
 }
 
-/// Hours and minutes by the clock of this terminal.
-fn clock(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%H:%M").to_string()
+/// Hours and minutes.
+fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M").to_string()
 }
