@@ -198,7 +198,12 @@ impl Picture {
                     colour(number)
                 ));
                 let km = tour.metres as f64 / 1000.0;
-                let text = format!("{}: {} bins, {km:.1} km", tour.name, tour.stops);
+                let bins = if tour.stops == 1 {
+                    "1 bin".to_owned()
+                } else {
+                    format!("{} bins", tour.stops)
+                };
+                let text = format!("{}: {}, {km:.1} km", tour.name, bins);
                 svg.text(x + 36.0, y, 14, "#222", &text);
             }
             y += 40.0;

@@ -57,12 +57,12 @@ fn vehicle() -> Vehicle {
     }
 }
 
-fn day(bins: &[Bin], size: usize) -> Collection {
+pub(crate) fn day(bins: &[Bin], size: usize) -> Collection {
     let rules = Rules::default();
     collection("day", bins, WHEN, &rules, street(size), vec![vehicle()], Vec::new())
 }
 
-fn planned(collection: &Collection) -> Plan {
+pub(crate) fn planned(collection: &Collection) -> Plan {
     let settings = Settings { seed: 1, iterations: 300, from: None };
     let plan = Solver::new(&collection.problem).solve(&settings, &mut |_| true).plan;
     check(&collection.problem, &plan).unwrap();

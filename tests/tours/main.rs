@@ -4,7 +4,9 @@
 
 mod collection;
 mod hostile;
+mod kpi;
 mod published;
+mod simulation;
 mod solve;
 mod solver;
 mod wrong;

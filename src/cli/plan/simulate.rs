@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// Knobs are turned on so many times the days that count.
+const TRAINING: usize = 2;
 /// How often the line on the terminal changes.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
@@ -117,8 +119,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let town = &ground.town;
     let tours = tours(args, &ground);
     let days = (args.warm_up + args.days) as usize;
-    // other weeks of the same town
-    let training = Weeks::new(town, days, args.seed.wrapping_mul(2).wrapping_add(1_000_001));
+    // other weeks of the same town, and more of them: in a few days too much is luck
+    let learning = days + (TRAINING - 1) * args.days as usize;
+    let training = Weeks::new(town, learning, args.seed.wrapping_mul(2).wrapping_add(1_000_001));
     let weeks = Weeks::new(town, days, args.seed.wrapping_mul(2).wrapping_add(1_000_000));
     let hours = (args.days as usize * town.containers.len() * 24) as f64;
     let target = (hours * (100.0 - args.service) / 100.0).round() as u64;
@@ -130,7 +133,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if let Some(line) = &mut line {
                 let policies = args.policies.len();
                 line.show(format_args!(
-                    "{} ({} of {policies}): {what}, day {} of {days}",
+                    "{} ({} of {policies}): {what}, day {}",
                     kind.name(),
                     number + 1,
                     day + 1
@@ -138,7 +141,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         };
         let mut turn = 0;
-        let tuned = kind.tuned(target, &mut |policy| {
+        let tuned = kind.tuned(target * TRAINING as u64, &mut |policy| {
             turn += 1;
             let what = format!("knob {turn} of {TURNS}");
             let mut see = |day, _: &_, _: &_, _: &_| show(&what, day);

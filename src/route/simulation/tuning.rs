@@ -28,7 +28,7 @@ impl Kind {
         let between = |least: f64, most: f64| least * (most / least).powf(place);
         match self {
             Self::All => Policy::All { every: between(15.0, 1.0).round() as u32 },
-            Self::Threshold => Policy::Threshold { level: 1.1 - 0.9 * place },
+            Self::Threshold => Policy::Threshold { level: 1.1 - 1.05 * place },
             Self::Risk => Policy::Risk { probability: between(0.9, 0.000_1) },
             Self::Joint => Policy::Joint { factor: between(0.02, 50.0) },
         }

@@ -12,7 +12,7 @@ const HOT: f64 = 0.5;
 const COLD: f64 = 0.015;
 /// The temperature at the beginning if there is a plan to begin with: it may be mended, but not
 /// be thrown over.
-const WARM: f64 = 0.05;
+const WARM: f64 = 0.1;
 /// How many of a thousand moves exchange tails.
 const EXCHANGES: usize = 150;
 /// How often the temperature is set and the caller asked, in moves.
