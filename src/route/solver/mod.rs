@@ -1,13 +1,13 @@
 //! Which vehicle visits what, in which order: a search for the cheapest plan.
 //!
-//! The method is ruin and recreate ([`ruin`], [`recreate`]) with an exchange of tails
-//! ([`tails`]), under simulated annealing ([`anneal`]). What makes it good is its speed, and
-//! that comes from the layout of its data ([`model`]) and from changes that are taken back
-//! instead of copied ([`tour`]). Problems with trips, breaks, several depots or optional stops
-//! are walked route by route ([`day`]); plain ones pay nothing for that. A search can begin with
-//! a plan that there is ([`warm`]).
+//! The method is ruin and recreate (`ruin`, `recreate`) with an exchange of tails
+//! (`tails`), under simulated annealing (`anneal`). What makes it good is its speed, and
+//! that comes from the layout of its data (`model`) and from changes that are taken back
+//! instead of copied (`tour`). Problems with trips, breaks, several depots or optional stops
+//! are walked route by route (`day`); plain ones pay nothing for that. A search can begin with
+//! a plan that there is (`warm`).
 //!
-//! Costs are integers, chance is our own ([`rng`]), and the effort is counted in moves: the same
+//! Costs are integers, chance is our own (`rng`), and the effort is counted in moves: the same
 //! problem, seed and number of moves give the same plan, byte for byte, on each machine.
 
 mod anneal;
@@ -54,7 +54,7 @@ pub struct Progress {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Solution {
-    /// The best plan. It has to go through [`super::check`] like any other.
+    /// The best plan. It has to go through [`super::check()`] like any other.
     pub plan: Plan,
     /// How many moves were made: as many as were asked for, unless it was stopped.
     pub iterations: u64,
