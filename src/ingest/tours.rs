@@ -120,3 +120,44 @@ impl From<&crate::config::BinSettings> for Geometry {
         Self { depth: Metres(bin.depth_m), dead_zone: Metres(bin.dead_zone_m) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Measured, Quality, Quantity};
+    use std::time::Duration;
+
+    fn at(second: i64) -> Moment {
+        let wall = jiff::Timestamp::from_second(1_700_000_000 + second).expect("in range");
+        Moment { wall, quality: ClockQuality::Synced, monotonic: Duration::ZERO }
+    }
+
+    fn distance(metres: f64) -> [Reading; 1] {
+        let measured = Some(Measured::Distance(Metres(metres)));
+        let (name, quantity) = ("distance".to_owned(), Quantity::Distance);
+        [Reading { name, quantity, measured, quality: Quality::Good }]
+    }
+
+    #[test]
+    fn a_level_is_remembered_and_what_the_disk_did_not_take_was_never_known() {
+        let geometry = Geometry { depth: Metres(1.5), dead_zone: Metres(0.0) };
+        let bins = || HashMap::from([("7".to_owned(), (geometry, Ratio(0.85)))]);
+        let mut levels = Levels::new(bins(), []);
+        assert!(levels.offer("8", &distance(0.1), at(0)).is_none(), "nobody's bin");
+        assert!(levels.offer("7", &[], at(0)).is_none(), "nothing said");
+        let first = levels.offer("7", &distance(0.75), at(0)).expect("a level");
+        assert!(first.before.is_none() && !first.full);
+        let second = levels.offer("7", &distance(0.15), at(3600)).expect("a level");
+        assert!(second.full);
+
+        let remembered = Levels::new(bins(), [(second.state.key.clone(), second.state.body)]);
+        assert_eq!(remembered.all(), levels.all());
+        let broken = Levels::new(bins(), [("7".to_owned(), "{".to_owned())]);
+        assert!(broken.all().is_empty(), "what cannot be read is forgotten");
+
+        levels.take_back(second.bin, second.before);
+        assert_eq!(levels.all()["7"].fill, Ratio(0.5));
+        levels.take_back(first.bin, first.before);
+        assert!(levels.all().is_empty());
+    }
+}

@@ -299,6 +299,8 @@ impl Planner {
         if command.is_some() || !states.is_empty() {
             self.hand_over(&Planned { tenant, states, messages, command });
         }
+        // roads and matrices are gone again until the next night
+        sys::return_free_memory();
         self.board.post(name, |notice| {
             notice.search = None;
             notice.runs += 1;
