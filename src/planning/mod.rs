@@ -20,6 +20,7 @@ mod publish;
 mod rest;
 mod scheme;
 mod thread;
+mod told;
 mod ways;
 
 pub use board::{Board, Notice, Search};
