@@ -265,7 +265,7 @@ fn a_changed_day_is_mended() {
     let before = solve(&yesterday, 1, 40_000, None).plan;
     let fresh = checked(&document.problem, &solve(&document.problem, 2, 40_000, None).plan);
     let mended =
-        checked(&document.problem, &solve(&document.problem, 3, 20_000, Some(&before)).plan);
+        checked(&document.problem, &solve(&document.problem, 3, 40_000, Some(&before)).plan);
     assert!(mended.missing.is_empty() && late.len() == 3);
     let more = mended.cost as f64 / fresh.cost as f64 - 1.0;
     assert!(

@@ -1,11 +1,10 @@
 //! Which vehicle visits what, in which order: a search for the cheapest plan.
 //!
-//! The method is ruin and recreate (`ruin`, `recreate`) with an exchange of tails
-//! (`tails`), under simulated annealing (`anneal`). What makes it good is its speed, and
-//! that comes from the layout of its data (`model`) and from changes that are taken back
-//! instead of copied (`tour`). Problems with trips, breaks, several depots or optional stops
-//! are walked route by route (`day`); plain ones pay nothing for that. A search can begin with
-//! a plan that there is (`warm`).
+//! The method is ruin and recreate (`ruin`, `recreate`) with an exchange of tails (`tails`),
+//! under simulated annealing (`anneal`). What makes it good is its speed, and that comes from the
+//! layout of its data (`model`) and from changes that are taken back instead of copied (`tour`).
+//! Problems with trips, breaks, several depots or optional stops are walked route by route
+//! (`day`); plain ones pay nothing for that. A search can begin with a plan that there is (`warm`).
 //!
 //! Costs are integers, chance is our own (`rng`), and the effort is counted in moves: the same
 //! problem, seed and number of moves give the same plan, byte for byte, on each machine.
@@ -22,7 +21,7 @@ mod warm;
 
 use super::plan::{Plan, Route, Visit};
 use super::problem::Problem;
-use anneal::{Annealing, ROUND};
+use anneal::Annealing;
 use model::{Kind, Model, NONE};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -54,7 +53,7 @@ pub struct Progress {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Solution {
-    /// The best plan. It has to go through [`super::check()`] like any other.
+    /// The best plan. It has to go through [`super::check`] like any other.
     pub plan: Plan,
     /// How many moves were made: as many as were asked for, unless it was stopped.
     pub iterations: u64,
@@ -96,8 +95,8 @@ impl<'p> Solver<'p> {
         let first = spent().saturating_sub(begin).as_secs_f64();
         let (mut moves, mut elapsed) = (0, 0.0);
         while elapsed < sample {
-            annealing.advance(elapsed / sample, ROUND);
-            moves += ROUND;
+            annealing.advance(elapsed / sample, anneal::ROUND);
+            moves += anneal::ROUND;
             elapsed = spent().saturating_sub(begin).as_secs_f64() - first;
         }
         if moves == 0 {
@@ -115,13 +114,28 @@ impl<'p> Solver<'p> {
         go_on: &mut dyn FnMut(Progress) -> bool,
     ) -> Solution {
         let mut annealing = self.begin(settings.seed, settings.from);
-        let mut iterations = 0;
-        while iterations < settings.iterations && go_on(progress(iterations, annealing.cost())) {
-            let moves = ROUND.min(settings.iterations - iterations);
-            annealing.advance(iterations as f64 / settings.iterations as f64, moves);
-            iterations += moves;
+        let searches = annealing.searches(settings.iterations);
+        let (mut least, mut plan) = (i64::MAX, Plan::default());
+        let (mut search, mut begin) = (1, 0);
+        loop {
+            let end = if search == searches {
+                settings.iterations
+            } else {
+                settings.iterations / searches * search
+            };
+            let mut ask = |done, cost: i64| go_on(progress(done, cost.min(least)));
+            let done = annealing.run(begin..end, &mut ask);
+            if annealing.cost() < least {
+                least = annealing.cost();
+                plan = self.plan(&annealing.finish());
+            }
+            if search == searches || done < end {
+                return Solution { plan, iterations: done };
+            }
+            begin = end;
+            annealing = self.begin(settings.seed.wrapping_add(search << 32), settings.from);
+            search += 1;
         }
-        Solution { plan: self.plan(&annealing.finish()), iterations }
     }
 
     fn begin(&self, seed: u64, from: Option<&Plan>) -> Annealing<'_> {
