@@ -58,7 +58,7 @@ struct Source {
 #[derive(Debug)]
 enum Kind {
     System,
-    Simulated { begin: Timestamp, speed: u32 },
+    Simulated { begin: Timestamp, speed: u32, quality: ClockQuality },
 }
 
 impl Clock {
@@ -69,7 +69,13 @@ impl Clock {
 
     /// A clock that starts at `begin` and runs `speed` times as fast as real time.
     pub fn simulated(begin: Timestamp, speed: u32) -> Self {
-        Self(Arc::new(Source { origin: Instant::now(), kind: Kind::Simulated { begin, speed } }))
+        Self::simulated_as(ClockQuality::Synced, begin, speed)
+    }
+
+    /// As [`Clock::simulated`], of this quality.
+    pub fn simulated_as(quality: ClockQuality, begin: Timestamp, speed: u32) -> Self {
+        let kind = Kind::Simulated { begin, speed, quality };
+        Self(Arc::new(Source { origin: Instant::now(), kind }))
     }
 
     /// How many times as fast as real time it runs.
@@ -98,11 +104,11 @@ impl Clock {
                 },
                 monotonic: elapsed,
             },
-            Kind::Simulated { begin, speed } => {
+            Kind::Simulated { begin, speed, quality } => {
                 let simulated = elapsed.saturating_mul(speed);
                 Moment {
                     wall: begin.checked_add(simulated).unwrap_or(Timestamp::MAX),
-                    quality: ClockQuality::Synced,
+                    quality,
                     monotonic: simulated,
                 }
             }

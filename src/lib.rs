@@ -21,8 +21,10 @@
 //! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
 //! | [`lorawan`] | frames ↔ authenticated payloads: joins, sessions, MAC commands, downlinks; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
+//! | [`bins`] | readings → how full a bin is, and how fast it fills | yes |
 //! | [`route`] | roads, distances, which stops are visited in which order | yes |
-//! | [`store`] | one SQLite file a tenant: sessions and the outbox | no |
+//! | [`planning`] | the thread that makes plans: each night, on demand, when a bin has become full | no |
+//! | [`store`] | one SQLite file a tenant: sessions, what rooms remember, and the outbox | no |
 //! | [`upstream`] | one MQTT connection a tenant: message formats, delivery | no |
 //! | [`ingest`] | the thread on which an uplink goes from the radio to the disk | no |
 //! | [`gateway`] | builds all parts from the settings, stops them in order | no |
@@ -52,6 +54,7 @@
 //! 7. **Untrusted input never panics**: datagrams, frames, payloads, settings.
 //! 8. **Keys, payloads and residents never reach a log.**
 
+pub mod bins;
 pub mod board;
 pub mod cli;
 pub mod clock;
@@ -68,6 +71,7 @@ pub mod ingest;
 pub mod lorawan;
 pub mod message;
 pub mod ops;
+pub mod planning;
 pub mod radio;
 pub mod route;
 pub mod store;

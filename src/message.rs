@@ -78,6 +78,16 @@ messages! {
     DUTY_CYCLE_REACHED = "8c9f6a2e4d0b4f57a1e35d7c90b1e263";
     /// The record of what was sent is damaged and was set aside.
     AIRTIME_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e264";
+    /// A plan was made, or came from the cloud.
+    PLAN_MADE = "8c9f6a2e4d0b4f57a1e35d7c90b1e280";
+    /// What must be done on a day is more than its vehicles can do.
+    PLAN_SHORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e281";
+    /// No plan could be made; the last one holds.
+    PLAN_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e282";
+    /// A plan breaks a rule and is not published; the last one holds.
+    PLAN_FAULTY = "8c9f6a2e4d0b4f57a1e35d7c90b1e283";
+    /// The roads cannot be read; plans are estimated by straight lines.
+    ROADS_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e284";
     /// The socket at which `lykta status` asks cannot be opened; lykta keeps trying.
     STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
     /// That socket could be opened at last.

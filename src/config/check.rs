@@ -120,6 +120,7 @@ impl Checks<'_> {
         for (tenant, path) in settings.tenant.iter_mut().zip(&paths) {
             self.tenant(path, tenant);
         }
+        self.tours(settings);
     }
 
     fn state_dir(&mut self, path: &KeyPath, directory: &Path) {

@@ -66,6 +66,8 @@ fn parse_bare(text: &str) -> Value {
 fn shape(steps: &[String]) -> Option<Shape> {
     steps.iter().try_fold(Settings::SHAPE, |shape, step| match shape {
         Shape::Table(table) => table.keys.iter().find(|key| key.name == step).map(|key| key.shape),
+        // whatever it is called
+        Shape::Named(table) => Some(Shape::Table(table)),
         _ => None,
     })
 }

@@ -10,6 +10,7 @@
 //!
 //! [`load`] tells everything that is wrong at once, each with its line and what to do.
 
+mod bin;
 mod check;
 mod devices;
 mod file;
@@ -18,6 +19,7 @@ mod key;
 mod layer;
 mod load;
 mod mask;
+mod plan;
 mod problem;
 mod profile;
 mod radio;
@@ -27,10 +29,17 @@ pub(crate) mod secret;
 mod settings;
 mod source;
 mod template;
+mod timing;
 pub(crate) mod tls;
+mod tours;
 mod value;
 
+pub use bin::{BinId, BinSettings};
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
+pub use plan::{
+    BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,
+    VisitSettings,
+};
 pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Chip, Concentrator, DeviceSettings, LorawanSettings,
@@ -39,6 +48,7 @@ pub use settings::{
 };
 pub use source::{Effective, Place, Sources};
 pub use template::template;
+pub use timing::{Day, DayTime, Hours, Zone};
 
 /// The names of the profiles that come with lykta.
 pub fn builtin_profiles() -> Vec<String> {

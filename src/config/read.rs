@@ -56,23 +56,20 @@ pub(super) struct Reader {
 }
 
 /// Keys that later versions know, with what to do in this one.
-const LATER: &[(&str, &str, &str)] = &[
-    (
-        "bin",
-        "this version keeps no details of bins",
-        "remove [bin.…]; `bin = \"…\"` in a device stays",
-    ),
-    (
-        "resident",
-        "this version keeps no details of residents",
-        "remove [[resident]]; `resident` and `sensor` in a device stay",
-    ),
-];
+const LATER: &[(&str, &str, &str)] = &[(
+    "resident",
+    "this version keeps no details of residents",
+    "remove [[resident]]; `resident` and `sensor` in a device stay",
+)];
 
 impl Reader {
     /// The paths of the elements that were read of a list of the root table, in order.
     pub(super) fn elements(&self, list: &str) -> impl Iterator<Item = KeyPath> {
-        let list = KeyPath::default().key(list);
+        self.elements_of(KeyPath::default().key(list))
+    }
+
+    /// As [`Reader::elements`], of a list anywhere.
+    pub(super) fn elements_of(&self, list: KeyPath) -> impl Iterator<Item = KeyPath> {
         (0..).map(move |i| list.element(i)).filter(|path| !self.unread.contains(path))
     }
 
@@ -167,7 +164,7 @@ impl Reader {
         let (shown, is_secret) = match T::SHAPE {
             Shape::Value | Shape::Bare => (toml(value), false),
             Shape::Secret => ("…".to_owned(), true),
-            Shape::Table(_) | Shape::Tables(_) => return Some(read),
+            Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) => return Some(read),
         };
         self.leaves.push(Leaf { path: at, value: shown, is_default, is_secret });
         Some(read)
@@ -203,7 +200,7 @@ impl Reader {
 fn addition(key: &Key) -> String {
     let name = key.name;
     match (key.shape, key.example) {
-        (Shape::Table(table) | Shape::Tables(table), _) => {
+        (Shape::Table(table) | Shape::Tables(table) | Shape::Named(table), _) => {
             format!("add the table `{name}` with {}", table.contents())
         }
         (_, Some(example)) => format!("add it, such as {name} = {example}"),

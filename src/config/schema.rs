@@ -38,6 +38,8 @@ pub(super) enum Shape {
     Table(&'static Table),
     /// A list of tables.
     Tables(&'static Table),
+    /// Tables by a name that whoever writes them chooses.
+    Named(&'static Table),
 }
 
 /// Declares settings: `field: Type` (required unless the type is an `Option`),

@@ -1,12 +1,17 @@
 //! The settings as types. Each field carries its meaning, its default and an example; the
 //! annotated `config/lykta.toml` is generated from these very words.
 
+use super::bin::{BinId, BinSettings};
 use super::key::KeyPath;
+use super::plan::PlanSettings;
 use super::read::{Read, Reader};
 use super::schema::{Key, Shape, Table, settings};
-use crate::units::{AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, TenantId};
+use crate::units::{
+    AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, PlanName, TenantId,
+};
 use figment::value::Value;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +38,12 @@ settings! {
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
         pub device: Vec<DeviceSettings> = [],
+        /// The bins, each by the name that its device gives in `bin`. One without a table has all
+        /// the defaults, but no position, and is in no plan.
+        pub bin: BTreeMap<BinId, BinSettings> = {},
+        /// The plans that are made here, each by its name: 1 to 64 characters of a-z, 0-9 and '-',
+        /// part of its topics.
+        pub plan: BTreeMap<PlanName, PlanSettings> = {},
     }
 
     /// How data is kept.

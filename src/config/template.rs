@@ -37,12 +37,19 @@ fn section(text: &mut String, table: &Table, path: &str, off: &str) {
         let (inner, open, close) = match key.shape {
             Shape::Table(inner) => (inner, "[", "]"),
             Shape::Tables(inner) => (inner, "[[", "]]"),
+            Shape::Named(inner) => (inner, "[", "]"),
             Shape::Value | Shape::Bare | Shape::Secret => continue,
         };
         let path =
             if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
-        // an example would be a device or a radio that nobody has
-        let off = if matches!(key.name, "device" | "radio") { "#" } else { off };
+        let (path, close) = match (key.shape, key.name) {
+            (Shape::Named(_), "bin") => (format!("{path}.1739"), close),
+            (Shape::Named(_), _) => (format!("{path}.tours"), close),
+            _ => (path, close),
+        };
+        // an example would be a device, a radio, a bin or a plan that nobody has
+        let nobodys = matches!(key.name, "device" | "radio" | "bin" | "plan");
+        let off = if nobodys { "#" } else { off };
         text.push('\n');
         // of tables that exclude each other, the first can be switched on
         let first = table.keys.first().filter(|first| table.one_of && first.name != key.name);

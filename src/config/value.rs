@@ -9,8 +9,11 @@ use crate::units::{
 };
 use figment::value::Value;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 impl<T: Read> Read for Option<T> {
@@ -23,6 +26,35 @@ impl<T: Read> Read for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
+    }
+}
+
+impl<K: FromStr<Err: Display> + Ord, T: Read> Read for BTreeMap<K, T> {
+    const SHAPE: Shape = match T::SHAPE {
+        Shape::Table(table) => Shape::Named(table),
+        shape => shape,
+    };
+
+    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+        let Some(tables) = value.as_dict() else {
+            let what = format!("expected tables by name, found {}", kind(value));
+            reader.wrong(path, what, format!("write [{path}.NAME]"));
+            return None;
+        };
+        let mut all = Self::new();
+        for (name, value) in tables {
+            let at = path.key(name);
+            let key = name.parse().map_err(|error: K::Err| {
+                let help = format!("choose another name, such as [{path}.north-1]");
+                reader.wrong_key(&at, error.to_string(), help);
+            });
+            // what can be read goes on, so that what is wrong in the other tables is told too
+            let read = T::read(reader, &at, value);
+            if let (Ok(key), Some(read)) = (key, read) {
+                all.insert(key, read);
+            }
+        }
+        Some(all)
     }
 }
 
@@ -200,31 +232,43 @@ impl Read for bool {
     }
 }
 
-impl Read for u8 {
-    const SHAPE: Shape = Shape::Bare;
+macro_rules! whole {
+    ($($type:ty)*) => {$(
+        impl Read for $type {
+            const SHAPE: Shape = Shape::Bare;
 
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let number = number(reader, path, value)?;
-        let found = value.to_i128().and_then(|number| Self::try_from(number).ok());
-        if found.is_none() {
-            let what = format!("{number} cannot be meant here");
-            reader.wrong(path, what, "write a whole number from 0 to 255");
+            fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+                let number = number(reader, path, value)?;
+                let found = value.to_i128().and_then(|number| Self::try_from(number).ok());
+                if found.is_none() {
+                    let what = format!("{number} cannot be meant here");
+                    let help = format!("write a whole number from 0 to {}", Self::MAX);
+                    reader.wrong(path, what, help);
+                }
+                found
+            }
         }
-        found
-    }
+    )*};
 }
+whole!(u8 u32 u64);
 
-impl Read for f32 {
-    const SHAPE: Shape = Shape::Bare;
+macro_rules! decimal {
+    ($($type:ty)*) => {$(
+        impl Read for $type {
+            const SHAPE: Shape = Shape::Bare;
 
-    fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        let found = Some(number(reader, path, value)? as Self).filter(|n| n.is_finite());
-        if found.is_none() {
-            reader.wrong(path, "this is not a finite number", "write a number such as 1.8");
+            fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
+                let found = Some(number(reader, path, value)? as Self).filter(|n| n.is_finite());
+                if found.is_none() {
+                    let help = "write a number such as 1.8";
+                    reader.wrong(path, "this is not a finite number", help);
+                }
+                found
+            }
         }
-        found
-    }
+    )*};
 }
+decimal!(f32 f64);
 
 impl Read for Megahertz {
     const SHAPE: Shape = Shape::Bare;

@@ -23,7 +23,7 @@ impl Inlet {
     }
 
     /// Never blocks for longer than another takes to do the same.
-    fn pass(&self, input: Input) -> Result<(), OutletError> {
+    pub(super) fn pass(&self, input: Input) -> Result<(), OutletError> {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = sender.as_ref() else { return Err(OutletError::Closed) };
         sender.try_send(input).map_err(|error| match error {

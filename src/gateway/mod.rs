@@ -4,6 +4,7 @@
 //! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
 //! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
+//! thread "planner"     with a [plan] only: levels, orders ► plans ► "ingest"
 //! ```
 //!
 //! A part that fails and says so stops no other: a taken port is tried again, a dead broker
@@ -11,6 +12,7 @@
 //! so that the service manager starts it anew.
 
 mod hats;
+mod house;
 mod inlet;
 mod report;
 mod worker;
@@ -19,19 +21,21 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
-use crate::ingest::{self, Downlinks, Ingest, TenantSink, Transmit, Watch};
+use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::health::{TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
+use crate::planning::{self, Board, Desk, Planner};
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Outbox, Store, StoreError};
+use crate::store::{Outbox, Room, Store, StoreError};
 use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
 use hats::Hats;
+use house::Neighbours;
 use inlet::Inlet;
 use serde_json::json;
 use std::collections::HashMap;
@@ -43,7 +47,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
 use std::time::Duration;
@@ -70,6 +74,10 @@ const RADIO_PATIENCE: Duration = Duration::from_millis(600);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
+
+/// How long the thread that plans may take to notice a stop. It may be in the middle of reading
+/// an extract, and is left to it.
+const PLANNER_PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long the upstreams may take to say goodbye.
 const UPSTREAM_PATIENCE: Duration = Duration::from_millis(3300);
@@ -139,6 +147,9 @@ pub struct Gateway {
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
+    /// Makes plans, if there are any to make. Whatever becomes of it, all else goes on.
+    planner: Option<Worker>,
+    stop_planner: (Arc<AtomicBool>, Desk),
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
     /// Held for as long as the gateway runs.
@@ -160,10 +171,18 @@ impl Gateway {
         let mut sinks = HashMap::new();
         let mut views = Vec::new();
         let mut outboxes = Vec::new();
+        let (desk, orders) = Desk::new();
+        let mut remembered = HashMap::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let store = Store::open(&file)?;
             memories.push((tenant.id.clone(), store.memory()?));
+            let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
+            let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
+            let kept = store.states(Room::Plans)?.into_iter();
+            remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
+            let bins = house::levels(&tenant.id, &settings, &registry, &store)?;
+            let tours = Tours::new(bins, desk.of(plans));
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::default());
             views.push(TenantView {
@@ -181,7 +200,7 @@ impl Gateway {
             ));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, news, upstream, counters },
+                TenantSink { kind: tenant.kind, store, news, upstream, counters, tours },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -217,6 +236,23 @@ impl Gateway {
             commit_interval: settings.store.commit_interval,
         });
         let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
+        let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());
+        let planner = Planner::new(planning::Parts {
+            settings: &settings,
+            registry: &registry,
+            remembered,
+            orders,
+            board: board.clone(),
+            clock: clock.clone(),
+            house: Box::new(Neighbours::new(inlet.clone())),
+            stop: Arc::clone(&stop_flag),
+        });
+        let planner = match settings.plan.is_empty() {
+            true => None,
+            false => Some(Worker::spawn("planner".into(), move || planner.run())?),
+        };
+        let desk = desk.of(settings.plan.keys().cloned());
+        let stop_planner = (stop_flag, desk.clone());
 
         let (stop_upstreams, stop_up) = watch::channel(false);
         let mut upstreams = Vec::new();
@@ -272,8 +308,15 @@ impl Gateway {
             // what is in the outbox is delivered all the same, and health is told
             None => (tokio::spawn(async {}), None),
         };
-        let reporter =
-            Reporter { gateway: settings.gateway, view: Arc::clone(&view), listening, roster, ask };
+        let reporter = Reporter {
+            gateway: settings.gateway,
+            view: Arc::clone(&view),
+            listening,
+            roster,
+            ask,
+            desk,
+            board,
+        };
         Ok(Self {
             listening,
             listener,
@@ -283,6 +326,8 @@ impl Gateway {
             radios,
             lamp: lamp(&settings.output, hats, &view),
             ingest,
+            planner,
+            stop_planner,
             upstreams,
             stop_upstreams,
             _lock: lock,
@@ -323,6 +368,10 @@ impl Gateway {
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;
         self.stop_air.send_replace(true);
+        let (stop_planner, desk) = &self.stop_planner;
+        stop_planner.store(true, Relaxed);
+        // wakes it
+        desk.nudge();
         // it only waits for datagrams, and ends at once
         let _ = self.listener.await;
         let quiet = async {
@@ -332,6 +381,11 @@ impl Gateway {
         };
         if timeout(RADIO_PATIENCE, quiet).await.is_err() {
             log::debug!("a radio is still sending");
+        }
+        if let Some(planner) = &mut self.planner
+            && timeout(PLANNER_PATIENCE, planner.ended()).await.is_err()
+        {
+            log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
         self.inlet.close();

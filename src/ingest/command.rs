@@ -3,6 +3,7 @@
 use super::{Back, Ingest};
 use crate::config::TenantKind;
 use crate::lorawan::{self, Changes, QueueError};
+use crate::planning::Planned;
 use crate::store::{self, Entry};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
@@ -24,6 +25,7 @@ impl Ingest {
             changes: Changes::default(),
             queued: None,
             command: None,
+            states: Vec::new(),
             messages: Vec::new(),
         };
         let body = match request {
@@ -57,7 +59,8 @@ impl Ingest {
         let (sink, batch) = self.tenants.get(tenant)?;
         let id = request.id.clone();
         let again = |e: &Entry| e.command.as_ref().is_some_and(|command| command.id == id);
-        if batch.entries.iter().any(again) {
+        // what is being planned is answered when there is a plan
+        if batch.entries.iter().chain(&batch.pushed).any(again) || sink.tours.ordered(&id) {
             return None;
         }
         match sink.store.reply(&id) {
@@ -70,9 +73,13 @@ impl Ingest {
         }
         let result = match name {
             "downlink" => self.downlink(tenant, request, entry),
+            "plan" => match self.plan(tenant, request) {
+                Ok(()) => return None,
+                Err(fault) => Err(fault),
+            },
             _ => Err(Fault {
                 code: Code::UnknownCommand,
-                message: format!("there is no command {name}; there is downlink"),
+                message: format!("there is no command {name}; there are downlink and plan"),
             }),
         };
         Some(match result {
@@ -82,6 +89,39 @@ impl Ingest {
             }
             Err(fault) => Rejection { id: Some(id), fault }.reply()?,
         })
+    }
+
+    /// Hands the order for a plan on.
+    fn plan(&mut self, tenant: &TenantId, request: Request) -> Result<(), Fault> {
+        let Some((sink, _)) = self.tenants.get_mut(tenant) else { return Ok(()) };
+        let order = command::Planning::parse(&request.args)?;
+        sink.tours.order(request.id, order)
+    }
+
+    /// What came of planning: to the disk, and then to the cloud.
+    pub(super) fn planned(&mut self, planned: Planned) {
+        let Planned { tenant, states, messages, command } = planned;
+        let now = self.clock.now();
+        let Some((sink, batch)) = self.tenants.get_mut(&tenant) else { return };
+        let mut entry = Entry {
+            dev_eui: DevEui(0),
+            changes: Changes::default(),
+            queued: None,
+            command: None,
+            states,
+            messages,
+        };
+        if let Some((id, answer)) = command {
+            sink.tours.answered(&id);
+            let body: String = match answer {
+                Ok(result) => command::reply_ok(&id, &result),
+                Err(Fault { code, message }) => command::reply_error(&id, code, &message),
+            };
+            entry.messages.push(command::reply("plan", body.clone(), now));
+            entry.command = Some(store::Command { id, reply: body });
+        }
+        batch.pushed.push_back(entry);
+        self.commit_within(Duration::ZERO);
     }
 
     /// Puts a payload in line for a device.

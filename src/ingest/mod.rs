@@ -11,11 +11,14 @@
 mod command;
 mod downlinks;
 mod journal;
+mod tours;
 mod watch;
 
 pub use downlinks::{Downlinks, Tag, Transmit};
+pub use tours::{Levels, Tours};
 pub use watch::{Obey, Watch, Watched};
 
+use crate::bins::Level;
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::Codec;
 use crate::config::TenantKind;
@@ -24,6 +27,7 @@ use crate::lorawan::capacity::Airtime;
 use crate::lorawan::{
     Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
 };
+use crate::planning::Planned;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
@@ -41,6 +45,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tours::Change;
 
 /// How many uplinks share one write at most: bounds what a power cut can take with it and how
 /// long an acknowledgement can wait.
@@ -60,6 +65,8 @@ pub enum Input {
     Air(AirEvent),
     /// From the cloud of a tenant.
     Command(TenantId, Command),
+    /// A plan was made, or a command to make one has failed.
+    Planned(Planned),
     /// Somebody wants to see what only this loop knows.
     Look(Look),
 }
@@ -82,6 +89,8 @@ pub struct Sight<'a> {
     pub heard: &'a mut Airtime,
     /// What was sent, and what was not; its time is `radio_now`.
     pub schedule: &'a Schedule<Tag>,
+    /// How full bins are.
+    pub levels: Vec<(&'a TenantId, &'a Levels)>,
     /// When it is seen.
     pub now: Moment,
     /// The same by the time of the radios.
@@ -148,6 +157,8 @@ pub struct TenantSink {
     pub upstream: Arc<upstream::Counters>,
     /// What became of its uplinks.
     pub counters: Arc<TenantCounters>,
+    /// Its bins, and who makes its plans.
+    pub tours: Tours,
 }
 
 /// What is not on disk yet.
@@ -162,6 +173,8 @@ struct Batch {
     answers: Vec<Departure>,
     uplinks: u64,
     joins: u64,
+    /// Whether a bin is so full that a plan may have to be mended.
+    full: bool,
     /// How long the write before took.
     took: Duration,
 }
@@ -171,6 +184,8 @@ enum Back {
     Frame(Undo),
     /// A downlink that was put in line.
     Queued(DevEui, String),
+    /// A bin's level, with what it was before.
+    Level(String, Option<Level>),
 }
 
 /// An answer that waits for the disk.
@@ -288,7 +303,9 @@ impl Ingest {
                 self.note(fate);
             }
             Input::Command(tenant, command) => self.command(&tenant, &command),
+            Input::Planned(planned) => self.planned(planned),
             Input::Look(look) => (look.0)(Sight {
+                levels: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,
                 heard: &mut self.heard,
                 schedule: self.downlinks.schedule(),
@@ -381,13 +398,13 @@ impl Ingest {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
         self.watch.heard(device.dev_eui, heartbeat, heard);
-        let mut messages = match &event {
+        let (mut messages, level) = match &event {
             Event::Uplink(uplink) => self.decode(heard, &device, uplink),
             Event::Join(dev_addr) => {
                 self.journal.joined(&device);
-                vec![event::join(&device, heard.at, *dev_addr)]
+                (vec![event::join(&device, heard.at, *dev_addr)], None)
             }
-            Event::Again => Vec::new(),
+            Event::Again => (Vec::new(), None),
         };
         messages.extend(news.iter().filter_map(|news| self.tell(heard, &device, news)));
         let ended = self.begin.elapsed().saturating_sub(self.age(heard));
@@ -404,7 +421,14 @@ impl Ingest {
             messages.clear();
         }
         let dev_eui = device.dev_eui;
-        batch.entries.push(Entry { dev_eui, changes, queued: None, command: None, messages });
+        let mut states = Vec::new();
+        if let Some(Change { bin, before, state, full }) = level {
+            batch.full |= full;
+            batch.back.push(Back::Level(bin, before));
+            states.push(state);
+        }
+        let entry = Entry { dev_eui, changes, queued: None, command: None, states, messages };
+        batch.entries.push(entry);
         batch.back.push(Back::Frame(undo));
         let wait = if answer.is_some() { Duration::ZERO } else { self.commit_interval };
         batch.answers.extend(answer.map(|answer| Departure {
@@ -421,13 +445,25 @@ impl Ingest {
         self.commit_at = Some(self.commit_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    fn decode(&mut self, heard: &Heard, device: &Arc<Device>, uplink: &Uplink) -> Vec<Message> {
+    /// The messages of an uplink, and what it says of a bin's level.
+    fn decode(
+        &mut self,
+        heard: &Heard,
+        device: &Arc<Device>,
+        uplink: &Uplink,
+    ) -> (Vec<Message>, Option<Change>) {
         let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
             // port 0 and an absent port carry nothing of the sensor's
             (None | Some(0), _) | (_, None) => None,
             (Some(port), Some(codec)) => Some(codec.decode(port, &uplink.payload)),
         };
-        let Some((sink, _)) = self.tenants.get(&device.tenant) else { return Vec::new() };
+        let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else {
+            return (Vec::new(), None);
+        };
+        let readings = decoded.iter().flatten().flat_map(|decoded| &decoded.readings);
+        let level = device.bin.as_deref().and_then(|bin| {
+            sink.tours.bins.offer(bin, &readings.cloned().collect::<Vec<_>>(), heard.at)
+        });
         match &decoded {
             Some(Err(_)) => {
                 sink.counters.not_decoded.fetch_add(1, Relaxed);
@@ -438,7 +474,7 @@ impl Ingest {
             None => {}
         }
         self.journal.uplink(device, uplink, decoded.as_ref());
-        event::messages(heard, device, uplink, decoded.as_ref())
+        (event::messages(heard, device, uplink, decoded.as_ref()), level)
     }
 
     /// What else became known with a frame, as a message.
@@ -530,7 +566,14 @@ impl Ingest {
             sink.counters.not_stored.fetch_add(1, Relaxed);
             batch.pushed.pop_front();
         }
-        batch.pushed.push_back(Entry { dev_eui, changes, queued: None, command: None, messages });
+        batch.pushed.push_back(Entry {
+            dev_eui,
+            changes,
+            queued: None,
+            command: None,
+            states: Vec::new(),
+            messages,
+        });
         self.commit_within(self.commit_interval);
     }
 
@@ -552,7 +595,7 @@ impl Ingest {
     /// Makes a tenant's batch durable. What leaves now.
     fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
         let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
-        let Batch { mut entries, pushed, back, answers, uplinks, joins, .. } =
+        let Batch { mut entries, pushed, back, answers, uplinks, joins, full, .. } =
             std::mem::take(batch);
         let begin = Instant::now();
         let frames = entries.len();
@@ -569,6 +612,9 @@ impl Ingest {
                 sink.counters.accepted.fetch_add(uplinks, Relaxed);
                 sink.counters.joins.fetch_add(joins, Relaxed);
                 sink.news.notify_one();
+                if full {
+                    sink.tours.desk.nudge();
+                }
                 self.journal.stored(tenant, Ok(()));
                 answers
             }
@@ -580,6 +626,7 @@ impl Ingest {
                     match back {
                         Back::Frame(undo) => self.server.take_back(undo),
                         Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
+                        Back::Level(bin, before) => sink.tours.bins.take_back(bin, before),
                     }
                 }
                 sink.counters.not_stored.fetch_add(uplinks + joins, Relaxed);

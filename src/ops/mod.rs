@@ -5,6 +5,7 @@ pub mod health;
 pub mod inquiry;
 pub mod journal;
 pub mod output;
+pub mod plan;
 pub mod service;
 pub mod socket;
 pub mod status;

@@ -1,16 +1,19 @@
 //! The Unix-domain socket at which the daemon is asked how it is.
 //!
-//! A client sends one line (`status`, `devices` or `device DEVEUI`) and receives one line of JSON:
-//! a document of [`super::status`] or [`super::device`], or `{"error": "…"}`. Only the daemon's own user and root may
+//! A client sends one line (`status`, `devices`, `device DEVEUI`, `plan NAME`, `plan-state NAME` or
+//! `plan-now NAME`) and receives one line of JSON: a document of [`super::status`],
+//! [`super::device`] or [`super::plan`], or `{"error": "…"}`. Only the daemon's own user and root may
 //! connect. No client is trusted all the same: few at a time, short lines, short waits.
 
 use super::device::{Devices, OneDevice};
 use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
+use super::plan::OnePlan;
 use super::status::{ConcentratorSeen, Status};
 use crate::message;
+use crate::planning::{Board, Desk, Order};
 use crate::radio::concentrator::Roster;
-use crate::units::GatewayId;
+use crate::units::{GatewayId, PlanName};
 use serde::Serialize;
 use serde_json::json;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -36,8 +39,8 @@ const MAX_CLIENTS: usize = 4;
 /// How long a client may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest request: `device` with a DevEUI, however it is written.
-const MAX_REQUEST: usize = 64;
+/// The longest request: `plan-state` with the name of a plan, of 64 characters.
+const MAX_REQUEST: usize = 80;
 
 /// How long to wait before the socket is tried again.
 const RETRY: Duration = Duration::from_secs(60);
@@ -58,6 +61,10 @@ pub struct Reporter {
     pub roster: Arc<Roster>,
     /// The way to the owner of the devices.
     pub ask: Ask,
+    /// Where plans are ordered.
+    pub desk: Desk,
+    /// Where plans can be seen.
+    pub board: Board,
 }
 
 /// Opens the socket in the state directory, which must be this process's own, and serves it until
@@ -206,8 +213,46 @@ impl Reporter {
                 }
                 Err(why) => error(&format!("no DevEUI: {why}")),
             },
-            _ => error("requests are: status, devices, device DEVEUI"),
+            None if request.trim() == "plan" => self.plan(request.trim(), None),
+            Some((verb @ ("plan" | "plan-state" | "plan-now"), name)) => {
+                self.plan(verb, Some(name))
+            }
+            _ => error(
+                "requests are: status, devices, device DEVEUI, plan NAME, plan-state NAME, \
+                 plan-now NAME",
+            ),
         }
+    }
+
+    /// What is known of a plan; without a name, of the only one.
+    fn plan(&self, verb: &str, name: Option<&str>) -> Vec<u8> {
+        let names = self.board.names();
+        let list = || names.iter().map(PlanName::as_str).collect::<Vec<_>>().join(", ");
+        let name = match (name, &names[..]) {
+            (_, []) => {
+                return error("no plan is made here: there is no [plan.NAME] in the settings");
+            }
+            (Some(name), _) => names.iter().find(|known| known.as_str() == name),
+            (None, [only]) => Some(only),
+            (None, _) => {
+                return error(&format!("there is more than one plan, say which: {}", list()));
+            }
+        };
+        let Some(notice) = name.and_then(|name| self.board.notice(name)) else {
+            return error(&format!("there is no such plan; there are: {}", list()));
+        };
+        let name = name.cloned();
+        if verb == "plan-now" && !name.clone().is_some_and(|name| self.desk.pass(Order::Now(name)))
+        {
+            return error("too many plans are waiting to be made; try again in a moment");
+        }
+        line(&OnePlan {
+            name,
+            plan: notice.sheet.filter(|_| verb == "plan"),
+            search: notice.search,
+            runs: notice.runs,
+            trouble: notice.trouble,
+        })
     }
 
     async fn status(&self) -> Status {

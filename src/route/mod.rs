@@ -8,15 +8,21 @@
 //! stands between any plan and the world: it knows nothing of how a plan was made, and counts
 //! everything again.
 
+pub mod calendar;
 pub mod check;
 pub mod collection;
+pub mod difference;
 pub mod file;
+pub mod geojson;
+pub mod given;
+pub mod gpx;
 pub mod kpi;
 pub mod matrix;
 pub mod picture;
 pub mod plan;
 pub mod problem;
 pub mod road;
+pub mod sheet;
 pub mod simulation;
 pub mod solver;
 

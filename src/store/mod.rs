@@ -11,10 +11,12 @@
 //! spare the SD card, and SQLite is built to call fdatasync (see `.cargo/config.toml`).
 
 pub mod airtime;
+mod domain;
 mod memory;
 mod outbox;
 mod schema;
 
+pub use domain::{Room, State};
 pub use outbox::{Cursor, Outbox, Row};
 
 use crate::clock::ClockQuality;
@@ -155,6 +157,8 @@ pub struct Entry {
     pub queued: Option<Downlink>,
     /// A command that was answered.
     pub command: Option<Command>,
+    /// What rooms remember from now on.
+    pub states: Vec<State>,
     /// What goes to the cloud.
     pub messages: Vec<Message>,
 }
@@ -198,6 +202,14 @@ impl Store {
         memory::read(&self.db).map_err(|e| failed(&self.file, e))
     }
 
+    /// What a room remembers, by key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn states(&self, room: Room) -> Result<Vec<(String, String)>, StoreError> {
+        domain::read(&self.db, room).map_err(|e| failed(&self.file, e))
+    }
+
     /// The reply to a command that was answered before.
     ///
     /// # Errors
@@ -229,6 +241,7 @@ impl Store {
             )?;
             for entry in entries {
                 memory::write(&tx, entry)?;
+                entry.states.iter().try_for_each(|state| domain::write(&tx, state))?;
                 for m in &entry.messages {
                     let key = Key::new(m.class, next);
                     next += 1;
@@ -294,6 +307,7 @@ mod tests {
             },
             queued: None,
             command: None,
+            states: Vec::new(),
             messages: classes.iter().map(message).collect(),
         }
     }
@@ -382,6 +396,28 @@ mod tests {
         assert_eq!(store.reply("c0").expect("reads"), None);
         assert_eq!(store.reply("c1").expect("reads").as_deref(), Some("{\"n\":1}"));
         assert_eq!(store.reply("c1000").expect("reads").as_deref(), Some("{\"n\":1000}"));
+    }
+
+    #[test]
+    fn what_rooms_remember_is_kept_with_what_brought_it_about() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("waste.db");
+        let mut store = Store::open(&file).expect("opens");
+        let told = |room, key: &str, body: &str| Entry {
+            states: vec![State { room, key: key.into(), body: body.into() }],
+            ..entry(1, 0, &[])
+        };
+        let entries = [
+            told(Room::Bins, "7", "{}"),
+            told(Room::Plans, "7", r#"{"a":1}"#),
+            told(Room::Bins, "7", r#"{"b":2}"#),
+        ];
+        store.commit(&entries).expect("commits");
+        drop(store);
+        let store = Store::open(&file).expect("opens again");
+        let one = |body: &str| vec![("7".to_owned(), body.to_owned())];
+        assert_eq!(store.states(Room::Bins).expect("reads"), one(r#"{"b":2}"#));
+        assert_eq!(store.states(Room::Plans).expect("reads"), one(r#"{"a":1}"#));
     }
 
     #[test]

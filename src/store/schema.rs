@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Small pages: a short transaction writes fewer bytes. Fixed when the file is made.
 const PAGE_SIZE: i64 = 1024;
@@ -81,6 +81,16 @@ const DEVICES: &str = "
     ) STRICT;
 ";
 
+/// What the rooms of the house remember; see `super::domain`. New in version 3.
+const DOMAIN: &str = "
+    CREATE TABLE domain (
+        room INTEGER NOT NULL,             -- 0: bins, 1: plans
+        key TEXT NOT NULL,
+        body TEXT NOT NULL,                -- JSON
+        PRIMARY KEY (room, key)
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// From version 1, which knew uplinks of fixed sessions only. Whoever answered these devices
 /// before did so at most once an uplink.
 const FROM_1: &str = "
@@ -114,17 +124,19 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
         0 => {
             let epoch = uuid::Uuid::new_v4().simple().to_string();
             db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {STORE} {DEVICES}
+                "BEGIN IMMEDIATE; {STORE} {DEVICES} {DOMAIN}
                  INSERT INTO store VALUES (0, '{epoch}', 1);
                  PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
             Ok(VERSION)
         }
-        1 => {
+        1 | 2 => {
             // also of a file that is full: nothing could be delivered from it otherwise
             db.pragma_update(None, "max_page_count", MAX_PAGES + SPARE_PAGES)?;
+            let first = format!("ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}");
+            let first = if version == 1 { first } else { String::new() };
             db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}
+                "BEGIN IMMEDIATE; {first} {DOMAIN}
                  PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
             Ok(VERSION)
@@ -136,7 +148,7 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
 #[cfg(test)]
 mod tests {
     use crate::lorawan::Slot;
-    use crate::store::{Outbox, Store};
+    use crate::store::{Outbox, Room, Store};
     use crate::units::DevEui;
     use rusqlite::Connection;
 
@@ -152,6 +164,23 @@ mod tests {
         INSERT INTO session VALUES (-1, 70000, 70001, NULL, x'0102030405060708');
         INSERT INTO outbox VALUES (7, 0, 0, 't', '{}');
         PRAGMA user_version = 1;";
+
+    #[test]
+    fn a_store_of_version_2_gets_what_is_new_and_keeps_the_rest() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        drop(Store::open(&file).expect("makes it"));
+        let db = Connection::open(&file).expect("opens");
+        db.execute_batch("DROP TABLE domain; UPDATE store SET next_sequence = 8;").expect("undone");
+        db.pragma_update(None, "user_version", 2).expect("writes");
+        drop(db);
+        for _ in 0..2 {
+            let store = Store::open(&file).expect("opens");
+            assert_eq!(store.states(Room::Plans).expect("reads"), []);
+            let outbox = Outbox::open(&file).expect("opens");
+            assert_eq!(outbox.last_sequence().expect("reads"), 7);
+        }
+    }
 
     #[test]
     fn a_store_of_version_1_keeps_its_sessions_and_messages() {

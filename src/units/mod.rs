@@ -182,6 +182,10 @@ name_id!(
     /// A tenant's name: part of its topics and the name of its database file.
     TenantId
 );
+name_id!(
+    /// A plan's name: part of its topics.
+    PlanName
+);
 
 /// How a LoRa frame was modulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use lykta::config::{self, RadioSettings, TenantKind};
 use lykta::device::{Abp, Activation, Device, Otaa, Registry};
 use lykta::emulation::{self, Air, Board, EmuChip, EndDevice};
 use lykta::ingest::{
-    Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Watch, Watched,
+    Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch, Watched,
 };
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
@@ -253,6 +253,7 @@ impl World {
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::clone(&tenant),
+            tours: Tours::default(),
         };
         let only_rx2 = setup.only_rx2;
         let give = ways.clone();

@@ -11,4 +11,5 @@ mod secrets;
 mod site;
 mod template;
 mod tls;
+mod tours;
 mod wrong;

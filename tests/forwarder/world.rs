@@ -108,6 +108,7 @@ impl World {
             changes: Changes::default(),
             queued: None,
             command: None,
+            states: Vec::new(),
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();

@@ -4,7 +4,9 @@ use crate::support::{Mote, Say, reception};
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::config::TenantKind;
 use lykta::device::{Device, Registry};
-use lykta::ingest::{Counters, Downlinks, Ingest, Input, Look, Parts, TenantSink, Watch, Watched};
+use lykta::ingest::{
+    Counters, Downlinks, Ingest, Input, Look, Parts, TenantSink, Tours, Watch, Watched,
+};
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::vigil::Step;
@@ -57,6 +59,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::default(),
+            tours: Tours::default(),
         };
         tenants.insert(id, sink);
     }

@@ -10,7 +10,9 @@ use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Watch};
+use lykta::ingest::{
+    Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
@@ -76,6 +78,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         news: Arc::default(),
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
+        tours: Tours::default(),
     };
     let clock = Clock::system();
     let air_db = directory.join("air.db");

@@ -77,8 +77,14 @@ fn what_a_former_tenant_queued_is_not_sent_and_does_not_come_back() {
     let mut mote = Mote::abp(1);
     let net = Net::new(concentrator(), &[&mote]);
     let dev_eui = mote.dev_eui;
-    let entry =
-        |changes, queued| Entry { dev_eui, changes, queued, command: None, messages: Vec::new() };
+    let entry = |changes, queued| Entry {
+        dev_eui,
+        changes,
+        queued,
+        command: None,
+        states: Vec::new(),
+        messages: Vec::new(),
+    };
     let mut former = Store::open(&directory.path().join("former.db")).unwrap();
     let mut waste = Store::open(&directory.path().join("waste.db")).unwrap();
     former.commit(&[entry(Changes::default(), Some(item(&net, "a", b"1")))]).unwrap();
@@ -211,6 +217,7 @@ fn a_command_is_remembered_for_as_long_as_its_downlink_waits() {
         changes: Changes::default(),
         queued: queued.then(|| item(&net, &format!("c{n}"), b"1")),
         command: Some(Command { id: format!("c{n}"), reply: "{}".into() }),
+        states: Vec::new(),
         messages: Vec::new(),
     };
     store.commit(&[entry(0, true)]).unwrap();

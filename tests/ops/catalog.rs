@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 5] =
-    ["LYKTA_CONCENTRATOR", "LYKTA_DEVICE", "LYKTA_RADIO", "LYKTA_REASON", "LYKTA_TENANT"];
+const FIELDS: [&str; 6] = [
+    "LYKTA_CONCENTRATOR",
+    "LYKTA_DEVICE",
+    "LYKTA_PLAN",
+    "LYKTA_RADIO",
+    "LYKTA_REASON",
+    "LYKTA_TENANT",
+];
 
 /// One explanation.
 #[derive(Debug, Default)]

@@ -181,6 +181,8 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         view: Arc::new(view),
         listening: None,
         ask: Ask::new(|_| false),
+        desk: Default::default(),
+        board: Default::default(),
     };
     let server = serve(directory.path(), reporter);
     let ask = async |request: &[u8]| {

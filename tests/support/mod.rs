@@ -14,7 +14,7 @@ mod lykta;
 mod mote;
 mod settings;
 
-pub use broker::{Broker, Subscriber};
+pub use broker::{Broker, Received, Subscriber};
 pub use field::{Concentrator, Sensor, packet, reception};
 pub use forwarder::Forwarder;
 pub use lykta::Lykta;

@@ -102,6 +102,7 @@ fn entry(messages: u32) -> Entry {
         changes: Changes::default(),
         queued: None,
         command: None,
+        states: Vec::new(),
         messages: (1..=messages).map(message).collect(),
     }
 }

@@ -1,8 +1,12 @@
 //! `lykta plan`: which stops are visited, in which order, over which roads.
 
 mod matrix;
+mod now;
+mod picture;
 mod points;
 mod report;
+mod sheet;
+mod show;
 mod simulate;
 mod solve;
 
@@ -18,6 +22,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Matrix(matrix::Args),
+    Now(now::Args),
+    Show(show::Args),
     Simulate(simulate::Args),
     Solve(solve::Args),
 }
@@ -29,6 +35,8 @@ enum Command {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Matrix(args) => matrix::run(args),
+        Command::Now(args) => now::run(args),
+        Command::Show(args) => show::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Solve(args) => solve::run(args),
     }

@@ -53,7 +53,7 @@ pub struct Progress {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Solution {
-    /// The best plan. It has to go through [`super::check`] like any other.
+    /// The best plan. It has to go through [`super::check()`] like any other.
     pub plan: Plan,
     /// How many moves were made: as many as were asked for, unless it was stopped.
     pub iterations: u64,

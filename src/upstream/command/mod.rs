@@ -5,9 +5,11 @@
 //! Whoever sends one repeats it, under the same id, until it is answered. All of it is untrusted.
 
 mod downlink;
+mod planning;
 mod request;
 
 pub use downlink::{Downlink, MAX_PAYLOAD};
+pub use planning::{Given, Planning};
 pub use request::{LIFETIME, Request};
 
 use crate::clock::Moment;
@@ -41,6 +43,12 @@ pub enum Code {
     UnknownCommand,
     /// No device of this tenant has this DevEUI.
     UnknownDevice,
+    /// No plan of this tenant has this name.
+    UnknownPlan,
+    /// A plan from outside breaks a rule.
+    Infeasible,
+    /// Nothing could be planned.
+    Failed,
     /// This tenant or device does not take such commands.
     NotSupported,
     /// Too much waits for this device.
@@ -55,11 +63,14 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Invalid,
         Self::Expired,
         Self::UnknownCommand,
         Self::UnknownDevice,
+        Self::UnknownPlan,
+        Self::Infeasible,
+        Self::Failed,
         Self::NotSupported,
         Self::QueueFull,
         Self::TooLong,
@@ -74,6 +85,9 @@ impl Code {
             Self::Expired => "expired",
             Self::UnknownCommand => "unknown_command",
             Self::UnknownDevice => "unknown_device",
+            Self::UnknownPlan => "unknown_plan",
+            Self::Infeasible => "infeasible",
+            Self::Failed => "failed",
             Self::NotSupported => "not_supported",
             Self::QueueFull => "queue_full",
             Self::TooLong => "too_long",
@@ -190,6 +204,9 @@ mod tests {
                 "expired",
                 "unknown_command",
                 "unknown_device",
+                "unknown_plan",
+                "infeasible",
+                "failed",
                 "not_supported",
                 "queue_full",
                 "too_long",

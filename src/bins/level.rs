@@ -1,0 +1,251 @@
+//! How full a bin is, and how fast it fills, in constant memory.
+
+use crate::units::{Measured, Metres, Quality, Ratio, Reading};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A fall of the level by so much, to less than half of what it was, is an emptying. What settles
+/// or was pressed falls less.
+const EMPTIED_FALL: f64 = 0.25;
+
+/// How long, in days, what was learned about the rate keeps its weight: two weeks, so that a
+/// holiday is forgotten and a weekday is not the whole truth.
+const MEMORY_DAYS: f64 = 14.0;
+
+/// What is assumed about a bin that nothing is known of: full in ten days. It weighs as much as
+/// two days of its own readings.
+const USUAL_RATE: f64 = 0.1;
+const USUAL_DAYS: f64 = 2.0;
+
+/// What comes in a day varies about so much as its mean, until more is known: a Poisson-like
+/// spread of few large bags.
+const USUAL_SPREAD: f64 = 0.08;
+
+/// Readings that are farther apart say nothing about a rate: anything may have happened.
+const LONGEST_GAP_DAYS: f64 = 30.0;
+
+const DAY_SECONDS: f64 = 86_400.0;
+
+/// Where the sensor hangs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Geometry {
+    /// From the sensor to the floor.
+    pub depth: Metres,
+    /// From the sensor to the surface when the bin is full.
+    pub dead_zone: Metres,
+}
+
+impl Geometry {
+    /// What part is full when the surface is so far away: clamped to 0 … 1, for a surface cannot
+    /// be lower than the floor.
+    #[must_use]
+    pub fn fill(&self, distance: Metres) -> Ratio {
+        let height = self.depth.0 - self.dead_zone.0;
+        Ratio(((self.depth.0 - distance.0) / height.max(0.01)).clamp(0.0, 1.0))
+    }
+
+    /// What part is full by these readings of one uplink; none if none of them says so. A reading
+    /// that is missing (no echo) or out of the sensor's range says nothing, least of all "empty".
+    #[must_use]
+    pub fn measured(&self, readings: &[Reading]) -> Option<Ratio> {
+        let good = || readings.iter().filter(|reading| reading.quality == Quality::Good);
+        let distance = good().find_map(|reading| match reading.measured {
+            Some(Measured::Distance(distance)) if distance.0.is_finite() => Some(distance),
+            _ => None,
+        });
+        let told = good().find_map(|reading| match reading.measured {
+            Some(Measured::FillLevel(Ratio(fill))) if fill.is_finite() => {
+                Some(Ratio(fill.clamp(0.0, 1.0)))
+            }
+            _ => None,
+        });
+        distance.map(|distance| self.fill(distance)).or(told)
+    }
+}
+
+/// What a reading meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is the level now.
+    Taken,
+    /// It is much lower than before. It counts when the next one says so too.
+    Doubted,
+    /// The bin was emptied.
+    Emptied,
+}
+
+/// What is known about a bin's level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Level {
+    /// What part was full, by the last reading that counts.
+    pub fill: Ratio,
+    /// When that was.
+    pub at: Timestamp,
+    /// Whether the clock could be trusted then.
+    pub synced: bool,
+    /// When it was emptied last, if that was seen.
+    pub emptied: Option<Timestamp>,
+    /// A much lower reading that waits for a second one.
+    doubted: Option<(Ratio, Timestamp)>,
+    /// What came in, the days in which it did, and its squares, all fading.
+    risen: f64,
+    days: f64,
+    squares: f64,
+}
+
+impl Level {
+    /// What the first reading of a bin says.
+    #[must_use]
+    pub fn first(fill: Ratio, at: Timestamp, synced: bool) -> Self {
+        Self { fill, at, synced, emptied: None, doubted: None, risen: 0.0, days: 0.0, squares: 0.0 }
+    }
+
+    /// Takes a reading. One of the past changes nothing.
+    pub fn offer(&mut self, fill: Ratio, at: Timestamp, synced: bool) -> Step {
+        if self.synced && synced && at <= self.at {
+            return Step::Taken;
+        }
+        let fell = |from: Ratio, to: Ratio| from.0 - to.0 >= EMPTIED_FALL && to.0 < from.0 / 2.0;
+        if fell(self.fill, fill) {
+            let Some((_, since)) = self.doubted.replace((fill, at)) else {
+                return Step::Doubted;
+            };
+            self.doubted = None;
+            // what comes between two readings after an emptying is not known: no rate from that
+            self.emptied = Some(since);
+            (self.fill, self.at, self.synced) = (fill, at, synced);
+            return Step::Emptied;
+        }
+        self.doubted = None;
+        if self.synced && synced {
+            self.learn(fill.0 - self.fill.0, at);
+        }
+        (self.fill, self.at, self.synced) = (fill, at, synced);
+        Step::Taken
+    }
+
+    /// The rise up to now, signed: noise and settling cancel out over many readings.
+    fn learn(&mut self, rise: f64, at: Timestamp) {
+        let days = at.duration_since(self.at).as_secs_f64() / DAY_SECONDS;
+        if !(0.0..=LONGEST_GAP_DAYS).contains(&days) || days == 0.0 {
+            return;
+        }
+        let fading = (-days / MEMORY_DAYS).exp();
+        let surprise = rise - self.rate() * days;
+        self.risen = self.risen * fading + rise;
+        self.days = self.days * fading + days;
+        self.squares = self.squares * fading + surprise * surprise;
+    }
+
+    /// The mean part that comes in a day.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let risen = self.risen + USUAL_RATE * USUAL_DAYS;
+        (risen / (self.days + USUAL_DAYS)).max(0.0)
+    }
+
+    /// The standard deviation of what comes in a day.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        let squares = self.squares + USUAL_SPREAD * USUAL_SPREAD * USUAL_DAYS;
+        (squares / (self.days + USUAL_DAYS)).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Quantity;
+    use proptest::prelude::*;
+
+    const GEOMETRY: Geometry = Geometry { depth: Metres(1.5), dead_zone: Metres(0.3) };
+
+    fn at(days: f64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + (days * DAY_SECONDS) as i64).expect("in range")
+    }
+
+    fn reading(measured: Option<Measured>, quality: Quality) -> Reading {
+        Reading { name: "x".into(), quantity: Quantity::Distance, measured, quality }
+    }
+
+    #[test]
+    fn a_distance_is_a_level_and_clamped_both_ways() {
+        for (distance, fill) in [(1.5, 0.0), (0.3, 1.0), (0.9, 0.5), (9.0, 0.0), (0.0, 1.0)] {
+            assert!((GEOMETRY.fill(Metres(distance)).0 - fill).abs() < 1e-9, "{distance}");
+        }
+    }
+
+    #[test]
+    fn no_echo_is_never_empty() {
+        let missing = reading(None, Quality::Missing);
+        let absurd = reading(Some(Measured::Distance(Metres(2.54))), Quality::Suspect);
+        assert_eq!(GEOMETRY.measured(&[missing.clone(), absurd]), None);
+        let told = reading(Some(Measured::FillLevel(Ratio(0.4))), Quality::Good);
+        assert_eq!(GEOMETRY.measured(&[missing, told]), Some(Ratio(0.4)));
+    }
+
+    #[test]
+    fn an_emptying_needs_two_readings_and_teaches_no_rate() {
+        let mut level = Level::first(Ratio(0.9), at(0.0), true);
+        let rate = level.rate();
+        assert_eq!(level.offer(Ratio(0.02), at(0.1), true), Step::Doubted);
+        assert_eq!(level.fill, Ratio(0.9), "one low echo does not empty a bin");
+        assert_eq!(level.offer(Ratio(0.03), at(0.2), true), Step::Emptied);
+        assert_eq!((level.fill, level.emptied), (Ratio(0.03), Some(at(0.1))));
+        assert!((level.rate() - rate).abs() < 1e-9);
+
+        assert_eq!(level.offer(Ratio(0.8), at(0.3), true), Step::Taken);
+        assert_eq!(level.offer(Ratio(0.1), at(0.4), true), Step::Doubted);
+        assert_eq!(level.offer(Ratio(0.8), at(0.5), true), Step::Taken, "it was a false echo");
+        assert_eq!(level.emptied, Some(at(0.1)));
+    }
+
+    #[test]
+    fn the_rate_comes_from_noisy_readings_through_emptyings() {
+        let mut level = Level::first(Ratio(0.0), at(0.0), true);
+        let mut fill = 0.0_f64;
+        for hour in 1..24 * 60 {
+            fill += 0.25 / 24.0;
+            if fill > 0.9 {
+                fill = 0.0;
+            }
+            let noise = if hour % 2 == 0 { 0.02 } else { -0.02 };
+            level.offer(Ratio((fill + noise).clamp(0.0, 1.0)), at(f64::from(hour) / 24.0), true);
+        }
+        assert!((level.rate() - 0.25).abs() < 0.04, "{}", level.rate());
+    }
+
+    #[test]
+    fn a_clock_that_nobody_has_set_teaches_nothing() {
+        let mut level = Level::first(Ratio(0.1), at(0.0), false);
+        let before = level.rate();
+        level.offer(Ratio(0.8), at(0.01), true);
+        assert_eq!((level.fill, level.rate()), (Ratio(0.8), before));
+    }
+
+    #[test]
+    fn it_is_kept_as_json() {
+        let mut level = Level::first(Ratio(0.9), at(0.0), true);
+        level.offer(Ratio(0.1), at(1.0), true);
+        let text = serde_json::to_string(&level).expect("JSON");
+        assert_eq!(serde_json::from_str::<Level>(&text).expect("reads"), level);
+    }
+
+    proptest! {
+        #[test]
+        fn no_readings_make_a_level_absurd(
+            readings in prop::collection::vec((-5.0f64..5.0, -2.0f64..3.0, any::<bool>()), 1..60),
+        ) {
+            let mut level = Level::first(Ratio(0.5), at(0.0), true);
+            let mut time = 0.0;
+            for (distance, later, synced) in readings {
+                time += later;
+                level.offer(GEOMETRY.fill(Metres(distance)), at(time), synced);
+                prop_assert!((0.0..=1.0).contains(&level.fill.0));
+                prop_assert!(level.rate() >= 0.0 && level.rate().is_finite());
+                prop_assert!(level.spread().is_finite());
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `lykta plan show`: the plan that holds.
+
+use super::{picture, sheet};
+use crate::cli::ask::{Daemon, Silence, Target};
+use crate::cli::exit;
+use crate::cli::table::printable;
+use crate::ops::plan::OnePlan;
+use crate::route::{geojson, gpx};
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+/// Shows the plan that holds: who goes where, what is left out, and why.
+///
+/// As a table, as GeoJSON for a map, as GPX for a phone's navigator, or as the JSON that is
+/// published. The exit code is 69 where the daemon does not run or has no plan yet.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  sudo lykta plan show tours\n  sudo lykta plan show tours --format gpx --vehicle truck-1 > truck-1.gpx"
+)]
+pub(super) struct Args {
+    /// The plan's name; not needed where there is one plan only
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    target: Target,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Only the tour of this vehicle (gpx)
+    #[arg(long, value_name = "NAME")]
+    vehicle: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For maps (RFC 7946)
+    Geojson,
+    /// For navigators (GPX 1.1)
+    Gpx,
+    /// A picture, with the roads where their extract can be read
+    Svg,
+    /// As it is published
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be printed.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let daemon = match args.target.daemon()? {
+        Ok(daemon) => daemon,
+        Err(code) => return Ok(code),
+    };
+    let answer = match ask(&daemon, "plan", args.name.as_deref()) {
+        Ok(answer) => answer,
+        Err(silence) => return refuse(&silence),
+    };
+    let Some(sheet) = answer.plan else {
+        let name = answer.name.as_ref().map_or("", |name| name.as_str());
+        let why = answer.trouble.map_or(String::new(), |trouble| format!(": {trouble}"));
+        writeln!(
+            stderr().lock(),
+            "lykta: there is no plan {name} yet{}; make it: lykta plan now {name}",
+            printable(&why)
+        )?;
+        return Ok(exit::UNAVAILABLE.into());
+    };
+    if let Some(vehicle) = &args.vehicle
+        && !sheet.routes.iter().any(|tour| tour.vehicle == *vehicle)
+    {
+        let leave = sheet.routes.iter().map(|tour| tour.vehicle.as_str()).collect::<Vec<_>>();
+        let leave = if leave.is_empty() { "none".to_owned() } else { leave.join(", ") };
+        let vehicle = printable(vehicle);
+        writeln!(stderr().lock(), "lykta: {vehicle} stays at home; vehicles that leave: {leave}")?;
+        return Ok(exit::DATA.into());
+    }
+    let format = if args.json { Format::Json } else { args.format };
+    let mut out = stdout().lock();
+    let vehicle = args.vehicle.as_deref();
+    let sheet = &*sheet;
+    match format {
+        Format::Svg => write!(out, "{}", picture::draw(sheet, daemon.loaded.as_ref()).svg()),
+        Format::Table => write!(out, "{}", sheet::describe(sheet)),
+        Format::Geojson => writeln!(out, "{:#}", geojson::write(sheet)),
+        Format::Gpx => write!(out, "{}", gpx::write(sheet, vehicle)),
+        Format::Json => writeln!(out, "{:#}", serde_json::json!(sheet)),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks about a plan.
+///
+/// # Errors
+/// With the reason why there is no answer.
+pub(super) fn ask(daemon: &Daemon, verb: &str, name: Option<&str>) -> Result<OnePlan, Silence> {
+    // a line is a request, and nothing that is longer is the name of a plan
+    let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(64));
+    let request = match name {
+        Some(name) => format!("{verb} {}", name.collect::<String>()),
+        None => verb.to_owned(),
+    };
+    daemon.ask(&request)
+}
+
+/// Says why there is no answer.
+///
+/// # Errors
+/// When stderr cannot be written.
+pub(super) fn refuse(silence: &Silence) -> anyhow::Result<ExitCode> {
+    writeln!(stderr().lock(), "lykta: {}", printable(&silence.to_string()))?;
+    Ok(exit::UNAVAILABLE.into())
+}

@@ -1,0 +1,89 @@
+//! The settings of a bin.
+
+use super::key::KeyPath;
+use super::read::{Read, Reader};
+use super::schema::settings;
+use super::timing::Hours;
+use figment::value::Value;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+settings! {
+    /// A bin.
+    pub struct BinSettings {
+        /// Its latitude in degrees (WGS 84). Without a position it is in no plan.
+        pub lat: Option<f64> => 59.3293,
+        /// Its longitude in degrees.
+        pub lon: Option<f64> => 18.0686,
+        /// The distance in metres from the sensor to the floor of the empty bin.
+        pub depth_m: f64 = 1.5,
+        /// The distance in metres from the sensor at which the bin is full; nearer ones count as
+        /// full, too.
+        pub dead_zone_m: f64 = 0.0,
+        /// What it holds, in litres.
+        pub volume_l: f64 = 660,
+        /// What a litre of its waste weighs, in kilograms.
+        pub kg_per_l: f64 = 0.1,
+        /// From this level on (0 is empty, 1 is full) it must be emptied.
+        pub threshold_must: f64 = 0.85,
+        /// It must be emptied when so many days have passed since the last time, however empty.
+        pub most_days: Option<f64> => 14,
+        /// How long it takes to empty it.
+        pub service: Duration = "3min",
+        /// When that may begin. Left out: at any time.
+        pub window: Option<Hours> => "06:00-07:30",
+        /// What the vehicle must be able to do, in words of your own.
+        pub skills: Vec<String> = [],
+        /// How many people it takes, 1 or 2.
+        pub crew: u8 = 1,
+    }
+}
+
+impl Default for BinSettings {
+    /// Those of a bin that has no table.
+    fn default() -> Self {
+        let table = Value::from(figment::value::Dict::new());
+        <Self as Read>::read(&mut Reader::default(), &KeyPath::default(), &table)
+            .expect("each key of a bin has a default or may be left out")
+    }
+}
+
+/// A bin's name: 1 to 64 characters, without any that mean something in a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BinId(String);
+
+impl BinId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BinId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let odd = text.chars().find(|c| c.is_control() || matches!(c, '/' | '+' | '#'));
+        match odd {
+            Some(c) => Err(format!("the name of a bin becomes part of topics, and {c:?} may not")),
+            None if text.is_empty() || text.chars().count() > 64 => {
+                Err("the name of a bin has 1 to 64 characters".to_owned())
+            }
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl std::borrow::Borrow<str> for BinId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,84 @@
+//! The rest of the gateway, as planning sees it.
+
+use super::inlet::Inlet;
+use crate::bins::{Geometry, Level};
+use crate::config::Settings;
+use crate::device::Registry;
+use crate::ingest::{Input, Levels};
+use crate::planning::{self, House, Planned};
+use crate::store::{Room, Store, StoreError};
+use crate::units::{Ratio, TenantId};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
+
+/// How long the ingest loop may take to tell the levels: a write to a slow card is done by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The ingest loop and this machine.
+pub(super) struct Neighbours {
+    inlet: Inlet,
+    /// A question to the loop that it has not come to yet.
+    probe: Option<Receiver<()>>,
+}
+
+impl Neighbours {
+    pub(super) fn new(inlet: Inlet) -> Self {
+        Self { inlet, probe: None }
+    }
+}
+
+impl planning::Host for Neighbours {
+    /// A loop that has not come to a question since the last look has frames to take in.
+    fn busy(&mut self) -> bool {
+        if let Some(probe) = &self.probe
+            && probe.try_recv() == Err(TryRecvError::Empty)
+        {
+            return true;
+        }
+        let (reached, probe) = sync_channel(1);
+        self.probe = Some(probe);
+        // nobody asks any more: no matter
+        !self.inlet.look(move |_| {
+            let _ = reached.try_send(());
+        })
+    }
+
+    fn temperature(&self) -> Option<i64> {
+        planning::temperature()
+    }
+}
+
+impl House for Neighbours {
+    fn deliver(&self, planned: &Planned) -> bool {
+        self.inlet.pass(Input::Planned(planned.clone())).is_ok()
+    }
+
+    fn levels(&self, tenant: &TenantId) -> Option<HashMap<String, Level>> {
+        let (tell, told) = sync_channel(1);
+        let tenant = tenant.clone();
+        let asked = self.inlet.look(move |sight| {
+            let levels = sight.levels.iter().find(|(id, _)| **id == tenant);
+            let _ = tell.try_send(levels.map(|(_, levels)| levels.all().clone()));
+        });
+        if !asked {
+            return None;
+        }
+        told.recv_timeout(PATIENCE).ok().flatten()
+    }
+}
+
+/// The bins of a tenant's devices, with what is remembered of them.
+pub(super) fn levels(
+    tenant: &TenantId,
+    settings: &Settings,
+    registry: &Registry,
+    store: &Store,
+) -> Result<Levels, StoreError> {
+    let devices = registry.iter().filter(|device| device.tenant == *tenant);
+    let bins = devices.filter_map(|device| device.bin.as_deref()).map(|id| {
+        let bin = settings.bin.get(id).cloned().unwrap_or_default();
+        (id.to_owned(), (Geometry::from(&bin), Ratio(bin.threshold_must)))
+    });
+    Ok(Levels::new(bins.collect(), store.states(Room::Bins)?))
+}

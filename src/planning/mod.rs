@@ -1,0 +1,173 @@
+//! Makes the plans: each night, when somebody asks, and when a bin that a plan leaves out has
+//! become full.
+//!
+//! ```text
+//!  settings ─ scheme ─┐                          ┌► checker ─ publish ─► outbox, the plan kept
+//!  ingest ── levels ──┴► ways ► collection ► solver                      (one transaction)
+//!  cloud ─── order ──────────────────────────────┘
+//! ```
+//!
+//! A thread of its own, which lets all others go first, rests while frames wait or the machine is
+//! hot, and never holds what others wait for. It is asked through a [`Desk`], which has room for
+//! a few orders; what it has made goes to the ingest loop as a [`Planned`], and what can be seen
+//! of it stands on a [`Board`]. No plan is published that the checker
+//! ([`crate::route::check()`]) finds a fault in. Whatever goes wrong is told, and the last plan
+//! holds.
+
+pub mod board;
+mod draft;
+mod publish;
+mod rest;
+mod scheme;
+mod thread;
+mod told;
+mod ways;
+
+pub use board::{Board, Notice, Search};
+pub use rest::{Host, temperature};
+pub use thread::{House, Parts, Planner};
+
+use crate::route::check::Fault;
+use crate::route::given::NameError;
+use crate::route::sheet::Sheet;
+use crate::store::{Message, State};
+use crate::units::{PlanName, TenantId};
+use crate::upstream::command::{self, Given};
+use draft::Calibration;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// How many orders may wait.
+const ROOM: usize = 8;
+
+/// Something to be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// By a command of the cloud, which is answered when the plan is made.
+    Command {
+        /// The command's id.
+        id: String,
+        /// Which plan.
+        name: PlanName,
+        /// A plan that takes its place.
+        supersede: Option<Given>,
+    },
+    /// At once, by somebody at the machine.
+    Now(PlanName),
+    /// A bin has become full: perhaps a plan has to be mended.
+    Full,
+}
+
+/// What came of an order, for the disk and the cloud.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Whose plan it is.
+    pub tenant: TenantId,
+    /// What is remembered.
+    pub states: Vec<State>,
+    /// What goes to the cloud.
+    pub messages: Vec<Message>,
+    /// The command that is answered by it.
+    pub command: Option<(String, Result<Value, command::Fault>)>,
+}
+
+/// Where orders for these plans are left. Without any plan, there is nobody behind it.
+#[derive(Debug, Clone, Default)]
+pub struct Desk {
+    names: Arc<BTreeSet<PlanName>>,
+    orders: Option<SyncSender<Order>>,
+}
+
+impl Desk {
+    /// A desk, and the end at which its orders are taken.
+    #[must_use]
+    pub fn new() -> (Self, Receiver<Order>) {
+        let (orders, taken) = sync_channel(ROOM);
+        (Self { names: Arc::default(), orders: Some(orders) }, taken)
+    }
+
+    /// The same desk, for these plans only.
+    #[must_use]
+    pub fn of(&self, names: impl IntoIterator<Item = PlanName>) -> Self {
+        Self { names: Arc::new(names.into_iter().collect()), orders: self.orders.clone() }
+    }
+
+    /// Whether this plan is made here.
+    #[must_use]
+    pub fn has(&self, name: &PlanName) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Leaves an order; whether there was room. Never blocks.
+    #[must_use]
+    pub fn pass(&self, order: Order) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok())
+    }
+
+    /// Says that a bin has become full. With no room left it is looked after all the same, a
+    /// little later.
+    pub fn nudge(&self) {
+        let _ = self.pass(Order::Full);
+    }
+}
+
+/// Why there is no new plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanningError {
+    /// The tours of the day are over.
+    #[error("the tours of {day} are over")]
+    Over {
+        /// The day.
+        day: Date,
+    },
+    /// The levels could not be had.
+    #[error("the levels of the bins are not told: the ingest loop does not answer")]
+    Levels,
+    /// It is too large.
+    #[error("{places} places are too many, {most} are the most")]
+    TooLarge {
+        /// How many there are.
+        places: usize,
+        /// How many may be.
+        most: usize,
+    },
+    /// It names what is not there.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It breaks rules.
+    #[error("{}", faults(.0))]
+    Faulty(Vec<Fault>),
+    /// There is a bug.
+    #[error("internal error: {0}")]
+    Panic(String),
+    /// The gateway stops.
+    #[error("the gateway stops")]
+    Stopped,
+    /// Patrols are not planned yet.
+    #[error("patrols are not planned by this version")]
+    Patrol,
+}
+
+/// The first rules that are broken.
+fn faults(all: &[Fault]) -> String {
+    const MOST: usize = 3;
+    let some: Vec<String> = all.iter().take(MOST).map(ToString::to_string).collect();
+    let more = all.len().saturating_sub(MOST);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    some.join("; ") + &more
+}
+
+/// What is remembered of a plan.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Kept {
+    /// The plan that holds.
+    pub(crate) sheet: Option<Arc<Sheet>>,
+    /// The last day whose nightly plan was made, or came from the cloud.
+    pub(crate) nightly: Option<Date>,
+    calibration: Option<Calibration>,
+}

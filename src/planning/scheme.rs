@@ -1,0 +1,219 @@
+//! What the settings say of one plan, in the words of `route`.
+
+use crate::bins::Level;
+use crate::config::{BinSettings, Hours, PlanSettings, Settings};
+use crate::device::Registry;
+use crate::route::calendar::Calendar;
+use crate::route::collection::{self, Filling, Horizon, Rules, State};
+use crate::route::problem::{Load, Pause, Rates, Site, Vehicle, Window};
+use crate::route::road::Position;
+use crate::units::TenantId;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Costs are reckoned in thousandths of the currency.
+pub(super) const THOUSANDTHS: f64 = 1000.0;
+
+/// The bit of a crew of two among the skills.
+const CREW_OF_TWO: u32 = 1 << 31;
+
+/// A vehicle that is told today to leave today has so long to do so.
+const LEAD: u32 = 300;
+
+const DAY_SECONDS: f64 = 86_400.0;
+const HOUR_SECONDS: f64 = 3600.0;
+
+/// A plan's settings, with the bins that it is about.
+#[derive(Debug)]
+pub(super) struct Scheme {
+    pub(super) tenant: TenantId,
+    pub(super) settings: PlanSettings,
+    pub(super) calendar: Calendar,
+    /// The bins with a position, by name.
+    pub(super) bins: Vec<(String, BinSettings, Position)>,
+    /// Those without.
+    pub(super) nowhere: Vec<(String, BinSettings)>,
+    skills: Vec<String>,
+}
+
+impl Scheme {
+    pub(super) fn new(plan: &PlanSettings, settings: &Settings, registry: &Registry) -> Self {
+        let of_devices = registry.iter().filter(|device| device.tenant == plan.tenant);
+        let members: BTreeSet<&str> = if plan.bins.is_empty() {
+            of_devices.filter_map(|device| device.bin.as_deref()).collect()
+        } else {
+            plan.bins.iter().map(String::as_str).collect()
+        };
+        let (mut bins, mut nowhere) = (Vec::new(), Vec::new());
+        for id in members {
+            let bin = settings.bin.get(id).cloned().unwrap_or_default();
+            let position =
+                bin.lat.zip(bin.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
+            match position {
+                Some(position) => bins.push((id.to_owned(), bin, position)),
+                None => nowhere.push((id.to_owned(), bin)),
+            }
+        }
+        let skills: BTreeSet<String> = plan
+            .vehicle
+            .iter()
+            .flat_map(|vehicle| &vehicle.skills)
+            .chain(bins.iter().flat_map(|(_, bin, _)| &bin.skills))
+            .cloned()
+            .collect();
+        let last = plan.vehicle.iter().map(|vehicle| vehicle.shift.to).max().unwrap_or(24 * 3600);
+        let calendar = Calendar {
+            zone: plan.timezone.0.clone(),
+            at: plan.at.0,
+            days: plan.days.iter().map(|day| day.0).collect(),
+            last,
+        };
+        Self {
+            tenant: plan.tenant.clone(),
+            settings: plan.clone(),
+            calendar,
+            bins,
+            nowhere,
+            skills: skills.into_iter().collect(),
+        }
+    }
+
+    /// All places: the depots, the sites, the bins. In this order they are rows of the matrix.
+    pub(super) fn places(&self) -> Vec<Position> {
+        let at = |lat, lon| Position::from_degrees(lat, lon);
+        let depots = self.settings.depot.iter().filter_map(|depot| at(depot.lat, depot.lon));
+        let sites = self.settings.site.iter().filter_map(|site| at(site.lat, site.lon));
+        depots.chain(sites).chain(self.bins.iter().map(|(.., position)| *position)).collect()
+    }
+
+    /// The row of the first bin.
+    pub(super) fn first_bin(&self) -> usize {
+        self.settings.depot.len() + self.settings.site.len()
+    }
+
+    /// The bins as they are now. Those of `requested` are visited whatever their level may be.
+    pub(super) fn bins(
+        &self,
+        levels: &HashMap<String, Level>,
+        requested: &HashSet<String>,
+        now: Timestamp,
+    ) -> Vec<collection::Bin> {
+        let days =
+            |then: Timestamp| (now.duration_since(then).as_secs_f64() / DAY_SECONDS).max(0.0);
+        let first = self.first_bin();
+        let all = self.bins.iter().enumerate().map(|(i, (id, bin, _))| {
+            let level = levels.get(id);
+            collection::Bin {
+                id: id.clone(),
+                place: first + i,
+                level: level
+                    .map(|level| collection::Level { share: level.fill.0, age: days(level.at) }),
+                emptied: level.and_then(|level| level.emptied).map(days),
+                filling: level.map(|level| Filling { rate: level.rate(), spread: level.spread() }),
+                volume: bin.volume_l,
+                density: bin.kg_per_l,
+                service: seconds(bin.service),
+                window: window(bin.window),
+                skills: self.bits(&bin.skills, bin.crew),
+                threshold_must: bin.threshold_must,
+                most_days: bin.most_days,
+                state: if requested.contains(id) { State::Requested } else { State::Normal },
+            }
+        });
+        all.collect()
+    }
+
+    /// When the bins can be emptied.
+    pub(super) fn horizon(&self, day: Date, now: Timestamp) -> Horizon {
+        let begin = self.settings.vehicle.iter().map(|v| v.shift.from).min().unwrap_or(0);
+        let begin = self.calendar.moment(day, begin);
+        let next = self.calendar.after(day);
+        let days =
+            |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64() / DAY_SECONDS;
+        Horizon {
+            tour: days(now, begin).max(0.0),
+            next: days(self.calendar.moment(day, 0), self.calendar.moment(next, 0)).max(0.0),
+            next_day: Some(next.weekday()),
+        }
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        let plan = &self.settings;
+        Rules {
+            overflow: plan.overflow_cost * THOUSANDTHS,
+            overflow_hour: plan.overflow_hour_cost * THOUSANDTHS,
+            working_second: plan.work_hour_cost * THOUSANDTHS / HOUR_SECONDS,
+            unknown_every: plan.unknown_every_days,
+            ..Rules::default()
+        }
+    }
+
+    /// The vehicles that can still leave at this second of the day.
+    pub(super) fn vehicles(&self, now: u32) -> Vec<Vehicle> {
+        let all = self.settings.vehicle.iter().map(|vehicle| {
+            let depot = self.settings.depot_of(vehicle);
+            let from = vehicle.shift.from;
+            let earliest = if now > from { now.saturating_add(LEAD) } else { from };
+            Vehicle {
+                id: vehicle.id.clone(),
+                start: depot,
+                end: depot,
+                shift: Window { earliest, latest: vehicle.shift.to },
+                capacity: Load { volume: vehicle.volume_l, mass: vehicle.mass_kg },
+                aboard: Load::default(),
+                daily: Load::UNBOUNDED,
+                most_stops: vehicle.most_stops.unwrap_or(u32::MAX),
+                most_unloadings: vehicle.most_unloadings.unwrap_or(u32::MAX),
+                // a crew that has not left by then has its break before
+                pause: vehicle.pause.as_ref().filter(|pause| earliest <= pause.window.to).map(
+                    |pause| Pause {
+                        window: window(Some(pause.window)),
+                        length: seconds(pause.length),
+                    },
+                ),
+                skills: self.bits(&vehicle.skills, vehicle.crew),
+                rates: Rates {
+                    fixed: whole(vehicle.day_cost * THOUSANDTHS),
+                    // a thousandth of a kilometre is a metre
+                    distance: whole(vehicle.km_cost),
+                    time: whole(vehicle.hour_cost * THOUSANDTHS / HOUR_SECONDS),
+                },
+                frozen: Vec::new(),
+            }
+        });
+        all.filter(|vehicle| vehicle.shift.earliest < vehicle.shift.latest).collect()
+    }
+
+    pub(super) fn sites(&self) -> Vec<Site> {
+        let first = self.settings.depot.len();
+        let all = self.settings.site.iter().enumerate().map(|(i, site)| Site {
+            id: site.id.clone(),
+            place: first + i,
+            window: window(site.window),
+            service: seconds(site.service),
+        });
+        all.collect()
+    }
+
+    fn bits(&self, words: &[String], crew: u8) -> u32 {
+        let bit = |word: &String| self.skills.iter().position(|skill| skill == word);
+        let bits = words.iter().filter_map(bit).map(|bit| 1 << bit.min(30));
+        let two = if crew == 2 { CREW_OF_TWO } else { 0 };
+        bits.fold(two, |all, bit: u32| all | bit)
+    }
+}
+
+fn window(hours: Option<Hours>) -> Window {
+    hours.map_or(Window::ALWAYS, |hours| Window { earliest: hours.from, latest: hours.to })
+}
+
+fn seconds(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).min(Window::ALWAYS.latest)
+}
+
+/// A cost as a whole number.
+fn whole(cost: f64) -> u32 {
+    // clamped, so that nothing is cut off
+    cost.round().clamp(0.0, 1e8) as u32
+}

@@ -1,0 +1,95 @@
+//! What planning tells operations: one line for each new plan, and each trouble once.
+
+use super::PlanningError;
+use crate::message;
+use crate::route::sheet::{Lack, Origin, Sheet};
+use crate::units::{PlanName, TenantId};
+use jiff::civil::Date;
+
+/// What was told of one plan.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    lacks: Option<(Date, Vec<Lack>)>,
+    roads: Option<String>,
+    failure: Option<String>,
+}
+
+impl Told {
+    /// One line for each new plan, and one for each new trouble.
+    pub(super) fn sheet(&mut self, tenant: &TenantId, sheet: &Sheet, roads: Option<String>) {
+        self.failure = None;
+        let name = sheet.name.as_str();
+        if let Some(reason) = roads.as_ref().filter(|reason| self.roads.as_ref() != Some(reason)) {
+            log::warn!(
+                MESSAGE_ID = message::ROADS_MISSING,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_PLAN = name,
+                LYKTA_REASON = reason.as_str();
+                "plan {name} is estimated by straight lines: {reason}"
+            );
+        }
+        self.roads = roads;
+        let made = match sheet.origin {
+            Origin::Gateway => "is made",
+            Origin::Cloud => "comes from the cloud",
+        };
+        log::info!(
+            MESSAGE_ID = message::PLAN_MADE,
+            LYKTA_TENANT = tenant.as_str(),
+            LYKTA_PLAN = name;
+            "plan {name} for {} {made}: {} of {} bins, {} tours, {:.1} km", sheet.day,
+            sheet.kpi.stops, sheet.kpi.stops + sheet.left_out.len(), sheet.routes.len(),
+            sheet.kpi.km
+        );
+        let lacks = (sheet.day, sheet.shortfalls.clone());
+        if !sheet.shortfalls.is_empty() && self.lacks.as_ref() != Some(&lacks) {
+            let texts: Vec<&str> = sheet.shortfalls.iter().map(|lack| lack.text.as_str()).collect();
+            let reason = format!("{}: {}", sheet.day.strftime("%A %F"), texts.join("; "));
+            log::warn!(
+                MESSAGE_ID = message::PLAN_SHORT,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_PLAN = name,
+                LYKTA_REASON = reason.as_str();
+                "plan {name} falls short on {reason}"
+            );
+        }
+        self.lacks = Some(lacks);
+    }
+
+    pub(super) fn failure(
+        &mut self,
+        name: &PlanName,
+        tenant: &TenantId,
+        error: &PlanningError,
+        from_cloud: bool,
+    ) {
+        let reason = error.to_string();
+        // what is wrong with a command is answered to its sender
+        let faulty = matches!(error, PlanningError::Faulty(_));
+        if (from_cloud && !faulty) || matches!(error, PlanningError::Over { .. }) {
+            log::debug!("plan {name} is not made: {reason}");
+            return;
+        }
+        if self.failure.as_ref() == Some(&reason) {
+            return;
+        }
+        if faulty {
+            log::error!(
+                MESSAGE_ID = message::PLAN_FAULTY,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_PLAN = name.as_str(),
+                LYKTA_REASON = reason.as_str();
+                "plan {name} breaks a rule and is not published: {reason}; the last one holds"
+            );
+        } else {
+            log::error!(
+                MESSAGE_ID = message::PLAN_FAILED,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_PLAN = name.as_str(),
+                LYKTA_REASON = reason.as_str();
+                "plan {name} cannot be made: {reason}; the last one holds"
+            );
+        }
+        self.failure = Some(reason);
+    }
+}

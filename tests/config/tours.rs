@@ -1,0 +1,93 @@
+//! Bins and plans in the settings.
+
+use crate::site::{LEAST, Site};
+
+const POSITION: &str = "\n[bin.1739]\nlat = 59.33\nlon = 18.07\n";
+
+const PLAN: &str = "\n[plan.tours]\ntenant = \"waste\"\ntimezone = \"Europe/Stockholm\"\n\
+    [[plan.tours.depot]]\nid = \"yard\"\nlat = 59.3293\nlon = 18.0686\n\
+    [[plan.tours.vehicle]]\nid = \"truck-1\"\nvolume_l = 40000\nshift = \"06:00-14:30\"\n";
+
+/// What is told of the least configuration with this plan, changed in one place.
+fn told(from: &str, to: &str) -> String {
+    let whole = format!("{LEAST}{POSITION}{PLAN}");
+    assert!(whole.contains(from), "{from}");
+    Site::new(&whole.replacen(from, to, 1)).told()
+}
+
+#[test]
+fn a_plan_needs_a_depot_a_vehicle_and_bins_with_a_position() {
+    assert_eq!(told("[plan", "[plan"), "ok");
+    let loaded = Site::new(&format!("{LEAST}{POSITION}{PLAN}")).load().unwrap();
+    let (name, plan) = loaded.settings.plan.first_key_value().unwrap();
+    assert_eq!((name.as_str(), plan.seed, plan.at.0.to_string()), ("tours", 1, "04:30:00".into()));
+    assert_eq!(loaded.settings.bin["1739"].depth_m, 1.5);
+    assert_eq!((plan.vehicle[0].shift.from, plan.vehicle[0].shift.to), (21_600, 52_200));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_key() {
+    let vehicle = "volume_l = 40000\n";
+    for (from, to, key, part) in [
+        ("tenant = \"waste\"\ntimezone", "tenant = \"wast\"\ntimezone", "tours.tenant", "`waste`?"),
+        ("[plan.tours]\n", "[plan.tours]\ndepots = 1\n", "tours.depots", "did you mean `depot`?"),
+        ("[bin.1739]\n", "[bin.1739]\ndepth = 1\n", "bin.1739.depth", "did you mean `depth_m`?"),
+        ("lat = 59.33\n", "lat = 95.0\n", "bin.1739.lat", "95 is no latitude"),
+        ("lat = 59.33\n", "", "bin.1739.lon", "`lon` without `lat`"),
+        ("[bin.1739]\n", "[bin.1739]\ndead_zone_m = 2\n", "dead_zone_m", "less than depth_m"),
+        ("[bin.1739]\n", "[bin.1739]\nthreshold_must = 85\n", "threshold_must", "0.85 is 85 %"),
+        ("[bin.1739]\n", "[bin.\"a/b\"]\n[bin.1739]\n", "bin.a/b", "'/' may not"),
+        ("Europe/Stockholm", "Sweden", "tours.timezone", "no such time zone"),
+        ("[plan.tours]\n", "[plan.tours]\nat = \"4.30\"\n", "tours.at", "\"04:30\""),
+        ("[plan.tours]\n", "[plan.tours]\ndays = [\"mo\"]\n", "tours.days", "`mon`?"),
+        ("[plan.tours]\n", "[plan.tours]\nbins = [\"1740\"]\n", "bins[0]", "no bin \"1740\""),
+        ("[plan.tours]\n", "[plan.tours]\nroads = \"no.pbf\"\n", "tours.roads", "No such file"),
+        ("[plan.tours]\n", "[plan.tours]\nroads = \"lykta.toml\"\n", "roads", "no OpenStreetMap"),
+        ("[plan.tours]\n", "[plan.tours]\nprofile = \"lorry\"\n", "profile", "truck, van, car"),
+        ("[plan.tours]\n", "[plan.tours]\nbudget = \"1ms\"\n", "tours.budget", "100ms to 1h"),
+        (vehicle, "volume_l = 0\n", "vehicle[0].volume_l", "can do nothing"),
+        (vehicle, "volume_l = 1\nmost_stops = 0\n", "most_stops", "can do nothing"),
+        (vehicle, "volume_l = 1\ndepot = \"yart\"\n", "vehicle[0].depot", "did you mean `yard`?"),
+        ("06:00-14:30", "6-14", "vehicle[0].shift", "\"06:00-14:30\""),
+        (vehicle, "volume_l = 1\npause = { window = \"03:00-04:00\" }\n", "pause", "does not fit"),
+        (vehicle, "volume_l = 1\ncrew = 3\n", "vehicle[0].crew", "write 1 or 2"),
+        ("[plan.tours]", "[plan.Tours]", "plan.Tours", "'T'"),
+    ] {
+        let text = told(from, to);
+        assert!(text.contains(key) && text.contains(part), "{to}: {text}");
+        assert!(!text.ends_with("ok"), "{to} is accepted");
+    }
+}
+
+#[test]
+fn what_is_doubtful_is_a_warning() {
+    let no_position = told(POSITION, "");
+    assert!(
+        no_position.contains("bin \"1739\" has no position, and is in no plan"),
+        "{no_position}"
+    );
+    assert!(no_position.ends_with("ok"));
+    let patrol = told("[plan.tours]\n", "[plan.tours]\nkind = \"patrol\"\n");
+    assert!(patrol.contains("not planned by this version") && patrol.ends_with("ok"), "{patrol}");
+    let crane = told("[bin.1739]\n", "[bin.1739]\nskills = [\"crane\"]\n");
+    assert!(crane.contains("no vehicle of the plan has the skill \"crane\""), "{crane}");
+}
+
+#[test]
+fn two_depots_leave_a_question_and_two_of_a_name_another() {
+    let second = "[[plan.tours.depot]]\nid = \"yard\"\nlat = 59.3\nlon = 18.0\n";
+    let text = told("[[plan.tours.vehicle]]", &format!("{second}[[plan.tours.vehicle]]"));
+    assert!(text.contains("\"yard\" is there twice"), "{text}");
+    let text = told(
+        "[[plan.tours.vehicle]]",
+        &format!("{}[[plan.tours.vehicle]]", second.replace("yard", "north")),
+    );
+    assert!(text.contains("more than one depot: say which"), "{text}");
+}
+
+#[test]
+fn the_environment_reaches_into_a_plan() {
+    let site = Site::new(&format!("{LEAST}{POSITION}{PLAN}"));
+    let loaded = site.load_with(&[("LYKTA_PLAN__TOURS__SEED", "7")]).unwrap();
+    assert_eq!(loaded.settings.plan.first_key_value().unwrap().1.seed, 7);
+}
