@@ -4,7 +4,8 @@
 //! whole whenever it has changed. What is known about it afterwards follows from the order of its
 //! visits alone; therefore none of it has to be kept in the journal.
 
-use super::model::{DEAREST, NONE, Pause};
+use super::crew::Pause;
+use super::model::{DEAREST, NONE};
 use super::rng::Rng;
 use super::tour::{Node, Tour};
 

@@ -10,7 +10,9 @@
 //! problem, seed and number of moves give the same plan, byte for byte, on each machine.
 
 mod anneal;
+mod crew;
 mod day;
+mod ground;
 mod model;
 mod recreate;
 mod rng;

@@ -10,9 +10,11 @@
 //!  from `sites_from`   visits to sites that may be made, `pool` of them for each site
 //! ```
 
-use super::super::matrix::{Matrix, NO_WAY};
+use super::super::matrix::NO_WAY;
 use super::super::plan::Visit;
-use super::super::problem::{Haul, Need, Problem, Vehicle, Window};
+use super::super::problem::{Haul, Need, Problem, Window};
+use super::crew::{Alike, Crew, Done};
+use super::ground::{Costs, Places};
 use std::sync::Arc;
 
 /// No node, no route, no trip.
@@ -39,45 +41,6 @@ pub(super) struct Fixed {
     pub(super) prize: i32,
     pub(super) release: i32,
     pub(super) skills: u32,
-}
-
-/// The crew's break, in the solver's numbers.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pause {
-    pub(super) earliest: i32,
-    pub(super) latest: i32,
-    pub(super) length: i32,
-}
-
-/// A vehicle, in the solver's numbers; what it has done already is counted in.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Crew {
-    /// The row of [`Model::costs`] that it pays.
-    pub(super) tariff: u32,
-    /// Vehicles of one class are alike in all that counts: an empty one stands for all of them.
-    pub(super) class: u32,
-    /// What it costs to send it.
-    pub(super) opening: i32,
-    pub(super) capacity: [i32; 2],
-    /// What is aboard when the solver's part of the route begins.
-    pub(super) aboard: [i32; 2],
-    pub(super) daily: [i32; 2],
-    pub(super) most_stops: i32,
-    pub(super) most_sites: i32,
-    pub(super) skills: u32,
-    pub(super) pause: Option<Pause>,
-    /// When it left on the trip that it is on.
-    pub(super) left: i32,
-    /// It is under way: it has to come home, whatever else it does.
-    pub(super) under_way: bool,
-}
-
-/// Costs of one kind of vehicle: `to[a * width + b]` and `from[b * width + a]` both say what it
-/// costs to go from `a` to `b`, so that either end can be the row that stays in the cache.
-#[derive(Debug, Clone)]
-pub(super) struct Costs {
-    pub(super) to: Arc<[u32]>,
-    pub(super) from: Arc<[u32]>,
 }
 
 /// The problem, laid out.
@@ -345,7 +308,7 @@ fn within(window: Window) -> Fixed {
     Fixed { earliest: signed(window.earliest), latest: signed(window.latest), ..IDLE }
 }
 
-fn signed(value: u32) -> i32 {
+pub(super) fn signed(value: u32) -> i32 {
     value.min(i32::MAX as u32 / 2) as i32
 }
 
@@ -412,198 +375,4 @@ fn visits_to_sites(problem: &Problem) -> usize {
     };
     let trips = least(|load| load.volume).max(least(|load| load.mass));
     (2 * trips + problem.vehicles.len() + 8).min(2 * problem.stops.len() + 8)
-}
-
-/// Vehicles by what the solver can tell them apart by.
-struct Alike<'p>(&'p Vehicle);
-
-impl PartialEq for Alike<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        let facts = |vehicle: &Vehicle| {
-            (
-                (vehicle.start, vehicle.end, vehicle.shift, vehicle.capacity, vehicle.aboard),
-                (vehicle.daily, vehicle.most_stops, vehicle.most_unloadings),
-                (vehicle.pause, vehicle.skills, vehicle.rates),
-            )
-        };
-        facts(self.0) == facts(other.0) && self.0.frozen.is_empty() && other.0.frozen.is_empty()
-    }
-}
-
-/// What a vehicle has done when the solver's part of its route begins.
-struct Done {
-    place: usize,
-    until: i32,
-    aboard: [i32; 2],
-    today: [i32; 2],
-    stops: i32,
-    sites: i32,
-    paused: bool,
-    left: i32,
-}
-
-impl Done {
-    fn new(problem: &Problem, vehicle: &Vehicle) -> Self {
-        let mut done = Self {
-            place: vehicle.start,
-            until: signed(vehicle.shift.earliest),
-            aboard: [signed(vehicle.aboard.volume), signed(vehicle.aboard.mass)],
-            today: [0, 0],
-            stops: 0,
-            sites: 0,
-            paused: false,
-            left: signed(vehicle.shift.earliest),
-        };
-        for visit in &vehicle.frozen {
-            let (place, window, service) = match *visit {
-                Visit::Stop(stop) => {
-                    let stop = &problem.stops[stop];
-                    for (sum, load) in [stop.load.volume, stop.load.mass].into_iter().enumerate() {
-                        done.aboard[sum] = done.aboard[sum].saturating_add(signed(load));
-                        done.today[sum] = done.today[sum].saturating_add(signed(load));
-                    }
-                    done.stops += 1;
-                    (stop.place, stop.window, stop.service)
-                }
-                Visit::Site(site) => {
-                    let site = &problem.sites[site];
-                    done.aboard = [0, 0];
-                    done.sites += 1;
-                    (site.place, site.window, site.service)
-                }
-                Visit::Pause => {
-                    done.paused = true;
-                    if let Some(pause) = vehicle.pause {
-                        done.until =
-                            done.until.max(signed(pause.window.earliest)) + signed(pause.length);
-                    }
-                    continue;
-                }
-            };
-            let arrival = done.until + signed(problem.matrix.time(done.place, place));
-            done.until = arrival.max(signed(window.earliest)) + signed(service);
-            done.place = place;
-            if let Visit::Site(_) = visit {
-                done.left = done.until;
-            }
-        }
-        done
-    }
-
-    /// The vehicle as it is from here on; its tariff and its class are for the caller to say.
-    fn crew(&self, vehicle: &Vehicle) -> Crew {
-        let left = |whole: u32, used: i32| signed(whole).saturating_sub(used);
-        let pause = vehicle
-            .pause
-            .filter(|pause| !self.paused && vehicle.shift.latest > pause.window.latest);
-        Crew {
-            tariff: 0,
-            class: 0,
-            opening: if vehicle.frozen.is_empty() { signed(vehicle.rates.fixed) } else { 0 },
-            capacity: [signed(vehicle.capacity.volume), signed(vehicle.capacity.mass)],
-            aboard: self.aboard,
-            daily: [
-                left(vehicle.daily.volume, self.today[0]),
-                left(vehicle.daily.mass, self.today[1]),
-            ],
-            most_stops: left(vehicle.most_stops, self.stops),
-            most_sites: left(vehicle.most_unloadings, self.sites),
-            skills: vehicle.skills,
-            pause: pause.map(|pause| Pause {
-                earliest: signed(pause.window.earliest),
-                latest: signed(pause.window.latest),
-                length: signed(pause.length),
-            }),
-            left: self.left,
-            under_way: !vehicle.frozen.is_empty(),
-        }
-    }
-}
-
-/// The matrix in which the places of the stops follow one another in the order of the stops.
-struct Places {
-    matrix: Matrix,
-    base: usize,
-    /// The row in `matrix` of each place of the problem that is not a stop's.
-    moved: Vec<u32>,
-}
-
-impl Places {
-    fn new(problem: &Problem, numbers: &[usize]) -> Self {
-        let base = problem.stops.first().map_or(0, |stop| stop.place);
-        let size = problem.matrix.size();
-        let ordered = numbers.len() == problem.stops.len()
-            && problem.stops.iter().enumerate().all(|(i, stop)| stop.place == base + i);
-        if ordered {
-            return Self {
-                matrix: problem.matrix.clone(),
-                base,
-                moved: (0..size as u32).collect(),
-            };
-        }
-        let mut rows = Vec::new();
-        let mut moved = vec![NONE; size];
-        let frozen = |visit: &Visit| match *visit {
-            Visit::Stop(stop) => Some(problem.stops[stop].place),
-            Visit::Site(site) => Some(problem.sites[site].place),
-            Visit::Pause => None,
-        };
-        for vehicle in &problem.vehicles {
-            rows.extend([vehicle.start, vehicle.end]);
-            rows.extend(vehicle.frozen.iter().filter_map(frozen));
-        }
-        rows.extend(problem.sites.iter().map(|site| site.place));
-        rows.sort_unstable();
-        rows.dedup();
-        for (row, place) in rows.iter().enumerate() {
-            moved[*place] = row as u32;
-        }
-        let base = rows.len();
-        rows.extend(numbers.iter().map(|number| problem.stops[*number].place));
-        let copy = |whole: &Arc<[u32]>| -> Arc<[u32]> {
-            let entries =
-                rows.iter().flat_map(|from| rows.iter().map(move |to| whole[from * size + to]));
-            entries.collect()
-        };
-        let distance = copy(problem.matrix.distances());
-        let same = Arc::ptr_eq(problem.matrix.distances(), problem.matrix.times());
-        let matrix = if same {
-            Matrix::of_distances(rows.len(), distance)
-        } else {
-            Matrix::new(rows.len(), distance, copy(problem.matrix.times()))
-        };
-        Self { matrix, base, moved }
-    }
-
-    fn moved(&self, place: usize) -> u32 {
-        self.moved[place]
-    }
-}
-
-impl Costs {
-    fn new(matrix: &Matrix, (distance, time): (u32, u32)) -> Self {
-        let both = || matrix.distances().iter().zip(matrix.times().iter());
-        let no_way = |(way, duration): (&u32, &u32)| *way >= NO_WAY || *duration >= NO_WAY;
-        let shared =
-            (distance, time) == (1, 0) && both().all(|entry| no_way(entry) == (*entry.0 >= NO_WAY));
-        let to: Arc<[u32]> = if shared {
-            Arc::clone(matrix.distances())
-        } else {
-            let cost = |(way, duration): (&u32, &u32)| {
-                let cost =
-                    way.saturating_mul(distance).saturating_add(duration.saturating_mul(time));
-                if no_way((way, duration)) { NO_WAY } else { cost.min(DEAREST) }
-            };
-            both().map(cost).collect()
-        };
-        let width = matrix.size();
-        let symmetric = (0..width)
-            .all(|row| (0..row).all(|column| to[row * width + column] == to[column * width + row]));
-        let from = if symmetric {
-            Arc::clone(&to)
-        } else {
-            (0..width * width).map(|entry| to[entry % width * width + entry / width]).collect()
-        };
-        Self { to, from }
-    }
 }
