@@ -226,8 +226,11 @@ impl Tour<'_> {
         let mut possible = self.measure(route);
         self.pauses[route as usize] = NONE;
         possible &= self.reckon_times(route, None);
+        // whoever is back before the break would have to begin takes none
+        let back = self.nodes[self.model.end(route) as usize].done;
         if let Some(pause) = crew.pause
             && (self.routes[route as usize].stops > 0 || crew.under_way)
+            && back > pause.latest
         {
             self.pauses[route as usize] = self.best_pause(route, pause);
             possible &=
