@@ -271,7 +271,8 @@ impl Planner {
                 if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
                     plan.kept.nightly = plan.kept.nightly.max(Some(sheet.day));
                 }
-                plan.kept.sheet = Some(Arc::clone(&sheet));
+                let known = |bin: &str| plan.scheme.bins.iter().any(|(id, ..)| id == bin);
+                plan.kept.replace(Arc::clone(&sheet), now.wall, known);
                 plan.retry_at = None;
                 let body = serde_json::to_string(&plan.kept).expect("plain structs");
                 let state = State { room: Room::Plans, key: name.to_string(), body };
