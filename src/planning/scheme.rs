@@ -111,11 +111,16 @@ impl Scheme {
                 visited.get(id).filter(|visit| !level.is_some_and(|level| visit.denied_by(level)));
             let seen = level.and_then(|level| level.emptied);
             let emptied = seen.max(visit.map(|visit| visit.at));
+            // never emptied since it is watched: it counts from there
+            let emptied = emptied.or(level.and_then(|level| level.first));
             collection::Bin {
                 id: id.clone(),
                 place: first + i,
-                level: level
-                    .map(|level| collection::Level { share: level.fill.0, age: days(level.at) }),
+                // when a clock says nothing, the last level is taken for what is there now
+                level: level.map(|level| collection::Level {
+                    share: level.fill.0,
+                    age: if level.synced { days(level.at) } else { 0.0 },
+                }),
                 emptied: emptied.map(days),
                 filling: level.map(|level| Filling { rate: level.rate(), spread: level.spread() }),
                 volume: bin.volume_l,
