@@ -227,8 +227,13 @@ impl Planner {
             return None;
         }
         let levels = self.house.levels(&plan.scheme.tenant)?;
+        let visits = plan.kept.visits(self.clock.now().wall);
         let full = plan.scheme.bins.iter().filter(|(id, bin, _)| {
-            levels.get(id).is_some_and(|level| level.fill.0 >= bin.threshold_must)
+            // a sensor that has been silent since the last visit says nothing
+            let old = |level: &Level| {
+                level.synced && visits.get(id).is_some_and(|visit| level.at <= visit.at)
+            };
+            levels.get(id).is_some_and(|level| level.fill.0 >= bin.threshold_must && !old(level))
                 && !sheet.visits(id)
                 && !plan.tried.contains(id)
                 && !sheet.left_out.iter().any(|left| left.id == *id && left.must)
