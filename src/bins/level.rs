@@ -8,6 +8,17 @@ use serde::{Deserialize, Serialize};
 /// or was pressed falls less.
 const EMPTIED_FALL: f64 = 0.25;
 
+/// Readings of the same surface differ by less than this.
+const NOISE: f64 = 0.15;
+
+/// An echo from farther away than the floor, by this part of the depth and so many metres, is
+/// none of this bin: its lid is open, the sensor hangs elsewhere, or the settings are wrong.
+const BEYOND: (f64, f64) = (1.1, 0.1);
+
+/// Readings that come in out of order are not farther apart than this, in seconds. One that is
+/// older than the one before by more shows that the clock was wrong then.
+const DISORDER: f64 = 3600.0;
+
 /// How long, in days, what was learned about the rate keeps its weight: two weeks, so that a
 /// holiday is forgotten and a weekday is not the whole truth.
 const MEMORY_DAYS: f64 = 14.0;
@@ -44,13 +55,20 @@ impl Geometry {
         Ratio(((self.depth.0 - distance.0) / height.max(0.01)).clamp(0.0, 1.0))
     }
 
+    /// Whether an echo from there can be of this bin.
+    fn may_be(&self, distance: Metres) -> bool {
+        let (part, metres) = BEYOND;
+        distance.0.is_finite() && distance.0 <= self.depth.0 * part + metres
+    }
+
     /// What part is full by these readings of one uplink; none if none of them says so. A reading
-    /// that is missing (no echo) or out of the sensor's range says nothing, least of all "empty".
+    /// that is missing (no echo), out of the sensor's range, or from far beyond the floor says
+    /// nothing, least of all "empty".
     #[must_use]
     pub fn measured(&self, readings: &[Reading]) -> Option<Ratio> {
         let good = || readings.iter().filter(|reading| reading.quality == Quality::Good);
         let distance = good().find_map(|reading| match reading.measured {
-            Some(Measured::Distance(distance)) if distance.0.is_finite() => Some(distance),
+            Some(Measured::Distance(distance)) if self.may_be(distance) => Some(distance),
             _ => None,
         });
         let told = good().find_map(|reading| match reading.measured {
@@ -86,6 +104,9 @@ pub struct Level {
     pub synced: bool,
     /// When it was emptied last, if that was seen.
     pub emptied: Option<Timestamp>,
+    /// When it was heard of first, by a clock that could be trusted: since then it is watched.
+    #[serde(default)]
+    pub first: Option<Timestamp>,
     /// A much lower reading that waits for a second one.
     doubted: Option<(Ratio, Timestamp)>,
     /// What came in, the days in which it did, and its squares, all fading.
@@ -98,22 +119,43 @@ impl Level {
     /// What the first reading of a bin says.
     #[must_use]
     pub fn first(fill: Ratio, at: Timestamp, synced: bool) -> Self {
-        Self { fill, at, synced, emptied: None, doubted: None, risen: 0.0, days: 0.0, squares: 0.0 }
+        Self {
+            fill,
+            at,
+            synced,
+            emptied: None,
+            first: synced.then_some(at),
+            doubted: None,
+            risen: 0.0,
+            days: 0.0,
+            squares: 0.0,
+        }
     }
 
-    /// Takes a reading. One of the past changes nothing.
+    /// Takes a reading. One of the past changes nothing, unless it is from so long before that
+    /// what is known must be from the future: a clock that was wrong must not make a bin deaf.
     pub fn offer(&mut self, fill: Ratio, at: Timestamp, synced: bool) -> Step {
         if self.synced && synced && at <= self.at {
-            return Step::Taken;
+            if self.at.duration_since(at).as_secs_f64() <= DISORDER {
+                return Step::Taken;
+            }
+            self.emptied = self.emptied.filter(|emptied| *emptied <= at);
+            self.first = self.first.filter(|first| *first <= at);
+        }
+        if synced {
+            // of what was kept before this was
+            let known = if self.synced { self.at.min(at) } else { at };
+            self.first.get_or_insert(known);
         }
         let fell = |from: Ratio, to: Ratio| from.0 - to.0 >= EMPTIED_FALL && to.0 < from.0 / 2.0;
         if fell(self.fill, fill) {
-            let Some((_, since)) = self.doubted.replace((fill, at)) else {
+            let agrees = |(low, _): &(Ratio, Timestamp)| (low.0 - fill.0).abs() <= NOISE;
+            let Some((_, since)) = self.doubted.replace((fill, at)).filter(agrees) else {
                 return Step::Doubted;
             };
             self.doubted = None;
             // what comes between two readings after an emptying is not known: no rate from that
-            self.emptied = Some(since);
+            self.empty(since, at, synced);
             (self.fill, self.at, self.synced) = (fill, at, synced);
             return Step::Emptied;
         }
@@ -125,10 +167,22 @@ impl Level {
         Step::Taken
     }
 
-    /// The rise up to now, signed: noise and settling cancel out over many readings.
+    /// It was emptied, as a reading says and one before it did. A clock that nobody has set does
+    /// not know when.
+    fn empty(&mut self, since: Timestamp, at: Timestamp, synced: bool) {
+        let days = at.duration_since(since).as_secs_f64() / DAY_SECONDS;
+        let sound = (0.0..=LONGEST_GAP_DAYS).contains(&days);
+        self.emptied = synced.then_some(if sound { since } else { at });
+        if !synced {
+            self.first = None;
+        }
+    }
+
+    /// The rise up to now, signed: noise and settling cancel out over many readings. A fall that
+    /// is more than that says nothing about what comes in: somebody took something out.
     fn learn(&mut self, rise: f64, at: Timestamp) {
         let days = at.duration_since(self.at).as_secs_f64() / DAY_SECONDS;
-        if !(0.0..=LONGEST_GAP_DAYS).contains(&days) || days == 0.0 {
+        if !(0.0..=LONGEST_GAP_DAYS).contains(&days) || days == 0.0 || rise < -NOISE {
             return;
         }
         let fading = (-days / MEMORY_DAYS).exp();
@@ -183,6 +237,73 @@ mod tests {
         assert_eq!(GEOMETRY.measured(&[missing.clone(), absurd]), None);
         let told = reading(Some(Measured::FillLevel(Ratio(0.4))), Quality::Good);
         assert_eq!(GEOMETRY.measured(&[missing, told]), Some(Ratio(0.4)));
+    }
+
+    #[test]
+    fn an_echo_from_beyond_the_floor_is_never_empty() {
+        let good = |metres| reading(Some(Measured::Distance(Metres(metres))), Quality::Good);
+        assert_eq!(GEOMETRY.measured(&[good(1.8)]), None);
+        assert_eq!(GEOMETRY.measured(&[good(f64::NAN)]), None);
+        assert_eq!(GEOMETRY.measured(&[good(1.7)]), Some(Ratio(0.0)), "a floor that is not flat");
+        let told = reading(Some(Measured::FillLevel(Ratio(0.4))), Quality::Good);
+        assert_eq!(GEOMETRY.measured(&[good(1.8), told]), Some(Ratio(0.4)));
+    }
+
+    #[test]
+    fn two_low_readings_that_differ_are_no_emptying() {
+        let mut level = Level::first(Ratio(0.9), at(0.0), true);
+        assert_eq!(level.offer(Ratio(0.35), at(0.1), true), Step::Doubted);
+        assert_eq!(level.offer(Ratio(0.0), at(0.2), true), Step::Doubted);
+        assert_eq!(level.offer(Ratio(0.1), at(0.3), true), Step::Emptied);
+        assert_eq!(level.emptied, Some(at(0.2)));
+    }
+
+    #[test]
+    fn what_somebody_takes_out_teaches_no_rate() {
+        let mut level = Level::first(Ratio(0.9), at(0.0), true);
+        let rate = level.rate();
+        level.offer(Ratio(0.6), at(0.5), true);
+        assert_eq!((level.fill, level.rate()), (Ratio(0.6), rate));
+        level.offer(Ratio(0.5), at(1.0), true);
+        assert!(level.rate() < rate, "settling does");
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_makes_no_bin_deaf() {
+        let mut level = Level::first(Ratio(0.9), at(4000.0), true);
+        level.offer(Ratio(0.1), at(4000.1), true);
+        level.offer(Ratio(0.1), at(4000.2), true);
+        assert_eq!(level.emptied, Some(at(4000.1)));
+        let rate = level.rate();
+        assert_eq!(level.offer(Ratio(0.2), at(1.0), true), Step::Taken);
+        assert_eq!((level.fill, level.at, level.rate()), (Ratio(0.2), at(1.0), rate));
+        assert_eq!((level.emptied, level.first), (None, Some(at(1.0))));
+        level.offer(Ratio(0.7), at(0.99), true);
+        assert_eq!(level.fill, Ratio(0.2), "out of order by minutes");
+    }
+
+    #[test]
+    fn an_emptying_by_a_clock_that_nobody_has_set_has_no_time() {
+        let mut level = Level::first(Ratio(0.9), at(0.0), true);
+        level.offer(Ratio(0.1), Timestamp::UNIX_EPOCH, false);
+        assert_eq!(level.offer(Ratio(0.1), Timestamp::UNIX_EPOCH, false), Step::Emptied);
+        assert_eq!((level.emptied, level.first), (None, None));
+        level.offer(Ratio(0.9), at(1.0), true);
+        assert_eq!(level.first, Some(at(1.0)));
+        level.offer(Ratio(0.1), Timestamp::UNIX_EPOCH, false);
+        assert_eq!(level.offer(Ratio(0.1), at(2.0), true), Step::Emptied);
+        assert_eq!(level.emptied, Some(at(2.0)), "not in 1970");
+    }
+
+    #[test]
+    fn what_was_kept_before_is_watched_since_its_last_reading() {
+        let level = Level::first(Ratio(0.1), at(0.0), true);
+        let mut old: serde_json::Value = serde_json::to_value(&level).expect("JSON");
+        old.as_object_mut().expect("an object").remove("first");
+        let mut old: Level = serde_json::from_value(old).expect("reads");
+        assert_eq!(old.first, None);
+        old.offer(Ratio(0.1), at(1.0), true);
+        assert_eq!(old.first, Some(at(0.0)));
     }
 
     #[test]

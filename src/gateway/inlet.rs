@@ -12,6 +12,9 @@ use std::time::Instant;
 const BURST: f64 = 100.0;
 const RATE: f64 = 10.0;
 
+/// How many bytes of a command count as one.
+const SHORT: usize = 8 * 1024;
+
 /// A bounded way in that many share and one closes: the loop ends when it is closed, after
 /// what is in it.
 #[derive(Debug, Clone)]
@@ -46,8 +49,10 @@ impl Inlet {
             let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
             let (left, since) = *allowance;
             let left = BURST.min(left + since.elapsed().as_secs_f64() * RATE);
-            let passes = left >= 1.0;
-            *allowance = (if passes { left - 1.0 } else { left }, Instant::now());
+            // a long one counts as several: no more bytes wait than of short ones
+            let price = command.payload.len().div_ceil(SHORT).max(1) as f64;
+            let passes = left >= price;
+            *allowance = (if passes { left - price } else { left }, Instant::now());
             passes && inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
         }
     }

@@ -93,6 +93,10 @@ impl Desk<'_> {
             return Err(PlanningError::Over { day });
         }
         let before = self.kept.sheet.as_deref().filter(|sheet| sheet.day == day);
+        let done: HashSet<String> = before.iter().flat_map(|sheet| done(sheet, now)).collect();
+        let mut visited = self.kept.visits(now);
+        // what is frozen keeps what was in it
+        visited.retain(|bin, _| !done.contains(bin));
         let second = calendar.seconds(day, now);
         let mut vehicles = self.scheme.vehicles(second);
         let mut requested: HashSet<String> = HashSet::new();
@@ -101,13 +105,13 @@ impl Desk<'_> {
                 vehicles = self.scheme.vehicles(0);
                 requested.extend(given.routes.iter().flat_map(|(_, stops)| stops).cloned());
             }
-            None => requested.extend(before.iter().flat_map(|sheet| done(sheet, now))),
+            None => requested.extend(done),
         }
         // what lies in a lake would make each tour impossible that has to go there
         vehicles.retain(|vehicle| self.ways.unreachable(vehicle.start).is_none());
         let mut sites = self.scheme.sites();
         sites.retain(|site| self.ways.unreachable(site.place).is_none());
-        let bins = self.scheme.bins(self.levels, &requested, now);
+        let bins = self.scheme.bins(self.levels, &visited, &requested, now);
         let mut collection = collection(
             self.name,
             &bins,

@@ -27,6 +27,7 @@ pub use board::{Board, Notice, Search};
 pub use rest::{Host, temperature};
 pub use thread::{House, Parts, Planner};
 
+use crate::bins::Level;
 use crate::route::check::Fault;
 use crate::route::given::NameError;
 use crate::route::sheet::Sheet;
@@ -34,10 +35,11 @@ use crate::store::{Message, State};
 use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{self, Given};
 use draft::Calibration;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -170,4 +172,102 @@ pub(crate) struct Kept {
     /// The last day whose nightly plan was made, or came from the cloud.
     pub(crate) nightly: Option<Date>,
     calibration: Option<Calibration>,
+    /// When plans visited the bins last, of those plans that do not hold any more.
+    #[serde(default)]
+    visited: BTreeMap<String, Visited>,
+}
+
+/// A visit of a plan. Nobody says whether it was made, so it is believed until a level says no.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Visited {
+    /// When the vehicle was there.
+    at: Timestamp,
+    /// The level that was expected then, if there was one.
+    level: Option<f64>,
+}
+
+impl Visited {
+    /// A level that is so much lower than that at the visit shows that it was made.
+    const FALL: f64 = 0.1;
+
+    /// Whether this level shows that the bin was not emptied: it is as full as it was, and fuller
+    /// than it can have become since.
+    fn denied_by(self, level: &Level) -> bool {
+        let days = level.at.duration_since(self.at).as_secs_f64() / 86_400.0;
+        let fill = level.fill.0;
+        level.synced
+            && days > 0.0
+            && fill > level.rate() * days + Self::FALL
+            && self.level.is_some_and(|then| fill >= then.min(1.0) - Self::FALL)
+    }
+}
+
+impl Kept {
+    /// The last visit up to now of each bin, by this plan and those before it.
+    fn visits(&self, now: Timestamp) -> BTreeMap<String, Visited> {
+        let mut all = self.visited.clone();
+        all.retain(|_, visit| visit.at <= now);
+        let tours = self.sheet.iter().flat_map(|sheet| &sheet.routes);
+        for stop in tours.flat_map(|tour| &tour.stops).filter(|stop| stop.arrival <= now) {
+            let visit = Visited { at: stop.arrival, level: stop.level };
+            let last = all.entry(stop.id.clone()).or_insert(visit);
+            if last.at < visit.at {
+                *last = visit;
+            }
+        }
+        all
+    }
+
+    /// Puts a plan in the place of the one that held. Of bins that are not `known` any more no
+    /// visits are remembered.
+    fn replace(&mut self, sheet: Arc<Sheet>, now: Timestamp, known: impl Fn(&str) -> bool) {
+        self.visited = self.visits(now);
+        self.visited.retain(|bin, _| known(bin));
+        self.sheet = Some(sheet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::sheet::sample;
+    use crate::units::Ratio;
+
+    #[test]
+    fn a_visit_of_a_plan_is_remembered_when_its_time_is_past() {
+        let sheet = Arc::new(sample::sheet());
+        let stops = &sheet.routes[0].stops;
+        let mut kept = Kept { sheet: Some(Arc::clone(&sheet)), ..Kept::default() };
+        let middle = stops[0].arrival;
+        assert_eq!(kept.visits(middle).into_keys().collect::<Vec<_>>(), ["a&b"]);
+        let later = stops[1].arrival;
+        let mut empty = sample::sheet();
+        empty.routes.clear();
+        kept.replace(Arc::new(empty), later, |bin| bin == "a&b");
+        let text = serde_json::to_string(&kept).expect("JSON");
+        let kept: Kept = serde_json::from_str(&text).expect("reads");
+        let all = kept.visits(later);
+        assert_eq!(all.len(), 1, "another bin is not there any more");
+        assert_eq!(all["a&b"].at, middle);
+        assert!(kept.visits(Timestamp::UNIX_EPOCH).is_empty(), "a clock that was set back");
+        let old: Kept = serde_json::from_str(r#"{"sheet":null,"nightly":null}"#).expect("reads");
+        assert!(old.visited.is_empty());
+    }
+
+    #[test]
+    fn a_visit_is_believed_until_a_level_denies_it() {
+        let at: Timestamp = "2026-11-23T05:00:00Z".parse().expect("a time");
+        let hours =
+            |hours| at.checked_add(jiff::SignedDuration::from_hours(hours)).expect("a time");
+        let visit = Visited { at, level: Some(0.6) };
+        let denied = |fill, hour| visit.denied_by(&Level::first(Ratio(fill), hours(hour), true));
+        assert!(denied(0.6, 2));
+        assert!(!denied(0.6, -2), "from before");
+        assert!(!denied(0.05, 2), "it is empty");
+        assert!(!denied(0.6, 24 * 6), "it has become full again");
+        assert!(!visit.denied_by(&Level::first(Ratio(0.6), hours(2), false)));
+        let low = Visited { at, level: Some(0.05) };
+        assert!(!low.denied_by(&Level::first(Ratio(0.05), hours(2), true)), "empty bins stay so");
+    }
 }

@@ -1,5 +1,6 @@
 //! What the settings say of one plan, in the words of `route`.
 
+use super::Visited;
 use crate::bins::Level;
 use crate::config::{BinSettings, Hours, PlanSettings, Settings};
 use crate::device::Registry;
@@ -10,7 +11,7 @@ use crate::route::road::Position;
 use crate::units::TenantId;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Costs are reckoned in thousandths of the currency.
 pub(super) const THOUSANDTHS: f64 = 1000.0;
@@ -92,10 +93,12 @@ impl Scheme {
         self.settings.depot.len() + self.settings.site.len()
     }
 
-    /// The bins as they are now. Those of `requested` are visited whatever their level may be.
+    /// The bins as they are now. Those of `requested` are visited whatever their level may be;
+    /// those of `visited` count as emptied then.
     pub(super) fn bins(
         &self,
         levels: &HashMap<String, Level>,
+        visited: &BTreeMap<String, Visited>,
         requested: &HashSet<String>,
         now: Timestamp,
     ) -> Vec<collection::Bin> {
@@ -104,12 +107,21 @@ impl Scheme {
         let first = self.first_bin();
         let all = self.bins.iter().enumerate().map(|(i, (id, bin, _))| {
             let level = levels.get(id);
+            let visit =
+                visited.get(id).filter(|visit| !level.is_some_and(|level| visit.denied_by(level)));
+            let seen = level.and_then(|level| level.emptied);
+            let emptied = seen.max(visit.map(|visit| visit.at));
+            // never emptied since it is watched: it counts from there
+            let emptied = emptied.or(level.and_then(|level| level.first));
             collection::Bin {
                 id: id.clone(),
                 place: first + i,
-                level: level
-                    .map(|level| collection::Level { share: level.fill.0, age: days(level.at) }),
-                emptied: level.and_then(|level| level.emptied).map(days),
+                // when a clock says nothing, the last level is taken for what is there now
+                level: level.map(|level| collection::Level {
+                    share: level.fill.0,
+                    age: if level.synced { days(level.at) } else { 0.0 },
+                }),
+                emptied: emptied.map(days),
                 filling: level.map(|level| Filling { rate: level.rate(), spread: level.spread() }),
                 volume: bin.volume_l,
                 density: bin.kg_per_l,

@@ -227,8 +227,13 @@ impl Planner {
             return None;
         }
         let levels = self.house.levels(&plan.scheme.tenant)?;
+        let visits = plan.kept.visits(self.clock.now().wall);
         let full = plan.scheme.bins.iter().filter(|(id, bin, _)| {
-            levels.get(id).is_some_and(|level| level.fill.0 >= bin.threshold_must)
+            // a sensor that has been silent since the last visit says nothing
+            let old = |level: &Level| {
+                level.synced && visits.get(id).is_some_and(|visit| level.at <= visit.at)
+            };
+            levels.get(id).is_some_and(|level| level.fill.0 >= bin.threshold_must && !old(level))
                 && !sheet.visits(id)
                 && !plan.tried.contains(id)
                 && !sheet.left_out.iter().any(|left| left.id == *id && left.must)
@@ -271,7 +276,8 @@ impl Planner {
                 if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
                     plan.kept.nightly = plan.kept.nightly.max(Some(sheet.day));
                 }
-                plan.kept.sheet = Some(Arc::clone(&sheet));
+                let known = |bin: &str| plan.scheme.bins.iter().any(|(id, ..)| id == bin);
+                plan.kept.replace(Arc::clone(&sheet), now.wall, known);
                 plan.retry_at = None;
                 let body = serde_json::to_string(&plan.kept).expect("plain structs");
                 let state = State { room: Room::Plans, key: name.to_string(), body };

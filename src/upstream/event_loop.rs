@@ -14,8 +14,16 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const MAX_PACKET: u32 = 256 * 1024;
 
 /// What comes in on a command topic is a few hundred bytes. More is not even passed on, so that
-/// a full channel of events stays below a megabyte.
+/// a full channel of events (100) stays below a megabyte.
 const MAX_INCOMING: usize = 8 * 1024;
+
+/// A plan from the cloud names all its bins: 500 with names of a usual length are 10 to 20 KiB. A
+/// channel that is full of them takes 6.4 MB. Behind it they are let through by their size, so
+/// that no more bytes of them wait there than of others.
+const MAX_INCOMING_PLAN: usize = 64 * 1024;
+
+/// The end of the topic of such a plan.
+const PLAN_TOPIC: &[u8] = b"/command/plan";
 
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
@@ -42,14 +50,16 @@ pub(super) struct Incoming {
     pub(super) topic: String,
     /// Whether the broker kept it from before the subscription.
     pub(super) retained: bool,
-    /// `None` when it is larger than [`MAX_INCOMING`], together with its topic.
+    /// `None` when it is larger than [`MAX_INCOMING`], or [`MAX_INCOMING_PLAN`], together with its
+    /// topic.
     pub(super) payload: Option<Vec<u8>>,
 }
 
 impl Incoming {
     fn new(topic: &[u8], retained: bool, payload: &[u8]) -> Self {
         // copied: a slice of rumqttc's would keep its whole read buffer
-        if topic.len() + payload.len() > MAX_INCOMING {
+        let most = if topic.ends_with(PLAN_TOPIC) { MAX_INCOMING_PLAN } else { MAX_INCOMING };
+        if topic.len() + payload.len() > most {
             return Self { topic: String::new(), retained, payload: None };
         }
         let topic = String::from_utf8_lossy(topic).into_owned();
@@ -226,4 +236,19 @@ fn noted_v5(event: &v5::Event) -> Noted {
         _ => None,
     };
     Noted { incoming: matches!(event, E::Incoming(_)), event: meaning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plan_may_be_long_and_not_without_end() {
+        let passes = |topic: &str, bytes: usize| {
+            Incoming::new(topic.as_bytes(), false, &vec![b'x'; bytes]).payload.is_some()
+        };
+        let (plan, other) = ("lykta/gw-1/waste/command/plan", "lykta/gw-1/waste/command/open");
+        assert!(passes(plan, 65_536 - plan.len()) && !passes(plan, 65_537 - plan.len()));
+        assert!(passes(other, 8192 - other.len()) && !passes(other, 8193 - other.len()));
+    }
 }

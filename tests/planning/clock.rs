@@ -240,3 +240,18 @@ fn the_same_levels_give_the_same_plan() {
     }
     assert_eq!(plans[0], plans[1]);
 }
+
+#[test]
+fn a_bin_without_a_sensor_is_not_on_every_tour() {
+    let kept = |visited: &str| {
+        format!(r#"{{"sheet":null,"visited":{{"2":{{"at":"{visited}","level":null}}}}}}"#)
+    };
+    for (visited, must) in [("2026-11-20T08:00:00Z", false), ("2026-11-10T08:00:00Z", true)] {
+        let clock = Clock::simulated(at("2026-11-22T05:00:00+01:00"), 0);
+        let running = Running::start(clock, WEEK, &[], Some(kept(visited)));
+        running.order("x");
+        let plan = plan(&running.next());
+        let stops = plan["routes"][0]["stops"].as_array().unwrap();
+        assert_eq!(stops.iter().any(|stop| stop["id"] == "2"), must, "{plan}");
+    }
+}

@@ -219,3 +219,15 @@ fn the_words_of_all_reasons() {
     let said = reasons.map(|reason| format!("{reason}\n{}", reason.text(Language::Swedish)));
     insta::assert_snapshot!(said.join("\n"));
 }
+
+#[test]
+fn a_sensor_that_is_silent_for_weeks_is_no_endless_load() {
+    let mut silent = bin("silent", 1, 0.8);
+    silent.level = Some(Level { share: 0.8, age: 300.0 });
+    let collection = day(&[silent, bin("full", 2, 0.95)], 4);
+    let assessment = &collection.assessments[0];
+    assert!(assessment.outlook.unwrap().level.is_finite());
+    assert_eq!(assessment.load.volume, 792, "full, and a fifth beside it");
+    let plan = planned(&collection);
+    assert!(plan.unserved.is_empty(), "it fits, and so does the other");
+}

@@ -28,6 +28,11 @@ pub use verdict::Verdict;
 use super::matrix::{Matrix, NO_WAY};
 use super::problem::{Haul, Load, Need, Problem, Site, Stop, Vehicle, Window};
 
+/// No more than so many times its volume is carried away from a bin: it is full, and a fifth of
+/// that stands beside it. Without a bound, a sensor that is silent for weeks would be a load that
+/// fits no truck and takes the room of others.
+const MOST_SHARE: f64 = 1.2;
+
 /// A container and what is known about it. Shares are of its volume: 0 is empty, 1 is full, and
 /// more lies beside it.
 #[derive(Debug, Clone)]
@@ -39,7 +44,8 @@ pub struct Bin {
     pub place: usize,
     /// The last level that can be trusted.
     pub level: Option<Level>,
-    /// When it was emptied last, in days before now, if that is known.
+    /// When it was emptied last, in days before now, if that is known; or since when it has been
+    /// watched without an emptying.
     pub emptied: Option<f64>,
     /// How fast it fills, if that is known.
     pub filling: Option<Filling>,
@@ -163,7 +169,8 @@ pub fn collection(
         let must = must(bin, outlook.as_ref(), when, rules);
         let value = Value::new(bin, outlook.as_ref(), when, rules, visits[number]);
         // nobody knows what is in it: room for a full one
-        let litres = outlook.map_or(1.0, |outlook| outlook.level.max(0.0)) * bin.volume;
+        let share = outlook.map_or(1.0, |outlook| outlook.level.clamp(0.0, MOST_SHARE));
+        let litres = share * bin.volume;
         let load =
             Load { volume: litres.round() as u32, mass: (litres * bin.density).round() as u32 };
         let hindrance = hindrance(bin, &matrix, &vehicles);

@@ -10,7 +10,8 @@ const STEPS: u32 = 12;
 /// the time and whose variance does so too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outlook {
-    /// The expected share at the tour.
+    /// The expected share at the tour. Unbounded: how long a bin has been full counts for its
+    /// risk. Of the load no more counts than fits in and stands beside it.
     pub level: f64,
     /// Its standard deviation.
     pub deviation: f64,

@@ -28,7 +28,7 @@ const MAX_MESSAGE: usize = 200;
 pub struct Command {
     /// What is to be done: 1 to 64 ASCII letters, digits, `-` and `_`.
     pub name: String,
-    /// What [`Request::parse`] reads. At most 8 KiB.
+    /// What [`Request::parse`] reads. At most 8 KiB, for a plan 64 KiB.
     pub payload: Vec<u8>,
 }
 
