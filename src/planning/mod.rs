@@ -144,6 +144,9 @@ pub(crate) enum PlanningError {
     /// There is a bug.
     #[error("internal error: {0}")]
     Panic(String),
+    /// Nobody has taken it.
+    #[error("it was made and could not be handed over: the ingest loop takes nothing")]
+    Refused,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,
@@ -162,7 +165,7 @@ fn faults(all: &[Fault]) -> String {
 }
 
 /// What is remembered of a plan.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Kept {
     /// The plan that holds.

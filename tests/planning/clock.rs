@@ -14,19 +14,22 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, wait_until};
 
 /// What the ingest loop does when it is asked for the levels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
     Silent,
     Panics,
+    /// Tells, and takes nothing until the next look.
+    Refuses,
 }
 
 /// A gateway with one full bin.
 struct Quiet {
     delivered: Sender<Planned>,
     moods: Arc<Mutex<VecDeque<Mood>>>,
+    refuses: AtomicBool,
 }
 
 impl Host for Quiet {
@@ -37,17 +40,20 @@ impl Host for Quiet {
     fn temperature(&self) -> Option<i64> {
         None
     }
+
+    fn nap(&mut self, _: std::time::Duration) {}
 }
 
 impl House for Quiet {
     fn deliver(&self, planned: &Planned) -> bool {
-        self.delivered.send(planned.clone()).is_ok()
+        !self.refuses.load(Relaxed) && self.delivered.send(planned.clone()).is_ok()
     }
 
     fn levels(&self, _: &TenantId) -> Option<HashMap<String, Level>> {
         let mood = self.moods.lock().unwrap().pop_front();
+        self.refuses.store(mood == Some(Mood::Refuses), Relaxed);
         match mood {
-            None => {
+            None | Some(Mood::Refuses) => {
                 let level = Level::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
                 Some(HashMap::from([("1".to_owned(), level)]))
             }
@@ -81,7 +87,7 @@ impl Running {
             orders,
             board: board.clone(),
             clock,
-            house: Box::new(Quiet { delivered: sender, moods }),
+            house: Box::new(Quiet { delivered: sender, moods, refuses: false.into() }),
             stop: Arc::clone(&stop),
         });
         let thread = Some(std::thread::spawn(move || planner.run()));
@@ -194,8 +200,28 @@ fn trouble_is_an_answer_and_the_next_order_is_carried_out() {
     }
     running.order("third");
     assert!(running.next().command.unwrap().1.is_ok());
-    let notice = running.board.notice(&"tours".parse().unwrap()).unwrap();
-    assert!(notice.sheet.is_some());
+    // it holds when it was handed over
+    let notice = || running.board.notice(&"tours".parse().unwrap()).unwrap();
+    wait_until("it is shown", || notice().sheet.is_some());
+}
+
+#[test]
+fn a_plan_that_nobody_takes_does_not_hold_and_its_command_is_answered_later() {
+    let clock = Clock::simulated(at("2026-11-22T05:00:00+01:00"), 1);
+    let running = Running::start(clock, WEEK, &[Mood::Refuses], None);
+    running.order("first");
+    running.order("second");
+    // it is taken again from the second look on
+    let mut answers: HashMap<String, _> = HashMap::new();
+    for _ in 0..2 {
+        let planned = running.next();
+        let (id, answer) = planned.command.unwrap();
+        assert_eq!(planned.messages.is_empty(), answer.is_err());
+        answers.insert(id, answer);
+    }
+    let fault = answers["first"].as_ref().unwrap_err();
+    assert!(fault.message.contains("could not be handed over"), "{fault}");
+    assert!(answers["second"].is_ok());
 }
 
 #[test]
