@@ -124,6 +124,14 @@ pub(crate) enum PlanningError {
         /// The day.
         day: Date,
     },
+    /// It is not the day's turn.
+    #[error("a plan for {day} is not taken now, only one for {open}")]
+    Day {
+        /// The day.
+        day: Date,
+        /// The one for which plans are made now.
+        open: Date,
+    },
     /// The levels could not be had.
     #[error("the levels of the bins are not told: the ingest loop does not answer")]
     Levels,

@@ -17,6 +17,7 @@ use crate::store::{Room, State};
 use crate::sys;
 use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{Code, Fault, Given};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use std::any::Any;
@@ -112,6 +113,22 @@ struct Plan {
     retry_at: Option<Instant>,
     /// What was told to operations.
     told: Told,
+}
+
+impl Plan {
+    /// Why a plan from the cloud cannot hold on its day. For a later one it would take the place
+    /// of the tours that are under way, and of those that would be planned before.
+    fn refusal(&self, given: Option<Date>, now: Timestamp) -> Option<PlanningError> {
+        let calendar = &self.scheme.calendar;
+        let (day, open) = (given?, calendar.target(now));
+        if day == open {
+            None
+        } else if calendar.nearly_over(day, now) {
+            Some(PlanningError::Over { day })
+        } else {
+            Some(PlanningError::Day { day, open })
+        }
+    }
 }
 
 impl Planner {
@@ -267,8 +284,11 @@ impl Planner {
         let day = given_day.or(day).or(mending.map(|sheet| sheet.day));
         let day = day.unwrap_or_else(|| plan.scheme.calendar.target(now.wall));
         let task = Task { day, now: now.wall, cause, given };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.plan(name, &task)));
-        let outcome = outcome.unwrap_or_else(|panic| Err(PlanningError::Panic(said(&*panic))));
+        let outcome = match plan.refusal(given_day, now.wall) {
+            Some(refusal) => Err(refusal),
+            None => catch_unwind(AssertUnwindSafe(|| self.plan(name, &task)))
+                .unwrap_or_else(|panic| Err(PlanningError::Panic(said(&*panic)))),
+        };
         let outcome = match outcome {
             Ok((sheet, roads)) => self.publish(name, cause, sheet, roads, command.as_ref(), now),
             Err(error) => Err(error),
@@ -312,7 +332,8 @@ impl Planner {
         let synced = now.quality != ClockQuality::Unsynced;
         let since = synced && now.wall >= plan.scheme.calendar.nightly(sheet.day);
         if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
-            kept.nightly = kept.nightly.max(Some(sheet.day));
+            let before = plan.scheme.calendar.credible(kept.nightly, now.wall);
+            kept.nightly = before.max(Some(sheet.day));
         }
         kept.sheet = Some(Arc::clone(&sheet));
         let body = serde_json::to_string(&kept).expect("plain structs");
@@ -440,7 +461,7 @@ fn summary(sheet: &Sheet) -> Value {
 fn fault(error: &PlanningError, from_cloud: bool) -> Fault {
     let code = match error {
         PlanningError::Faulty(_) if from_cloud => Code::Infeasible,
-        PlanningError::Over { .. } if from_cloud => Code::Infeasible,
+        PlanningError::Over { .. } | PlanningError::Day { .. } if from_cloud => Code::Infeasible,
         PlanningError::Name(_) => Code::Invalid,
         PlanningError::Patrol => Code::NotSupported,
         _ => Code::Failed,

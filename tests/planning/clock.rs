@@ -7,6 +7,7 @@ use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, load_with};
 use lykta::planning::{Board, Desk, Host, House, Order, Parts, Planned, Planner};
 use lykta::units::{Ratio, TenantId};
+use lykta::upstream::command::Given;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -222,6 +223,32 @@ fn a_plan_that_nobody_takes_does_not_hold_and_its_command_is_answered_later() {
     let fault = answers["first"].as_ref().unwrap_err();
     assert!(fault.message.contains("could not be handed over"), "{fault}");
     assert!(answers["second"].is_ok());
+}
+
+#[test]
+fn a_plan_from_the_cloud_is_for_the_next_tours_and_for_no_others() {
+    let clock = Clock::simulated(at("2026-11-23T09:00:00+01:00"), 0);
+    let running = Running::start(clock, WEEK, &[], None);
+    running.next();
+    let brought = |day: &str| {
+        let (id, name) = (day.to_owned(), "tours".parse().unwrap());
+        let routes = vec![("truck-1".to_owned(), vec!["2".to_owned()])];
+        let supersede = Some(Given { day: day.parse().unwrap(), routes });
+        assert!(running.desk.pass(Order::Command { id, name, supersede }));
+        running.next()
+    };
+    for (day, part) in [
+        ("2026-11-20", "2026-11-20 are over"),
+        ("2026-11-24", "only one for 2026-11-23"),
+        ("2036-11-24", "only one for 2026-11-23"),
+    ] {
+        let Planned { command, messages, states, .. } = brought(day);
+        let fault = command.unwrap().1.unwrap_err();
+        assert_eq!(fault.code.as_str(), "infeasible");
+        assert!(fault.message.contains(part), "{fault}");
+        assert!(messages.is_empty() && states.is_empty(), "the last plan holds");
+    }
+    assert_eq!(plan(&brought("2026-11-23"))["origin"], "cloud");
 }
 
 #[test]
