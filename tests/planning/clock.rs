@@ -283,6 +283,29 @@ fn what_a_truck_has_done_stays_as_it_was_when_the_plan_is_made_anew() {
 }
 
 #[test]
+fn nothing_is_planned_in_the_past_of_a_truck_that_is_under_way() {
+    // only the first bin at first; the second is full when it is asked again
+    let night = Clock::simulated(at("2026-11-23T05:00:00+01:00"), 0);
+    let running = Running::start(night, WEEK, &[], None);
+    running.order("x");
+    let planned = running.next();
+    drop(running);
+
+    let mut kept: Value = serde_json::from_str(&planned.states[0].body).unwrap();
+    let stops = kept["sheet"]["routes"][0]["stops"].as_array_mut().unwrap();
+    let dropped = stops.pop().unwrap();
+    let kept = kept.to_string();
+    let noon = at("2026-11-23T12:00:00+01:00");
+    let running = Running::start(Clock::simulated(noon, 0), WEEK, &[], Some(kept));
+    running.order("y");
+    let after = plan(&running.next());
+    let stops = after["routes"][0]["stops"].as_array().unwrap();
+    let again = stops.iter().find(|stop| stop["id"] == dropped["id"]).expect("it is visited");
+    let arrival: Timestamp = again["arrival"].as_str().unwrap().parse().unwrap();
+    assert!(arrival > noon, "{arrival}");
+}
+
+#[test]
 fn the_same_levels_give_the_same_plan() {
     let mut plans = Vec::new();
     for _ in 0..2 {
