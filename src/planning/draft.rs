@@ -1,6 +1,6 @@
 //! From the levels of bins to a plan that went through the checker.
 
-use super::scheme::{Scheme, THOUSANDTHS};
+use super::scheme::{LEAD, Scheme, THOUSANDTHS};
 use super::ways::Ways;
 use super::{Kept, PlanningError};
 use crate::bins::Level;
@@ -11,14 +11,14 @@ use crate::route::collection::{
 use crate::route::difference::Difference;
 use crate::route::given::{Names, carried_over, given};
 use crate::route::kpi::{self, Comparison};
-use crate::route::problem::Vehicle;
+use crate::route::problem::{Problem, Vehicle};
 use crate::route::road::Position;
 use crate::route::sheet::{
     ATTRIBUTION, Cause, Cost, Instead, Kpi, Lack, LeftOut, LineString, Origin, Sheet, Tour,
     TourPause, TourStop, Unloading,
 };
 use crate::route::solver::{Progress, Settings, Solver};
-use crate::route::{Plan, Visit, check};
+use crate::route::{Plan, Route, Visit, check};
 use crate::sys;
 use crate::upstream::command::Given;
 use jiff::Timestamp;
@@ -98,17 +98,18 @@ impl Desk<'_> {
         // what is frozen keeps what was in it
         visited.retain(|bin, _| !done.contains(bin));
         let second = calendar.seconds(day, now);
-        let mut vehicles = self.scheme.vehicles(second);
+        // what can be done on the day at all is not a matter of who can still leave
+        let mut vehicles = self.scheme.vehicles(0);
         let mut requested: HashSet<String> = HashSet::new();
         match &task.given {
             Some(given) => {
-                vehicles = self.scheme.vehicles(0);
                 requested.extend(given.routes.iter().flat_map(|(_, stops)| stops).cloned());
             }
             None => requested.extend(done),
         }
         // what lies in a lake would make each tour impossible that has to go there
-        vehicles.retain(|vehicle| self.ways.unreachable(vehicle.start).is_none());
+        let reached = |vehicle: &Vehicle| self.ways.unreachable(vehicle.start).is_none();
+        vehicles.retain(reached);
         let mut sites = self.scheme.sites();
         sites.retain(|site| self.ways.unreachable(site.place).is_none());
         let bins = self.scheme.bins(self.levels, &visited, &requested, now);
@@ -121,6 +122,13 @@ impl Desk<'_> {
             vehicles,
             sites,
         );
+        let mut left = match task.given {
+            // who names one that is too late is told so
+            Some(_) => self.scheme.fleet(second),
+            None => self.scheme.vehicles(second),
+        };
+        left.retain(reached);
+        collection.problem.vehicles = left;
         if let (None, Some(sheet)) = (&task.given, before) {
             self.freeze(&mut collection, sheet, now);
         }
@@ -143,7 +151,8 @@ impl Desk<'_> {
         let mut loads = Vec::new();
         for tour in under_way(sheet, now) {
             let visits = tour.doings().into_iter();
-            let visits = visits.take(count(tour, now)).map_while(|(_, doing)| names.visit(doing));
+            // one that has lost its name is done all the same, and no reason to forget the others
+            let visits = visits.take(count(tour, now)).filter_map(|(_, doing)| names.visit(doing));
             let leave = calendar.seconds(sheet.day, tour.leave_at);
             begun.push((tour.vehicle.clone(), leave, visits.collect()));
             loads.extend(tour.stops.iter().map(|stop| (stop.id.clone(), stop.load)));
@@ -151,9 +160,14 @@ impl Desk<'_> {
         drop(names);
         let problem = &mut collection.problem;
         for (id, leave, visits) in begun {
+            // it is not at home, whatever is known of where it has been
+            problem.vehicles.retain(|other| other.id != id);
             let settings = self.scheme.vehicles(0).into_iter().find(|vehicle| vehicle.id == id);
-            let Some(mut vehicle) = settings else { continue };
+            let Some(mut vehicle) = settings.filter(|_| !visits.is_empty()) else { continue };
             vehicle.shift.earliest = leave;
+            let pause = vehicle.pause;
+            let soon = calendar.seconds(sheet.day, now).saturating_add(LEAD);
+            bound(&mut vehicle, &visits, soon);
             let frozen: HashSet<Visit> = visits.iter().copied().collect();
             vehicle.frozen = visits;
             // what was in the bin then, not what the sensor sees now that it is empty
@@ -165,7 +179,16 @@ impl Desk<'_> {
                     (stop.load.volume, stop.load.mass) = (*volume, *mass);
                 }
             }
-            problem.vehicles.retain(|other| other.id != id);
+            // with what is aboard it has to come home, however late: then as it was planned
+            if !can_come_home(problem, &vehicle) {
+                let names = Names::new(problem);
+                let tour = sheet.routes.iter().find(|tour| tour.vehicle == id);
+                let whole = tour.into_iter().flat_map(Tour::doings);
+                let whole: Vec<Visit> = whole.filter_map(|(_, doing)| names.visit(doing)).collect();
+                close(&mut vehicle, &whole);
+                vehicle.pause = pause;
+                vehicle.frozen = whole;
+            }
             problem.vehicles.push(vehicle);
         }
         let order = |vehicle: &Vehicle| {
@@ -294,7 +317,8 @@ impl Desk<'_> {
         let mut tour = Tour {
             vehicle: vehicle.id.clone(),
             leave_at: at(route.start),
-            leave_by: at(route.latest_start),
+            // who has left cannot leave later
+            leave_by: at(if vehicle.frozen.is_empty() { route.latest_start } else { route.start }),
             back_at: at(route.end),
             metres: route.distance,
             seconds: route.end.saturating_sub(route.start),
@@ -454,6 +478,51 @@ fn kpi(collection: &Collection, sheet: &Sheet, instead: Option<&Comparison>) -> 
 
 fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+/// Nothing new is begun before `soon` by a vehicle that has begun with this; or nothing at all, if
+/// that leaves no time.
+fn bound(vehicle: &mut Vehicle, visits: &[Visit], soon: u32) {
+    let paused = visits.contains(&Visit::Pause);
+    let length = vehicle.pause.filter(|_| !paused).map_or(0, |pause| pause.length);
+    if soon.saturating_add(length) >= vehicle.shift.latest {
+        close(vehicle, visits);
+        return;
+    }
+    vehicle.not_before = soon;
+    if !paused {
+        // a crew that has not had its break in time by the plan has had it all the same
+        vehicle.pause = vehicle.pause.filter(|pause| soon <= pause.window.latest);
+    }
+}
+
+/// A vehicle that does this and nothing else.
+fn close(vehicle: &mut Vehicle, visits: &[Visit]) {
+    let stops = visits.iter().filter(|visit| matches!(visit, Visit::Stop(_))).count();
+    vehicle.most_stops = u32::try_from(stops).unwrap_or(u32::MAX);
+    vehicle.not_before = 0;
+}
+
+/// Whether a vehicle that is under way can end its tour without a further stop.
+fn can_come_home(problem: &Problem, vehicle: &Vehicle) -> bool {
+    let mut alone = problem.clone();
+    alone.vehicles = vec![vehicle.clone()];
+    let done: HashSet<Visit> = vehicle.frozen.iter().copied().collect();
+    let unserved = (0..alone.stops.len()).filter(|stop| !done.contains(&Visit::Stop(*stop)));
+    let unserved: Vec<usize> = unserved.collect();
+    let sites = (0..alone.sites.len()).map(Visit::Site).map(Some);
+    let mut ends = std::iter::once(None).chain(sites).flat_map(|site| {
+        [
+            Vec::from_iter(site),
+            [Visit::Pause].into_iter().chain(site).collect(),
+            site.into_iter().chain([Visit::Pause]).collect(),
+        ]
+    });
+    ends.any(|end| {
+        let visits = vehicle.frozen.iter().copied().chain(end).collect();
+        let routes = vec![Route { vehicle: 0, visits }];
+        check(&alone, &Plan { routes, unserved: unserved.clone() }).is_ok()
+    })
 }
 
 /// The tours that have left.

@@ -126,6 +126,14 @@ pub(crate) enum PlanningError {
         /// The day.
         day: Date,
     },
+    /// It is not the day's turn.
+    #[error("a plan for {day} is not taken now, only one for {open}")]
+    Day {
+        /// The day.
+        day: Date,
+        /// The one for which plans are made now.
+        open: Date,
+    },
     /// The levels could not be had.
     #[error("the levels of the bins are not told: the ingest loop does not answer")]
     Levels,
@@ -146,6 +154,9 @@ pub(crate) enum PlanningError {
     /// There is a bug.
     #[error("internal error: {0}")]
     Panic(String),
+    /// Nobody has taken it.
+    #[error("it was made and could not be handed over: the ingest loop takes nothing")]
+    Refused,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,
@@ -164,7 +175,7 @@ fn faults(all: &[Fault]) -> String {
 }
 
 /// What is remembered of a plan.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Kept {
     /// The plan that holds.

@@ -20,7 +20,7 @@ pub(super) const THOUSANDTHS: f64 = 1000.0;
 const CREW_OF_TWO: u32 = 1 << 31;
 
 /// A vehicle that is told today to leave today has so long to do so.
-const LEAD: u32 = 300;
+pub(super) const LEAD: u32 = 300;
 
 const DAY_SECONDS: f64 = 86_400.0;
 const HOUR_SECONDS: f64 = 3600.0;
@@ -163,6 +163,13 @@ impl Scheme {
 
     /// The vehicles that can still leave at this second of the day.
     pub(super) fn vehicles(&self, now: u32) -> Vec<Vehicle> {
+        let mut fleet = self.fleet(now);
+        fleet.retain(|vehicle| vehicle.shift.earliest < vehicle.shift.latest);
+        fleet
+    }
+
+    /// All vehicles, also those whose shifts are over at this second of the day.
+    pub(super) fn fleet(&self, now: u32) -> Vec<Vehicle> {
         let all = self.settings.vehicle.iter().map(|vehicle| {
             let depot = self.settings.depot_of(vehicle);
             let from = vehicle.shift.from;
@@ -192,9 +199,10 @@ impl Scheme {
                     time: whole(vehicle.hour_cost * THOUSANDTHS / HOUR_SECONDS),
                 },
                 frozen: Vec::new(),
+                not_before: 0,
             }
         });
-        all.filter(|vehicle| vehicle.shift.earliest < vehicle.shift.latest).collect()
+        all.collect()
     }
 
     pub(super) fn sites(&self) -> Vec<Site> {

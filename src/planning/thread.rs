@@ -8,7 +8,7 @@ use super::told::Told;
 use super::ways::Ways;
 use super::{Kept, Order, Planned, PlanningError, publish};
 use crate::bins::Level;
-use crate::clock::{Clock, ClockQuality};
+use crate::clock::{Clock, ClockQuality, Moment};
 use crate::config::{PlanKind, Settings};
 use crate::device::Registry;
 use crate::route::sheet::{Cause, Origin, Sheet};
@@ -17,6 +17,7 @@ use crate::store::{Room, State};
 use crate::sys;
 use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{Code, Fault, Given};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use std::any::Any;
@@ -89,6 +90,8 @@ pub struct Planner {
     clock: Clock,
     house: Box<dyn House>,
     stop: Arc<AtomicBool>,
+    /// Answers that nobody has taken so far. No more than commands wait for one.
+    unanswered: Vec<Planned>,
 }
 
 impl fmt::Debug for Planner {
@@ -110,6 +113,22 @@ struct Plan {
     retry_at: Option<Instant>,
     /// What was told to operations.
     told: Told,
+}
+
+impl Plan {
+    /// Why a plan from the cloud cannot hold on its day. For a later one it would take the place
+    /// of the tours that are under way, and of those that would be planned before.
+    fn refusal(&self, given: Option<Date>, now: Timestamp) -> Option<PlanningError> {
+        let calendar = &self.scheme.calendar;
+        let (day, open) = (given?, calendar.target(now));
+        if day == open {
+            None
+        } else if calendar.nearly_over(day, now) {
+            Some(PlanningError::Over { day })
+        } else {
+            Some(PlanningError::Day { day, open })
+        }
+    }
 }
 
 impl Planner {
@@ -135,7 +154,7 @@ impl Planner {
             plans.insert(name.clone(), plan);
         }
         let directory = settings.state_dir.clone();
-        Self { plans, directory, orders, board, clock, house, stop }
+        Self { plans, directory, orders, board, clock, house, stop, unanswered: Vec::new() }
     }
 
     /// Plans until the gateway stops.
@@ -151,6 +170,8 @@ impl Planner {
                 Ok(order) => self.take(order),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            let house = &self.house;
+            self.unanswered.retain(|planned| !house.deliver(planned));
             self.nightly();
             self.mend();
         }
@@ -169,9 +190,11 @@ impl Planner {
     fn take(&mut self, order: Order) {
         match order {
             Order::Command { id, name, supersede } => {
-                self.make(&name, Cause::Command, supersede, Some(id), None);
+                let _ = self.make(&name, Cause::Command, supersede, Some(id), None);
             }
-            Order::Now(name) => self.make(&name, Cause::Command, None, None, None),
+            Order::Now(name) => {
+                let _ = self.make(&name, Cause::Command, None, None, None);
+            }
             Order::Full => {
                 for plan in self.plans.values_mut() {
                     let at = Instant::now() + plan.scheme.settings.mend_after;
@@ -195,7 +218,7 @@ impl Planner {
         };
         let due: Vec<_> = self.plans.iter().filter_map(due).collect();
         for (name, day) in due {
-            self.make(&name, Cause::Nightly, None, None, Some(day));
+            let _ = self.make(&name, Cause::Nightly, None, None, Some(day));
         }
     }
 
@@ -207,24 +230,31 @@ impl Planner {
         };
         let due: Vec<_> = self.plans.iter_mut().filter_map(due).collect();
         for name in due {
-            if let Some(full) = self.full(&name) {
+            let full = self.full(&name);
+            let told = full.is_some();
+            let full = full.unwrap_or_default();
+            let mended = full.is_empty() || {
                 log::debug!("plan {name}: {} bins are full and left out", full.len());
-                self.make(&name, Cause::Full, None, None, None);
-                if let Some(plan) = self.plans.get_mut(&name) {
-                    plan.tried.extend(full);
-                }
+                self.make(&name, Cause::Full, None, None, None)
+            };
+            let Some(plan) = self.plans.get_mut(&name) else { continue };
+            if told && mended {
+                plan.tried.extend(full);
+            } else {
+                // the bins are as full as before
+                plan.mend_at.get_or_insert(Instant::now() + RETRY);
             }
         }
     }
 
     /// The bins that must be emptied and that the plan leaves out, if it can be mended: it is made
-    /// here, its tours are not over, and it was not tried before.
+    /// here, its tours are not over, and they were not tried before. None if nobody tells.
     fn full(&self, name: &PlanName) -> Option<Vec<String>> {
-        let plan = self.plans.get(name)?;
-        let sheet = plan.kept.sheet.as_deref()?;
+        let Some(plan) = self.plans.get(name) else { return Some(Vec::new()) };
+        let Some(sheet) = plan.kept.sheet.as_deref() else { return Some(Vec::new()) };
         let over = plan.scheme.calendar.nearly_over(sheet.day, self.clock.now().wall);
         if sheet.origin == Origin::Cloud || over {
-            return None;
+            return Some(Vec::new());
         }
         let levels = self.house.levels(&plan.scheme.tenant)?;
         let visits = plan.kept.visits(self.clock.now().wall);
@@ -238,11 +268,12 @@ impl Planner {
                 && !plan.tried.contains(id)
                 && !sheet.left_out.iter().any(|left| left.id == *id && left.must)
         });
-        let full: Vec<String> = full.map(|(id, ..)| id.clone()).collect();
-        (!full.is_empty()).then_some(full)
+        Some(full.map(|(id, ..)| id.clone()).collect())
     }
 
-    /// Makes a plan, and says what came of it: to the cloud, to who looks, to operations.
+    /// Makes a plan, and says what came of it: to the cloud, to who looks, to operations. Whether
+    /// there is a new one. It holds when it was handed over, and not before.
+    #[must_use]
     fn make(
         &mut self,
         name: &PlanName,
@@ -250,62 +281,107 @@ impl Planner {
         given: Option<Given>,
         command: Option<String>,
         day: Option<Date>,
-    ) {
+    ) -> bool {
         let now = self.clock.now();
-        let Some(plan) = self.plans.get(name) else { return };
+        let Some(plan) = self.plans.get(name) else { return false };
         let given_day = given.as_ref().map(|given| given.day);
         let mending = plan.kept.sheet.as_deref().filter(|_| cause == Cause::Full);
         let day = given_day.or(day).or(mending.map(|sheet| sheet.day));
         let day = day.unwrap_or_else(|| plan.scheme.calendar.target(now.wall));
         let task = Task { day, now: now.wall, cause, given };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.plan(name, &task)));
-        let outcome = outcome.unwrap_or_else(|panic| Err(PlanningError::Panic(said(&*panic))));
-        let Some(plan) = self.plans.get_mut(name) else { return };
-        let tenant = plan.scheme.tenant.clone();
-        let (answer, states, messages, trouble) = match outcome {
-            Ok((sheet, trouble)) => {
-                plan.told.sheet(&tenant, &sheet, trouble);
-                let sheet = Arc::new(sheet);
-                if cause != Cause::Full {
-                    plan.tried.clear();
-                }
-                // a plan from the cloud holds on its day: that night's is not made here, nor is it
-                // after one that somebody has asked for since its time
-                let synced = now.quality != ClockQuality::Unsynced;
-                let since = synced && now.wall >= plan.scheme.calendar.nightly(sheet.day);
-                if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
-                    plan.kept.nightly = plan.kept.nightly.max(Some(sheet.day));
-                }
-                let known = |bin: &str| plan.scheme.bins.iter().any(|(id, ..)| id == bin);
-                plan.kept.replace(Arc::clone(&sheet), now.wall, known);
-                plan.retry_at = None;
-                let body = serde_json::to_string(&plan.kept).expect("plain structs");
-                let state = State { room: Room::Plans, key: name.to_string(), body };
-                let messages = publish::messages(&sheet, now);
-                self.board.post(name, |notice| notice.sheet = Some(Arc::clone(&sheet)));
-                (Ok(summary(&sheet)), vec![state], messages, None)
-            }
-            // whoever asked will ask again
-            Err(PlanningError::Stopped) => return,
-            Err(error) => {
-                let from_cloud = task.given.is_some();
-                plan.told.failure(name, &tenant, &error, from_cloud);
-                plan.retry_at = (cause == Cause::Nightly).then(|| Instant::now() + RETRY);
-                let text = error.to_string();
-                (Err(fault(&error, from_cloud)), Vec::new(), Vec::new(), Some(text))
-            }
+        let outcome = match plan.refusal(given_day, now.wall) {
+            Some(refusal) => Err(refusal),
+            None => catch_unwind(AssertUnwindSafe(|| self.plan(name, &task)))
+                .unwrap_or_else(|panic| Err(PlanningError::Panic(said(&*panic)))),
         };
-        let command = command.map(|id| (id, answer));
-        if command.is_some() || !states.is_empty() {
-            self.hand_over(&Planned { tenant, states, messages, command });
-        }
+        let outcome = match outcome {
+            Ok((sheet, roads)) => self.publish(name, cause, sheet, roads, command.as_ref(), now),
+            Err(error) => Err(error),
+        };
         // roads and matrices are gone again until the next night
         sys::return_free_memory();
+        let trouble = match outcome {
+            Ok(()) => None,
+            // whoever asked will ask again
+            Err(PlanningError::Stopped) => return false,
+            Err(error) => {
+                self.fail(name, cause, &error, command, task.given.is_some());
+                Some(error.to_string())
+            }
+        };
+        let made = trouble.is_none();
         self.board.post(name, |notice| {
             notice.search = None;
             notice.runs += 1;
             notice.trouble = trouble;
         });
+        made
+    }
+
+    /// Hands a plan over, from when on it holds.
+    fn publish(
+        &mut self,
+        name: &PlanName,
+        cause: Cause,
+        sheet: Sheet,
+        roads: Option<String>,
+        command: Option<&String>,
+        now: Moment,
+    ) -> Result<(), PlanningError> {
+        let Some(plan) = self.plans.get(name) else { return Err(PlanningError::Stopped) };
+        let tenant = plan.scheme.tenant.clone();
+        let sheet = Arc::new(sheet);
+        let mut kept = plan.kept.clone();
+        // a plan from the cloud holds on its day: that night's is not made here, nor is it
+        // after one that somebody has asked for since its time
+        let synced = now.quality != ClockQuality::Unsynced;
+        let since = synced && now.wall >= plan.scheme.calendar.nightly(sheet.day);
+        if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
+            let before = plan.scheme.calendar.credible(kept.nightly, now.wall);
+            kept.nightly = before.max(Some(sheet.day));
+        }
+        let known = |bin: &str| plan.scheme.bins.iter().any(|(id, ..)| id == bin);
+        kept.replace(Arc::clone(&sheet), now.wall, known);
+        let body = serde_json::to_string(&kept).expect("plain structs");
+        let planned = Planned {
+            tenant: tenant.clone(),
+            states: vec![State { room: Room::Plans, key: name.to_string(), body }],
+            messages: publish::messages(&sheet, now),
+            command: command.map(|id| (id.clone(), Ok(summary(&sheet)))),
+        };
+        self.hand_over(&planned)?;
+        let Some(plan) = self.plans.get_mut(name) else { return Err(PlanningError::Stopped) };
+        plan.kept = kept;
+        plan.retry_at = None;
+        if cause != Cause::Full {
+            plan.tried.clear();
+        }
+        plan.told.sheet(&tenant, &sheet, roads);
+        self.board.post(name, |notice| notice.sheet = Some(sheet));
+        Ok(())
+    }
+
+    /// There is no new plan: says so, and sees to it that it is tried again.
+    fn fail(
+        &mut self,
+        name: &PlanName,
+        cause: Cause,
+        error: &PlanningError,
+        command: Option<String>,
+        from_cloud: bool,
+    ) {
+        let Some(plan) = self.plans.get_mut(name) else { return };
+        let tenant = plan.scheme.tenant.clone();
+        plan.told.failure(name, &tenant, error, from_cloud);
+        if cause == Cause::Nightly {
+            plan.retry_at = Some(Instant::now() + RETRY);
+        }
+        let Some(id) = command else { return };
+        let answer = Some((id, Err(fault(error, from_cloud))));
+        let planned = Planned { tenant, states: Vec::new(), messages: Vec::new(), command: answer };
+        if matches!(error, PlanningError::Refused) || self.hand_over(&planned).is_err() {
+            self.unanswered.push(planned);
+        }
     }
 
     /// Makes a plan; with what is wrong with the roads.
@@ -357,18 +433,18 @@ impl Planner {
     }
 
     /// What was made is waited with until there is room for it, but not for ever.
-    fn hand_over(&mut self, planned: &Planned) {
+    fn hand_over(&mut self, planned: &Planned) -> Result<(), PlanningError> {
         let (wait, times) = HAND_OVER;
         for _ in 0..times {
             if self.house.deliver(planned) {
-                return;
+                return Ok(());
             }
             if self.stopped() {
-                break;
+                return Err(PlanningError::Stopped);
             }
             self.house.nap(wait);
         }
-        log::debug!("a plan of tenant {} could not be handed over", planned.tenant);
+        Err(PlanningError::Refused)
     }
 }
 
@@ -391,7 +467,7 @@ fn summary(sheet: &Sheet) -> Value {
 fn fault(error: &PlanningError, from_cloud: bool) -> Fault {
     let code = match error {
         PlanningError::Faulty(_) if from_cloud => Code::Infeasible,
-        PlanningError::Over { .. } if from_cloud => Code::Infeasible,
+        PlanningError::Over { .. } | PlanningError::Day { .. } if from_cloud => Code::Infeasible,
         PlanningError::Name(_) => Code::Invalid,
         PlanningError::Patrol => Code::NotSupported,
         _ => Code::Failed,

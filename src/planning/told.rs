@@ -66,7 +66,8 @@ impl Told {
         let reason = error.to_string();
         // what is wrong with a command is answered to its sender
         let faulty = matches!(error, PlanningError::Faulty(_));
-        if (from_cloud && !faulty) || matches!(error, PlanningError::Over { .. }) {
+        let theirs = from_cloud && !faulty && !matches!(error, PlanningError::Refused);
+        if theirs || matches!(error, PlanningError::Over { .. }) {
             log::debug!("plan {name} is not made: {reason}");
             return;
         }

@@ -48,16 +48,24 @@ impl Calendar {
     }
 
     /// The day whose plan has to be made now: tours leave on it, its time has come, its tours are
-    /// not over, and it is later than `done`, the last one that was made. A gateway that was off
-    /// at the time makes the plan when it is back.
+    /// not over, and it is later than `done`, the last one that was made, as far as that can be
+    /// believed. A gateway that was off at the time makes the plan when it is back.
     #[must_use]
     pub fn due(&self, now: Timestamp, done: Option<Date>) -> Option<Date> {
         if self.days.is_empty() {
             return None;
         }
+        let done = self.credible(done, now);
         let days = self.days_around(now).take(2);
         let open = days.filter(|day| self.has(*day) && done.is_none_or(|done| *day > done));
         open.filter(|day| self.nightly(*day) <= now && !self.nearly_over(*day, now)).last()
+    }
+
+    /// A day that is remembered as done, if it is not after tomorrow: then a clock was wrong.
+    #[must_use]
+    pub fn credible(&self, done: Option<Date>, now: Timestamp) -> Option<Date> {
+        let tomorrow = self.today(now).checked_add(1.days()).ok();
+        done.filter(|done| tomorrow.is_none_or(|tomorrow| *done <= tomorrow))
     }
 
     /// The day that a plan is made for when somebody asks for one: the first whose tours are not
@@ -145,7 +153,18 @@ mod tests {
     #[test]
     fn a_clock_that_was_put_back_makes_no_plan_twice() {
         let plan = calendar("04:30", 14 * 3600, &WEEK);
-        assert_eq!(plan.due(at("2026-11-20T05:00:00+01:00"), Some(day("2026-11-23"))), None);
+        assert_eq!(plan.due(at("2026-11-23T05:00:00+01:00"), Some(day("2026-11-24"))), None);
+        assert_eq!(plan.due(at("2026-11-20T18:00:00+01:00"), Some(day("2026-11-23"))), None);
+        assert_eq!(plan.due(at("2026-11-21T18:00:00+01:00"), Some(day("2026-11-23"))), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_is_forgotten() {
+        let plan = calendar("04:30", 14 * 3600, &WEEK);
+        let monday = Some(day("2026-11-23"));
+        assert_eq!(plan.due(at("2026-11-23T05:00:00+01:00"), Some(day("2036-01-01"))), monday);
+        assert_eq!(plan.credible(monday, at("2026-11-22T05:00:00+01:00")), monday);
+        assert_eq!(plan.credible(monday, at("2026-11-21T05:00:00+01:00")), None);
     }
 
     #[test]

@@ -118,6 +118,11 @@ fn follow(
     let mut checked = Vec::new();
 
     for (i, &visit) in visits.iter().enumerate() {
+        if i == vehicle.frozen.len() {
+            let rest = u64::from(vehicle.not_before).saturating_sub(day.now);
+            waiting += rest;
+            day.now += rest;
+        }
         let (arrival, begin);
         match visit {
             Visit::Stop(number) => {

@@ -121,6 +121,7 @@ fn otherwise(
     // what is under way is so in the plan; these are whole days
     for vehicle in &mut problem.vehicles {
         vehicle.frozen.clear();
+        vehicle.not_before = 0;
     }
     let settings = Settings { seed: 1, iterations, from: None };
     let plan: Plan = Solver::new(&problem).solve(&settings, &mut |_| true).plan;

@@ -142,6 +142,9 @@ pub struct Vehicle {
     pub rates: Rates,
     /// What it has done, or begun: its route starts with this, whatever else changes.
     pub frozen: Vec<Visit>,
+    /// What it does behind that, if anything, begins with a drive no earlier than this; 0 for no
+    /// limit. For a vehicle that is under way: nothing can be planned in the past.
+    pub not_before: u32,
 }
 
 /// A break of the crew, at whatever place it is taken. A route that is over by the latest time it

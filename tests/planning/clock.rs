@@ -7,6 +7,7 @@ use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, load_with};
 use lykta::planning::{Board, Desk, Host, House, Order, Parts, Planned, Planner};
 use lykta::units::{Ratio, TenantId};
+use lykta::upstream::command::Given;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -14,19 +15,22 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, wait_until};
 
 /// What the ingest loop does when it is asked for the levels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
     Silent,
     Panics,
+    /// Tells, and takes nothing until the next look.
+    Refuses,
 }
 
 /// A gateway with one full bin.
 struct Quiet {
     delivered: Sender<Planned>,
     moods: Arc<Mutex<VecDeque<Mood>>>,
+    refuses: AtomicBool,
 }
 
 impl Host for Quiet {
@@ -37,17 +41,20 @@ impl Host for Quiet {
     fn temperature(&self) -> Option<i64> {
         None
     }
+
+    fn nap(&mut self, _: std::time::Duration) {}
 }
 
 impl House for Quiet {
     fn deliver(&self, planned: &Planned) -> bool {
-        self.delivered.send(planned.clone()).is_ok()
+        !self.refuses.load(Relaxed) && self.delivered.send(planned.clone()).is_ok()
     }
 
     fn levels(&self, _: &TenantId) -> Option<HashMap<String, Level>> {
         let mood = self.moods.lock().unwrap().pop_front();
+        self.refuses.store(mood == Some(Mood::Refuses), Relaxed);
         match mood {
-            None => {
+            None | Some(Mood::Refuses) => {
                 let level = Level::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
                 Some(HashMap::from([("1".to_owned(), level)]))
             }
@@ -81,7 +88,7 @@ impl Running {
             orders,
             board: board.clone(),
             clock,
-            house: Box::new(Quiet { delivered: sender, moods }),
+            house: Box::new(Quiet { delivered: sender, moods, refuses: false.into() }),
             stop: Arc::clone(&stop),
         });
         let thread = Some(std::thread::spawn(move || planner.run()));
@@ -194,8 +201,54 @@ fn trouble_is_an_answer_and_the_next_order_is_carried_out() {
     }
     running.order("third");
     assert!(running.next().command.unwrap().1.is_ok());
-    let notice = running.board.notice(&"tours".parse().unwrap()).unwrap();
-    assert!(notice.sheet.is_some());
+    // it holds when it was handed over
+    let notice = || running.board.notice(&"tours".parse().unwrap()).unwrap();
+    wait_until("it is shown", || notice().sheet.is_some());
+}
+
+#[test]
+fn a_plan_that_nobody_takes_does_not_hold_and_its_command_is_answered_later() {
+    let clock = Clock::simulated(at("2026-11-22T05:00:00+01:00"), 1);
+    let running = Running::start(clock, WEEK, &[Mood::Refuses], None);
+    running.order("first");
+    running.order("second");
+    // it is taken again from the second look on
+    let mut answers: HashMap<String, _> = HashMap::new();
+    for _ in 0..2 {
+        let planned = running.next();
+        let (id, answer) = planned.command.unwrap();
+        assert_eq!(planned.messages.is_empty(), answer.is_err());
+        answers.insert(id, answer);
+    }
+    let fault = answers["first"].as_ref().unwrap_err();
+    assert!(fault.message.contains("could not be handed over"), "{fault}");
+    assert!(answers["second"].is_ok());
+}
+
+#[test]
+fn a_plan_from_the_cloud_is_for_the_next_tours_and_for_no_others() {
+    let clock = Clock::simulated(at("2026-11-23T09:00:00+01:00"), 0);
+    let running = Running::start(clock, WEEK, &[], None);
+    running.next();
+    let brought = |day: &str| {
+        let (id, name) = (day.to_owned(), "tours".parse().unwrap());
+        let routes = vec![("truck-1".to_owned(), vec!["2".to_owned()])];
+        let supersede = Some(Given { day: day.parse().unwrap(), routes });
+        assert!(running.desk.pass(Order::Command { id, name, supersede }));
+        running.next()
+    };
+    for (day, part) in [
+        ("2026-11-20", "2026-11-20 are over"),
+        ("2026-11-24", "only one for 2026-11-23"),
+        ("2036-11-24", "only one for 2026-11-23"),
+    ] {
+        let Planned { command, messages, states, .. } = brought(day);
+        let fault = command.unwrap().1.unwrap_err();
+        assert_eq!(fault.code.as_str(), "infeasible");
+        assert!(fault.message.contains(part), "{fault}");
+        assert!(messages.is_empty() && states.is_empty(), "the last plan holds");
+    }
+    assert_eq!(plan(&brought("2026-11-23"))["origin"], "cloud");
 }
 
 #[test]
@@ -227,6 +280,29 @@ fn what_a_truck_has_done_stays_as_it_was_when_the_plan_is_made_anew() {
     assert_eq!(tour(&after).2, tour(&before).2);
     assert_eq!(reasons(&after), reasons(&before));
     assert_eq!(after["difference"]["moved"], Value::Array(vec![]));
+}
+
+#[test]
+fn nothing_is_planned_in_the_past_of_a_truck_that_is_under_way() {
+    // only the first bin at first; the second is full when it is asked again
+    let night = Clock::simulated(at("2026-11-23T05:00:00+01:00"), 0);
+    let running = Running::start(night, WEEK, &[], None);
+    running.order("x");
+    let planned = running.next();
+    drop(running);
+
+    let mut kept: Value = serde_json::from_str(&planned.states[0].body).unwrap();
+    let stops = kept["sheet"]["routes"][0]["stops"].as_array_mut().unwrap();
+    let dropped = stops.pop().unwrap();
+    let kept = kept.to_string();
+    let noon = at("2026-11-23T12:00:00+01:00");
+    let running = Running::start(Clock::simulated(noon, 0), WEEK, &[], Some(kept));
+    running.order("y");
+    let after = plan(&running.next());
+    let stops = after["routes"][0]["stops"].as_array().unwrap();
+    let again = stops.iter().find(|stop| stop["id"] == dropped["id"]).expect("it is visited");
+    let arrival: Timestamp = again["arrival"].as_str().unwrap().parse().unwrap();
+    assert!(arrival > noon, "{arrival}");
 }
 
 #[test]

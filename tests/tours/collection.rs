@@ -54,6 +54,7 @@ fn vehicle() -> Vehicle {
         skills: 0,
         rates: Rates { fixed: 0, distance: 12, time: 0 },
         frozen: Vec::new(),
+        not_before: 0,
     }
 }
 

@@ -31,6 +31,7 @@ fn tours(town: &Town) -> Tours {
         skills: 0,
         rates: Rates { fixed: 0, distance: 12, time: 100 },
         frozen: Vec::new(),
+        not_before: 0,
     };
     let site =
         Site { id: "site".to_owned(), place: Town::SITE, window: Window::ALWAYS, service: 900 };

@@ -89,6 +89,7 @@ fn vehicle(places: usize) -> impl Strategy<Value = Vehicle> {
                 skills,
                 rates: Rates { fixed: rates.0, distance: rates.1, time: rates.2 },
                 frozen: Vec::new(),
+                not_before: 0,
             }
         })
 }

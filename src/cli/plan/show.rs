@@ -5,14 +5,18 @@ use crate::cli::ask::{Daemon, Silence, Target};
 use crate::cli::exit;
 use crate::cli::table::printable;
 use crate::ops::plan::OnePlan;
+use crate::route::sheet::Sheet;
 use crate::route::{geojson, gpx};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 /// Shows the plan that holds: who goes where, what is left out, and why.
 ///
 /// As a table, as GeoJSON for a map, as GPX for a phone's navigator, or as the JSON that is
-/// published. The exit code is 69 where the daemon does not run or has no plan yet.
+/// published. The exit code is 69 where the daemon does not run, has no plan yet, or has only one
+/// whose day is over.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  sudo lykta plan show tours\n  sudo lykta plan show tours --format gpx --vehicle truck-1 > truck-1.gpx"
@@ -91,7 +95,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Format::Gpx => write!(out, "{}", gpx::write(sheet, vehicle)),
         Format::Json => writeln!(out, "{:#}", serde_json::json!(sheet)),
     }?;
+    if let Some(trouble) = &answer.trouble {
+        writeln!(stderr().lock(), "lykta: the last attempt failed: {}", printable(trouble))?;
+    }
+    if is_over(sheet, Timestamp::now()) {
+        writeln!(stderr().lock(), "lykta: this plan was for {}", sheet.day.strftime("%A %F"))?;
+        return Ok(exit::UNAVAILABLE.into());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a plan's day is before today where its tours are driven, and nobody is under way.
+fn is_over(sheet: &Sheet, now: Timestamp) -> bool {
+    let zone = TimeZone::get(&sheet.timezone).unwrap_or(TimeZone::UTC);
+    // a night's tours come home on the day after
+    sheet.day < now.to_zoned(zone).date() && sheet.routes.iter().all(|tour| tour.back_at < now)
 }
 
 /// Asks about a plan.
@@ -115,4 +133,18 @@ pub(super) fn ask(daemon: &Daemon, verb: &str, name: Option<&str>) -> Result<One
 pub(super) fn refuse(silence: &Silence) -> anyhow::Result<ExitCode> {
     writeln!(stderr().lock(), "lykta: {}", printable(&silence.to_string()))?;
     Ok(exit::UNAVAILABLE.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::sheet::sample;
+
+    #[test]
+    fn a_plan_is_over_on_the_day_after_when_all_are_back() {
+        let sheet = sample::sheet();
+        let back = sheet.routes.iter().map(|tour| tour.back_at).max().expect("a tour");
+        assert!(!is_over(&sheet, back));
+        assert!(is_over(&sheet, back + jiff::SignedDuration::from_hours(24)));
+    }
 }

@@ -206,6 +206,7 @@ fn tours(args: &Args, ground: &Ground) -> Tours {
         skills: 0,
         rates: Rates { fixed: 0, distance: 12, time: 100 },
         frozen: Vec::new(),
+        not_before: 0,
     };
     let site = Site {
         id: "unloading site".to_owned(),

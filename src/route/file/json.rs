@@ -185,6 +185,7 @@ impl Reading {
             skills: self.skills(path, &vehicle.skills, vehicle.crew)?,
             rates,
             frozen,
+            not_before: 0,
         };
         if count == 1 {
             all.push(one);

@@ -119,5 +119,6 @@ pub(super) fn vehicle(
         skills: 0,
         rates: Rates::DISTANCE,
         frozen: Vec::new(),
+        not_before: 0,
     }
 }

@@ -44,7 +44,7 @@ impl PartialEq for Alike<'_> {
             (
                 (vehicle.start, vehicle.end, vehicle.shift, vehicle.capacity, vehicle.aboard),
                 (vehicle.daily, vehicle.most_stops, vehicle.most_unloadings),
-                (vehicle.pause, vehicle.skills, vehicle.rates),
+                (vehicle.pause, vehicle.skills, vehicle.rates, vehicle.not_before),
             )
         };
         facts(self.0) == facts(other.0) && self.0.frozen.is_empty() && other.0.frozen.is_empty()
@@ -107,6 +107,10 @@ impl Done {
             if let Visit::Site(_) = visit {
                 done.left = done.until;
             }
+        }
+        done.until = done.until.max(signed(vehicle.not_before));
+        if let None | Some(Visit::Site(_)) = vehicle.frozen.last() {
+            done.left = done.left.max(signed(vehicle.not_before));
         }
         done
     }

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 /// `{"name": "tours"}` makes the plan anew, for the next tours. With `supersede` the cloud brings
 /// one: `{"name": "tours", "supersede": {"day": "2026-11-23", "routes": [{"vehicle": "truck-1",
 /// "stops": ["1739", "1740", "tip"]}]}}`. Stops are bins by their ids, and unloading sites by
-/// theirs; breaks find a place by themselves, and so does a last unloading that is missing.
+/// theirs; breaks find a place by themselves, and so does a last unloading that is missing. The
+/// day is that of the next tours, as for a plan that is made: today until an hour before the last
+/// shift ends, then the next day on which tours leave. On any other day it is `infeasible`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planning {
     /// Which plan.
