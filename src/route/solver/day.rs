@@ -262,7 +262,7 @@ impl Tour<'_> {
                     return possible;
                 }
                 load = [0, 0];
-                trip = model.routes as u32 + node - model.sites_from as u32;
+                trip = self.trip_behind(node);
             } else {
                 let fixed = &model.fixed[node as usize];
                 load = [load[0] + fixed.load[0], load[1] + fixed.load[1]];

@@ -5,7 +5,7 @@ use super::rng::Rng;
 use super::tour::Tour;
 
 /// A position is overlooked once in `1 << BLINK` times (Christiaens and Vanden Berghe, 2020).
-const BLINK: u32 = 7;
+pub(super) const BLINK: u32 = 7;
 
 /// How much more than its prize a stop may cost in a generous move.
 const GENEROSITY: i32 = 3;
@@ -185,12 +185,9 @@ fn best_gap<const TIMES: bool, const ALL: bool>(tour: &Tour<'_>, stop: u32, rng:
             );
         }
     }
-    for class in 0..if tour.used < model.routes { model.classes } else { 0 } {
-        let idle = |route: &u32| {
-            model.crews[*route as usize].class as usize == class
-                && tour.routes[*route as usize].stops == 0
-        };
-        if let Some(route) = (0..model.routes as u32).find(idle) {
+    let classes = if tour.used < model.routes { model.classes as u32 } else { 0 };
+    for class in 0..classes {
+        if let Some(route) = tour.idle(class) {
             open::<TIMES, ALL>(tour, stop, route, rng, &mut best);
         }
     }

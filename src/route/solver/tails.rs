@@ -5,11 +5,9 @@
 //! hanging it behind another. This does (2-opt*, Potvin and Rousseau, 1995).
 
 use super::model::{Kind, NONE};
+use super::recreate::BLINK;
 use super::rng::Rng;
 use super::tour::{Node, Tour};
-
-/// A cut is overlooked once in `1 << BLINK` times.
-const BLINK: u32 = 7;
 
 /// Two routes cut behind these nodes; what follows upon the one is hung behind the other.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +40,7 @@ pub(super) fn exchange(tour: &mut Tour<'_>, limit: i64, rng: &mut Rng) -> bool {
     // or a new route begins behind it
     if tour.used < model.routes && model.is_stop(next) {
         let class = model.crews[route as usize].class;
-        let idle = |other: &u32| {
-            model.crews[*other as usize].class == class && tour.routes[*other as usize].stops == 0
-        };
-        if let Some(empty) = (0..model.routes as u32).find(idle) {
+        if let Some(empty) = tour.idle(class) {
             weigh(tour, stop, model.start(empty), rng, &mut best);
         }
     }

@@ -174,6 +174,14 @@ impl<'m> Tour<'m> {
             })
     }
 
+    /// The first route of a class that serves no stop.
+    #[inline]
+    pub(super) fn idle(&self, class: u32) -> Option<u32> {
+        let mut routes = self.model.crews.iter().zip(&self.routes);
+        let idle = routes.position(|(crew, standing)| crew.class == class && standing.stops == 0);
+        idle.map(|route| route as u32)
+    }
+
     /// How many routes have changed since [`Self::begin`].
     pub(super) fn changes(&self) -> usize {
         self.journal.routes.len()
