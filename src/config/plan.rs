@@ -15,12 +15,12 @@ settings! {
     pub struct PlanSettings {
         /// The tenant whose plan it is: its bins, its topics.
         pub tenant: TenantId => "waste",
-        /// What it is: "collection" (bins are emptied) or "patrol" (people are visited; not
-        /// planned by this version).
+        /// What it is: "collection" (bins are emptied) or "patrol" (people are visited).
         pub kind: PlanKind = "collection",
         /// The time zone of all times of day in this plan.
         pub timezone: Zone => "Europe/Stockholm",
-        /// When it is made, on the day of its tours.
+        /// When it is made, on the day of its tours (of a patrol: on the day on which its night
+        /// begins).
         pub at: DayTime = "04:30",
         /// The days on which tours leave.
         pub days: Vec<Day> = ["mon", "tue", "wed", "thu", "fri"],
@@ -78,11 +78,11 @@ settings! {
         /// Where it starts and ends. Left out: at the only depot.
         pub depot: Option<String> => "yard",
         /// What it holds, in litres (of waste as it lies in the bins: with a press, more than its
-        /// own volume).
-        pub volume_l: u32 => 40000,
+        /// own volume). Where bins are emptied, it must be said.
+        pub volume_l: Option<u32> => 40000,
         /// What it may carry, in kilograms.
         pub mass_kg: u32 = 9000,
-        /// It leaves no earlier and is back no later.
+        /// It leaves no earlier and is back no later; "22:00-06:00" ends on the next day.
         pub shift: Hours => "06:00-14:30",
         /// The crew's break.
         pub pause: Option<BreakSettings>,
@@ -126,7 +126,7 @@ settings! {
 
     /// A visit of a patrol.
     pub struct VisitSettings {
-        /// Whom it is for, by pseudonym.
+        /// Whom it is for, by pseudonym. Each of several visits to one person has a name of its own.
         pub id: String => "r1",
         /// Its latitude in degrees (WGS 84).
         pub lat: f64 => 59.3313,
@@ -134,14 +134,39 @@ settings! {
         pub lon: f64 => 18.0716,
         /// How long it takes.
         pub service: Duration = "15min",
-        /// When it may begin. Left out: at any time.
+        /// When it may begin. Left out: at any time of the shifts.
         pub window: Option<Hours> => "22:00-23:30",
-        /// The latest begin when the resident is silent or something is abnormal.
+        /// How long after a visit has become urgent it shall begin.
         pub urgent_within: Duration = "30min",
         /// What the crew must be able to do, in words of your own.
         pub skills: Vec<String> = [],
         /// How many people it takes, 1 or 2.
         pub crew: u8 = 1,
+    }
+}
+
+/// The seconds of a day.
+const DAY: u32 = 24 * 3600;
+
+impl PlanSettings {
+    /// Hours in the seconds of the day on which the shifts begin: those of the morning after a
+    /// night belong to that night.
+    #[must_use]
+    pub fn in_shifts(&self, hours: Hours) -> Hours {
+        let meets = |hours: Hours| {
+            let mut shifts = self.vehicle.iter().map(|vehicle| vehicle.shift);
+            shifts.any(|shift| hours.from <= shift.to && shift.from <= hours.to)
+        };
+        let next = Hours { from: hours.from + DAY, to: hours.to + DAY };
+        if !meets(hours) && meets(next) { next } else { hours }
+    }
+
+    /// Whether somebody is on duty at some time of these hours.
+    #[must_use]
+    pub fn meet_a_shift(&self, hours: Hours) -> bool {
+        let hours = self.in_shifts(hours);
+        let mut shifts = self.vehicle.iter().map(|vehicle| vehicle.shift);
+        shifts.any(|shift| hours.from <= shift.to && shift.from <= hours.to)
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
+use std::fmt;
 
 /// A time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,14 @@ pub struct Hours {
     pub from: u32,
     /// Its end.
     pub to: u32,
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clock = |second: u32| (second / 3600 % 24, second / 60 % 60);
+        let ((from, from_minute), (to, to_minute)) = (clock(self.from), clock(self.to));
+        write!(f, "{from:02}:{from_minute:02}-{to:02}:{to_minute:02}")
+    }
 }
 
 impl Read for Hours {

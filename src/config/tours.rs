@@ -6,6 +6,7 @@ use super::key::KeyPath;
 use super::plan::{PlanKind, PlanSettings, VehicleSettings};
 use super::read::known;
 use super::settings::{Settings, TenantKind};
+use crate::route::road::Means;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read as _;
@@ -83,14 +84,11 @@ impl Checks<'_> {
                 let help = "name a tenant of kind \"waste\", or write kind = \"patrol\"";
                 self.error(&path.key("tenant"), "a care tenant has no bins", help);
             }
+            Some(TenantKind::Waste) if plan.kind == PlanKind::Patrol => {
+                let what = "whom a patrol visits is not for everybody who reads about waste";
+                self.error(&path.key("tenant"), what, "name a tenant of kind \"care\"");
+            }
             _ => {}
-        }
-        if plan.kind == PlanKind::Patrol {
-            self.warning(
-                &path.key("kind"),
-                "patrols are not planned by this version: nothing is published for this plan",
-                "do not rely on it for anybody's safety",
-            );
         }
         if plan.days.is_empty() {
             let help = "write days, such as [\"mon\", \"thu\"]; it can be asked for all the same";
@@ -114,6 +112,7 @@ impl Checks<'_> {
         }
         self.members(path, plan, settings);
         self.fleet(path, plan, settings);
+        self.visits(path, plan);
     }
 
     /// The bins that a plan names.
@@ -134,6 +133,65 @@ impl Checks<'_> {
         {
             let what = "no device of this tenant sits in a bin: this plan will be empty";
             self.warning(path, what, "give devices a `bin`, or name bins in `bins`");
+        }
+    }
+
+    /// The visits of a patrol.
+    fn visits(&mut self, path: &KeyPath, plan: &PlanSettings) {
+        let list = path.key("visit");
+        if plan.kind == PlanKind::Collection {
+            if !plan.visit.is_empty() {
+                let help = "write kind = \"patrol\", in a plan of its own";
+                self.error(&list, "visits are for patrols, and this plan is about bins", help);
+            }
+            return;
+        }
+        for key in ["bins", "site"] {
+            if (key == "bins" && !plan.bins.is_empty()) || (key == "site" && !plan.site.is_empty())
+            {
+                let what = format!("a patrol has no {key}");
+                self.error(&path.key(key), what, "write them in a plan of kind \"collection\"");
+            }
+        }
+        if !plan.days.is_empty() && plan.days.len() < 7 {
+            let help = "name all seven days, if there is a patrol on all";
+            self.warning(&path.key("days"), "no patrol is planned on some days", help);
+        }
+        if plan.profile == Means::Truck {
+            let help = "write profile = \"car\" or \"foot\"";
+            self.warning(&path.key("profile"), "this patrol drives like a truck", help);
+        }
+        if plan.visit.is_empty() && self.reader.is_whole(&list) {
+            let help = "add [[plan.….visit]] with id, lat and lon";
+            self.warning(&list, "this patrol visits nobody", help);
+        }
+        let ids: Vec<&String> = plan.visit.iter().map(|visit| &visit.id).collect();
+        self.unique(&list, &ids);
+        let there: BTreeSet<&str> =
+            plan.vehicle.iter().flat_map(|v| &v.skills).map(String::as_str).collect();
+        let names: Vec<&str> = there.iter().copied().collect();
+        let crew = plan.vehicle.iter().map(|vehicle| vehicle.crew).max().unwrap_or(2);
+        let paths: Vec<KeyPath> =
+            self.reader.elements_of(list.clone()).take(plan.visit.len()).collect();
+        for (visit, path) in plan.visit.iter().zip(&paths) {
+            self.position(path, visit.lat, visit.lon);
+            self.crew(&path.key("crew"), visit.crew);
+            if visit.id.contains('!') {
+                let help = "`!` marks urgent visits in plans: name it otherwise";
+                self.error(&path.key("id"), "a visit's name has no `!`", help);
+            }
+            if let Some(window) = visit.window.filter(|hours| !plan.meet_a_shift(*hours)) {
+                let what = format!("nobody is on duty at {window}");
+                self.error(&path.key("window"), what, "mend it, or the shifts of the vehicles");
+            }
+            for skill in visit.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
+                let what = format!("no vehicle of the plan has the skill \"{skill}\"");
+                self.warning(&path.key("skills"), what, known(skill, &names, "skills of vehicles"));
+            }
+            if visit.crew > crew {
+                let what = "no vehicle of the plan has a crew of two";
+                self.warning(&path.key("crew"), what, "write crew = 2 at a vehicle");
+            }
         }
     }
 
@@ -200,7 +258,12 @@ impl Checks<'_> {
             }
             _ => {}
         }
-        for (key, value) in [("volume_l", vehicle.volume_l), ("mass_kg", vehicle.mass_kg)] {
+        if vehicle.volume_l.is_none() && plan.kind == PlanKind::Collection {
+            let help = "write what it holds in litres, such as volume_l = 40000";
+            self.error(&path.key("volume_l"), "what does this vehicle hold?", help);
+        }
+        let volume = vehicle.volume_l.unwrap_or(1);
+        for (key, value) in [("volume_l", volume), ("mass_kg", vehicle.mass_kg)] {
             if !(1..=100_000_000).contains(&value) {
                 let what = format!("a vehicle with {key} = {value} can do nothing");
                 self.error(&path.key(key), what, "write what it holds, such as 40000");
@@ -211,7 +274,7 @@ impl Checks<'_> {
             self.error(&path.key("shift"), "this shift is over when it begins", help);
         }
         if let Some(pause) = &vehicle.pause
-            && (pause.window.to < vehicle.shift.from
+            && (plan.in_shifts(pause.window).to < vehicle.shift.from
                 || pause.length.as_secs()
                     > u64::from(vehicle.shift.to - vehicle.shift.from.min(vehicle.shift.to)))
         {

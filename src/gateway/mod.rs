@@ -258,9 +258,15 @@ impl Gateway {
         let mut upstreams = Vec::new();
         for (tenant, outbox, news, counters) in outboxes {
             let (view, id, hats) = (Arc::clone(&view), tenant.id.clone(), hats.clone());
+            let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
+            let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
+            let board = board.clone();
             let health = move || {
                 let mut body = view.health(&id);
                 body["radios"] = json!({ "configured": hats.len(), "failing": hats.failing() });
+                if !plans.is_empty() {
+                    body["plans"] = board.health(&plans);
+                }
                 body
             };
             let shared = Shared {

@@ -8,6 +8,10 @@ use crate::units::{Metres, Ratio, Reading};
 use crate::upstream::command::{Code, Fault, Planning};
 use std::collections::{HashMap, HashSet};
 
+/// Who plans looks again when a bin will be overfull in so many days: no tours are farther apart
+/// in most towns.
+const SOON_DAYS: f64 = 4.0;
+
 /// A tenant's bins, and who makes its plans.
 #[derive(Debug, Default)]
 pub struct Tours {
@@ -31,12 +35,11 @@ impl Tours {
     }
 
     pub(super) fn order(&mut self, id: String, planning: Planning) -> Result<(), Fault> {
-        let Planning { name, supersede } = planning;
-        if !self.desk.has(&name) {
-            let message = format!("this tenant has no plan {name}");
+        if !self.desk.has(&planning.name) {
+            let message = format!("this tenant has no plan {}", planning.name);
             return Err(Fault { code: Code::UnknownPlan, message });
         }
-        let order = Order::Command { id: id.clone(), name, supersede };
+        let order = Order::Command { id: id.clone(), planning };
         if !self.desk.pass(order) {
             let message = "too many plans are waiting to be made; send it again".to_owned();
             return Err(Fault { code: Code::Busy, message });
@@ -65,7 +68,7 @@ pub(super) struct Change {
     /// What was known before.
     pub(super) before: Option<Level>,
     pub(super) state: State,
-    /// Whether it must be emptied.
+    /// Whether it must be emptied, or will have to be before long.
     pub(super) full: bool,
 }
 
@@ -100,7 +103,7 @@ impl Levels {
             None => self.all.entry(bin.to_owned()).or_insert(Level::first(fill, at.wall, synced)),
         };
         let body = serde_json::to_string(level).expect("a level is a plain struct");
-        let full = level.fill.0 >= must.0;
+        let full = level.fill.0 >= must.0 || level.fill.0 + level.rate() * SOON_DAYS >= 1.0;
         let state = State { room: Room::Bins, key: bin.to_owned(), body };
         Some(Change { bin: bin.to_owned(), before, state, full })
     }

@@ -6,7 +6,8 @@ use crate::units::PlanName;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The answer to `plan NAME`; to `plan-state NAME` and `plan-now NAME` without the plan itself.
+/// The answer to `plan NAME`; to `plan-now NAME` and `plan-state NAME TICKET` without the plan
+/// itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnePlan {
@@ -18,9 +19,13 @@ pub struct OnePlan {
     /// How far a search for a new one is, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub search: Option<Search>,
-    /// How many orders for it were carried out since the start, in vain or not.
-    pub runs: u64,
-    /// Why the last one was in vain, if it was.
+    /// The order that was given, or asked about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ticket: Option<u64>,
+    /// Whether that order is not carried out yet.
+    #[serde(default)]
+    pub open: bool,
+    /// Why it was in vain, if it was; without a ticket, why the last one was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trouble: Option<String>,
 }

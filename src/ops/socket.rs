@@ -11,7 +11,7 @@ use super::inquiry::{Answer, Ask, Inside, Question};
 use super::plan::OnePlan;
 use super::status::{ConcentratorSeen, Status};
 use crate::message;
-use crate::planning::{Board, Desk, Order};
+use crate::planning::{Board, Desk, Notice, Order, Outcome};
 use crate::radio::concentrator::Roster;
 use crate::units::{GatewayId, PlanName};
 use serde::Serialize;
@@ -214,12 +214,14 @@ impl Reporter {
                 Err(why) => error(&format!("no DevEUI: {why}")),
             },
             None if request.trim() == "plan" => self.plan(request.trim(), None),
-            Some((verb @ ("plan" | "plan-state" | "plan-now"), name)) => {
-                self.plan(verb, Some(name))
-            }
+            Some((verb @ ("plan" | "plan-now"), name)) => self.plan(verb, Some(name)),
+            Some(("plan-state", rest)) => match rest.split_once(' ') {
+                Some((name, ticket)) => self.plan_state(name, ticket),
+                None => error("say which order: plan-state NAME TICKET"),
+            },
             _ => error(
-                "requests are: status, devices, device DEVEUI, plan NAME, plan-state NAME, \
-                 plan-now NAME",
+                "requests are: status, devices, device DEVEUI, plan NAME, plan-now NAME, \
+                 plan-state NAME TICKET",
             ),
         }
     }
@@ -242,17 +244,43 @@ impl Reporter {
             return error(&format!("there is no such plan; there are: {}", list()));
         };
         let name = name.cloned();
-        if verb == "plan-now" && !name.clone().is_some_and(|name| self.desk.pass(Order::Now(name)))
-        {
-            return error("too many plans are waiting to be made; try again in a moment");
+        let mut ticket = None;
+        if verb == "plan-now" {
+            let number = self.board.draw();
+            let order = name.clone().map(|name| Order::Now { name, ticket: number });
+            if !order.is_some_and(|order| self.desk.pass(order)) {
+                return error("too many plans are waiting to be made; try again in a moment");
+            }
+            ticket = Some(number);
         }
         line(&OnePlan {
             name,
             plan: notice.sheet.filter(|_| verb == "plan"),
             search: notice.search,
-            runs: notice.runs,
+            ticket,
+            open: ticket.is_some(),
             trouble: notice.trouble,
         })
+    }
+
+    /// What became of an order.
+    fn plan_state(&self, name: &str, ticket: &str) -> Vec<u8> {
+        let (Ok(name), Ok(ticket)) = (name.parse::<PlanName>(), ticket.parse()) else {
+            return error("say which order: plan-state NAME TICKET");
+        };
+        let Some(Notice { search, .. }) = self.board.notice(&name) else {
+            return error("there is no such plan");
+        };
+        let (open, trouble) = match self.board.outcome(ticket) {
+            Outcome::Open => (true, None),
+            Outcome::Made => (false, None),
+            Outcome::InVain(trouble) => (false, Some(trouble)),
+            Outcome::Unknown => {
+                (false, Some("nobody knows this order: the daemon was started anew".to_owned()))
+            }
+        };
+        let (name, ticket) = (Some(name), Some(ticket));
+        line(&OnePlan { name, plan: None, search, ticket, open, trouble })
     }
 
     async fn status(&self) -> Status {

@@ -3,12 +3,25 @@
 use crate::route::sheet::Sheet;
 use crate::units::PlanName;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The outcomes of so many orders are remembered.
+const REMEMBERED: usize = 32;
 
 /// All plans, as of now. Clones show the same.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<PlanName, Notice>>>);
+pub struct Board(Arc<Mutex<Inside>>);
+
+#[derive(Debug, Default)]
+struct Inside {
+    notices: BTreeMap<PlanName, Notice>,
+    /// The last ticket that was drawn.
+    drawn: u64,
+    /// What became of orders with a ticket, the last ones.
+    outcomes: VecDeque<(u64, Option<String>)>,
+}
 
 /// What is known of one plan.
 #[derive(Debug, Clone, Default)]
@@ -17,9 +30,7 @@ pub struct Notice {
     pub sheet: Option<Arc<Sheet>>,
     /// How far a search is, if there is one.
     pub search: Option<Search>,
-    /// How many orders were carried out, in vain or not.
-    pub runs: u64,
-    /// Why the last one was in vain, if it was.
+    /// Why the last order was in vain, if it was: the plan that holds is older than it should be.
     pub trouble: Option<String>,
 }
 
@@ -37,25 +48,109 @@ pub struct Search {
     pub missing: u64,
 }
 
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It waits, or is being carried out.
+    Open,
+    /// There is a new plan.
+    Made,
+    /// There is none, and why.
+    InVain(String),
+    /// Nobody knows it: the gateway was started anew, or many others came after it.
+    Unknown,
+}
+
 impl Board {
     /// What is known of a plan; none if there is no such plan.
     #[must_use]
     pub fn notice(&self, name: &PlanName) -> Option<Notice> {
-        self.lock().get(name).cloned()
+        self.lock().notices.get(name).cloned()
     }
 
     /// The names of all plans.
     #[must_use]
     pub fn names(&self) -> Vec<PlanName> {
-        self.lock().keys().cloned().collect()
+        self.lock().notices.keys().cloned().collect()
+    }
+
+    /// A ticket for an order, by which its outcome can be told from that of others.
+    #[must_use]
+    pub fn draw(&self) -> u64 {
+        let mut inside = self.lock();
+        // those of the process before must not be taken for ours
+        let first = u64::from(std::process::id()) << 20;
+        inside.drawn = inside.drawn.max(first) + 1;
+        inside.drawn
+    }
+
+    /// What became of the order with this ticket.
+    #[must_use]
+    pub fn outcome(&self, ticket: u64) -> Outcome {
+        let inside = self.lock();
+        let oldest = inside.outcomes.front().map_or(0, |(ticket, _)| *ticket);
+        match inside.outcomes.iter().find(|(other, _)| *other == ticket) {
+            Some((_, None)) => Outcome::Made,
+            Some((_, Some(trouble))) => Outcome::InVain(trouble.clone()),
+            None if (oldest..=inside.drawn).contains(&ticket) => Outcome::Open,
+            None => Outcome::Unknown,
+        }
+    }
+
+    /// What a consumer of these plans has to know when they are not what they should be.
+    #[must_use]
+    pub fn health(&self, names: &[PlanName]) -> Value {
+        let inside = self.lock();
+        let of = |name: &PlanName| {
+            let notice = inside.notices.get(name)?;
+            let sheet = notice.sheet.as_deref();
+            let body = json!({
+                "day": sheet.map(|sheet| sheet.day),
+                "madeAt": sheet.map(|sheet| sheet.made_at),
+                "trouble": notice.trouble,
+            });
+            Some((name.to_string(), body))
+        };
+        Value::Object(names.iter().filter_map(of).collect())
     }
 
     pub(super) fn post(&self, name: &PlanName, change: impl FnOnce(&mut Notice)) {
-        change(self.lock().entry(name.clone()).or_default());
+        change(self.lock().notices.entry(name.clone()).or_default());
+    }
+
+    pub(super) fn carried_out(&self, ticket: u64, trouble: Option<String>) {
+        let mut inside = self.lock();
+        inside.outcomes.push_back((ticket, trouble));
+        if inside.outcomes.len() > REMEMBERED {
+            inside.outcomes.pop_front();
+        }
     }
 
     /// Held for the time of a copy only: who looks must not wait for who plans.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<PlanName, Notice>> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_order_is_told_its_own_outcome() {
+        let board = Board::default();
+        let (first, second) = (board.draw(), board.draw());
+        assert_eq!(board.outcome(first), Outcome::Open);
+        board.carried_out(first, Some("no levels".into()));
+        assert_eq!(board.outcome(second), Outcome::Open);
+        board.carried_out(second, None);
+        assert_eq!(board.outcome(first), Outcome::InVain("no levels".into()));
+        assert_eq!(board.outcome(second), Outcome::Made);
+        assert_eq!(board.outcome(second + 1), Outcome::Unknown, "of another process");
+        for _ in 0..REMEMBERED {
+            board.carried_out(board.draw(), None);
+        }
+        assert_eq!(board.outcome(first), Outcome::Unknown);
+        assert_eq!(Board::default().outcome(first), Outcome::Unknown);
     }
 }

@@ -1,5 +1,5 @@
-//! Makes the plans: each night, when somebody asks, and when a bin that a plan leaves out has
-//! become full.
+//! Makes the plans: each night, when somebody asks, when a visit has become urgent, and when a bin
+//! that a plan leaves out has become full, or fills faster than was to be expected.
 //!
 //! ```text
 //!  settings ─ scheme ─┐                          ┌► checker ─ publish ─► outbox, the plan kept
@@ -15,31 +15,32 @@
 //! holds.
 
 pub mod board;
+mod collect;
 mod draft;
+mod kept;
+mod making;
+mod patrol;
 mod publish;
 mod rest;
 mod scheme;
 mod thread;
 mod told;
+mod under_way;
 mod ways;
+mod writing;
 
-pub use board::{Board, Notice, Search};
+pub use board::{Board, Notice, Outcome, Search};
 pub use rest::{Host, temperature};
 pub use thread::{House, Parts, Planner};
 
-use crate::bins::Level;
 use crate::route::check::Fault;
 use crate::route::given::NameError;
-use crate::route::sheet::Sheet;
 use crate::store::{Message, State};
 use crate::units::{PlanName, TenantId};
-use crate::upstream::command::{self, Given};
-use draft::Calibration;
-use jiff::Timestamp;
+use crate::upstream::command::{self, Planning};
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -53,14 +54,17 @@ pub enum Order {
     Command {
         /// The command's id.
         id: String,
-        /// Which plan.
-        name: PlanName,
-        /// A plan that takes its place.
-        supersede: Option<Given>,
+        /// Which plan, and how.
+        planning: Planning,
     },
     /// At once, by somebody at the machine.
-    Now(PlanName),
-    /// A bin has become full: perhaps a plan has to be mended.
+    Now {
+        /// Which plan.
+        name: PlanName,
+        /// By which ticket of the [`Board`] it can be recognised.
+        ticket: u64,
+    },
+    /// A bin is full, or will be before long: perhaps a plan has to be mended.
     Full,
 }
 
@@ -110,7 +114,7 @@ impl Desk {
         self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok())
     }
 
-    /// Says that a bin has become full. With no room left it is looked after all the same, a
+    /// Says that a bin is full, or will be before long. With no room left it is looked after all the same, a
     /// little later.
     pub fn nudge(&self) {
         let _ = self.pass(Order::Full);
@@ -160,9 +164,6 @@ pub(crate) enum PlanningError {
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,
-    /// Patrols are not planned yet.
-    #[error("patrols are not planned by this version")]
-    Patrol,
 }
 
 /// The first rules that are broken.
@@ -172,113 +173,4 @@ fn faults(all: &[Fault]) -> String {
     let more = all.len().saturating_sub(MOST);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     some.join("; ") + &more
-}
-
-/// What is remembered of a plan.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Kept {
-    /// The plan that holds.
-    pub(crate) sheet: Option<Arc<Sheet>>,
-    /// The last day whose nightly plan was made, or came from the cloud.
-    pub(crate) nightly: Option<Date>,
-    calibration: Option<Calibration>,
-    /// When plans visited the bins last, of those plans that do not hold any more.
-    #[serde(default)]
-    visited: BTreeMap<String, Visited>,
-}
-
-/// A visit of a plan. Nobody says whether it was made, so it is believed until a level says no.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Visited {
-    /// When the vehicle was there.
-    at: Timestamp,
-    /// The level that was expected then, if there was one.
-    level: Option<f64>,
-}
-
-impl Visited {
-    /// A level that is so much lower than that at the visit shows that it was made.
-    const FALL: f64 = 0.1;
-
-    /// Whether this level shows that the bin was not emptied: it is as full as it was, and fuller
-    /// than it can have become since.
-    fn denied_by(self, level: &Level) -> bool {
-        let days = level.at.duration_since(self.at).as_secs_f64() / 86_400.0;
-        let fill = level.fill.0;
-        level.synced
-            && days > 0.0
-            && fill > level.rate() * days + Self::FALL
-            && self.level.is_some_and(|then| fill >= then.min(1.0) - Self::FALL)
-    }
-}
-
-impl Kept {
-    /// The last visit up to now of each bin, by this plan and those before it.
-    fn visits(&self, now: Timestamp) -> BTreeMap<String, Visited> {
-        let mut all = self.visited.clone();
-        all.retain(|_, visit| visit.at <= now);
-        let tours = self.sheet.iter().flat_map(|sheet| &sheet.routes);
-        for stop in tours.flat_map(|tour| &tour.stops).filter(|stop| stop.arrival <= now) {
-            let visit = Visited { at: stop.arrival, level: stop.level };
-            let last = all.entry(stop.id.clone()).or_insert(visit);
-            if last.at < visit.at {
-                *last = visit;
-            }
-        }
-        all
-    }
-
-    /// Puts a plan in the place of the one that held. Of bins that are not `known` any more no
-    /// visits are remembered.
-    fn replace(&mut self, sheet: Arc<Sheet>, now: Timestamp, known: impl Fn(&str) -> bool) {
-        self.visited = self.visits(now);
-        self.visited.retain(|bin, _| known(bin));
-        self.sheet = Some(sheet);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::route::sheet::sample;
-    use crate::units::Ratio;
-
-    #[test]
-    fn a_visit_of_a_plan_is_remembered_when_its_time_is_past() {
-        let sheet = Arc::new(sample::sheet());
-        let stops = &sheet.routes[0].stops;
-        let mut kept = Kept { sheet: Some(Arc::clone(&sheet)), ..Kept::default() };
-        let middle = stops[0].arrival;
-        assert_eq!(kept.visits(middle).into_keys().collect::<Vec<_>>(), ["a&b"]);
-        let later = stops[1].arrival;
-        let mut empty = sample::sheet();
-        empty.routes.clear();
-        kept.replace(Arc::new(empty), later, |bin| bin == "a&b");
-        let text = serde_json::to_string(&kept).expect("JSON");
-        let kept: Kept = serde_json::from_str(&text).expect("reads");
-        let all = kept.visits(later);
-        assert_eq!(all.len(), 1, "another bin is not there any more");
-        assert_eq!(all["a&b"].at, middle);
-        assert!(kept.visits(Timestamp::UNIX_EPOCH).is_empty(), "a clock that was set back");
-        let old: Kept = serde_json::from_str(r#"{"sheet":null,"nightly":null}"#).expect("reads");
-        assert!(old.visited.is_empty());
-    }
-
-    #[test]
-    fn a_visit_is_believed_until_a_level_denies_it() {
-        let at: Timestamp = "2026-11-23T05:00:00Z".parse().expect("a time");
-        let hours =
-            |hours| at.checked_add(jiff::SignedDuration::from_hours(hours)).expect("a time");
-        let visit = Visited { at, level: Some(0.6) };
-        let denied = |fill, hour| visit.denied_by(&Level::first(Ratio(fill), hours(hour), true));
-        assert!(denied(0.6, 2));
-        assert!(!denied(0.6, -2), "from before");
-        assert!(!denied(0.05, 2), "it is empty");
-        assert!(!denied(0.6, 24 * 6), "it has become full again");
-        assert!(!visit.denied_by(&Level::first(Ratio(0.6), hours(2), false)));
-        let low = Visited { at, level: Some(0.05) };
-        assert!(!low.denied_by(&Level::first(Ratio(0.05), hours(2), true)), "empty bins stay so");
-    }
 }

@@ -1,8 +1,8 @@
 //! What the settings say of one plan, in the words of `route`.
 
-use super::Visited;
+use super::kept::Visited;
 use crate::bins::Level;
-use crate::config::{BinSettings, Hours, PlanSettings, Settings};
+use crate::config::{BinSettings, Hours, PlanKind, PlanSettings, Settings, VisitSettings};
 use crate::device::Registry;
 use crate::route::calendar::Calendar;
 use crate::route::collection::{self, Filling, Horizon, Rules, State};
@@ -35,7 +35,18 @@ pub(super) struct Scheme {
     pub(super) bins: Vec<(String, BinSettings, Position)>,
     /// Those without.
     pub(super) nowhere: Vec<(String, BinSettings)>,
+    /// The visits that are agreed.
+    pub(super) visits: Vec<AgreedVisit>,
     skills: Vec<String>,
+}
+
+/// A visit that is agreed.
+#[derive(Debug)]
+pub(super) struct AgreedVisit {
+    pub(super) settings: VisitSettings,
+    pub(super) position: Position,
+    /// When it may begin, in seconds of the night.
+    pub(super) window: Window,
 }
 
 impl Scheme {
@@ -61,9 +72,17 @@ impl Scheme {
             .iter()
             .flat_map(|vehicle| &vehicle.skills)
             .chain(bins.iter().flat_map(|(_, bin, _)| &bin.skills))
+            .chain(plan.visit.iter().flat_map(|visit| &visit.skills))
             .cloned()
             .collect();
         let last = plan.vehicle.iter().map(|vehicle| vehicle.shift.to).max().unwrap_or(24 * 3600);
+        let visits = plan.visit.iter().filter_map(|visit| {
+            Some(AgreedVisit {
+                settings: visit.clone(),
+                position: Position::from_degrees(visit.lat, visit.lon)?,
+                window: window(visit.window.map(|hours| plan.in_shifts(hours))),
+            })
+        });
         let calendar = Calendar {
             zone: plan.timezone.0.clone(),
             at: plan.at.0,
@@ -76,20 +95,42 @@ impl Scheme {
             calendar,
             bins,
             nowhere,
+            visits: visits.collect(),
             skills: skills.into_iter().collect(),
         }
     }
 
-    /// All places: the depots, the sites, the bins. In this order they are rows of the matrix.
+    pub(super) fn is_patrol(&self) -> bool {
+        self.settings.kind == PlanKind::Patrol
+    }
+
+    /// Whether it is about this bin or visit.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.has_bin(name) || self.visits.iter().any(|visit| visit.settings.id == name)
+    }
+
+    pub(super) fn has_bin(&self, name: &str) -> bool {
+        self.bins.iter().any(|(id, ..)| id == name)
+    }
+
+    /// When a visit may begin. Urgent ones may at once.
+    pub(super) fn opens(&self, day: Date, stop: &str) -> Timestamp {
+        let agreed = self.visits.iter().find(|visit| visit.settings.id == stop);
+        agreed.map_or(Timestamp::MIN, |visit| self.calendar.moment(day, visit.window.earliest))
+    }
+
+    /// All places: the depots, the sites, the bins, the visits. In this order they are rows of the matrix.
     pub(super) fn places(&self) -> Vec<Position> {
         let at = |lat, lon| Position::from_degrees(lat, lon);
         let depots = self.settings.depot.iter().filter_map(|depot| at(depot.lat, depot.lon));
         let sites = self.settings.site.iter().filter_map(|site| at(site.lat, site.lon));
-        depots.chain(sites).chain(self.bins.iter().map(|(.., position)| *position)).collect()
+        let bins = self.bins.iter().map(|(.., position)| *position);
+        let visits = self.visits.iter().map(|visit| visit.position);
+        depots.chain(sites).chain(bins).chain(visits).collect()
     }
 
-    /// The row of the first bin.
-    pub(super) fn first_bin(&self) -> usize {
+    /// The row of the first bin or visit; no plan has both.
+    pub(super) fn first_stop(&self) -> usize {
         self.settings.depot.len() + self.settings.site.len()
     }
 
@@ -104,7 +145,7 @@ impl Scheme {
     ) -> Vec<collection::Bin> {
         let days =
             |then: Timestamp| (now.duration_since(then).as_secs_f64() / DAY_SECONDS).max(0.0);
-        let first = self.first_bin();
+        let first = self.first_stop();
         let all = self.bins.iter().enumerate().map(|(i, (id, bin, _))| {
             let level = levels.get(id);
             let visit =
@@ -179,18 +220,23 @@ impl Scheme {
                 start: depot,
                 end: depot,
                 shift: Window { earliest, latest: vehicle.shift.to },
-                capacity: Load { volume: vehicle.volume_l, mass: vehicle.mass_kg },
+                capacity: match vehicle.volume_l {
+                    Some(volume) => Load { volume, mass: vehicle.mass_kg },
+                    None => Load::UNBOUNDED,
+                },
                 aboard: Load::default(),
                 daily: Load::UNBOUNDED,
                 most_stops: vehicle.most_stops.unwrap_or(u32::MAX),
                 most_unloadings: vehicle.most_unloadings.unwrap_or(u32::MAX),
                 // a crew that has not left by then has its break before
-                pause: vehicle.pause.as_ref().filter(|pause| earliest <= pause.window.to).map(
-                    |pause| Pause {
-                        window: window(Some(pause.window)),
+                pause: vehicle
+                    .pause
+                    .as_ref()
+                    .filter(|pause| earliest <= self.settings.in_shifts(pause.window).to)
+                    .map(|pause| Pause {
+                        window: window(Some(self.settings.in_shifts(pause.window))),
                         length: seconds(pause.length),
-                    },
-                ),
+                    }),
                 skills: self.bits(&vehicle.skills, vehicle.crew),
                 rates: Rates {
                     fixed: whole(vehicle.day_cost * THOUSANDTHS),
@@ -216,7 +262,7 @@ impl Scheme {
         all.collect()
     }
 
-    fn bits(&self, words: &[String], crew: u8) -> u32 {
+    pub(super) fn bits(&self, words: &[String], crew: u8) -> u32 {
         let bit = |word: &String| self.skills.iter().position(|skill| skill == word);
         let bits = words.iter().filter_map(bit).map(|bit| 1 << bit.min(30));
         let two = if crew == 2 { CREW_OF_TWO } else { 0 };
@@ -228,7 +274,7 @@ fn window(hours: Option<Hours>) -> Window {
     hours.map_or(Window::ALWAYS, |hours| Window { earliest: hours.from, latest: hours.to })
 }
 
-fn seconds(duration: std::time::Duration) -> u32 {
+pub(super) fn seconds(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).min(Window::ALWAYS.latest)
 }
 

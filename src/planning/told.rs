@@ -37,7 +37,7 @@ impl Told {
             MESSAGE_ID = message::PLAN_MADE,
             LYKTA_TENANT = tenant.as_str(),
             LYKTA_PLAN = name;
-            "plan {name} for {} {made}: {} of {} bins, {} tours, {:.1} km", sheet.day,
+            "plan {name} for {} {made}: {} of {} stops, {} tours, {:.1} km", sheet.day,
             sheet.kpi.stops, sheet.kpi.stops + sheet.left_out.len(), sheet.routes.len(),
             sheet.kpi.km
         );

@@ -4,7 +4,7 @@ use super::check::check;
 use super::plan::{Plan, Route, Visit};
 use super::problem::{Haul, Problem};
 use super::sheet::{Doing, Sheet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why names are no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +17,10 @@ pub enum NameError {
     Stop(String),
 }
 
-/// A plan whose routes are given as vehicles and the names of stops and sites. A break that is
-/// missing goes to the first place where the route breaks no rule, and a last unloading is added
-/// where the vehicle would come home loaded.
+/// A plan whose routes are given as vehicles and the names of stops and sites. What vehicles that
+/// are under way have done goes before it, and is not done again. A break that is missing goes to
+/// the first place where the route breaks no rule, and a last unloading is added where the vehicle
+/// would come home loaded.
 ///
 /// # Errors
 /// When a name is that of nothing in the problem. Whether the plan breaks no rule is for
@@ -27,6 +28,8 @@ pub enum NameError {
 pub fn given(problem: &Problem, routes: &[(String, Vec<String>)]) -> Result<Plan, NameError> {
     let names = Names::new(problem);
     let mut plan = Plan::default();
+    let done: HashSet<Visit> =
+        problem.vehicles.iter().flat_map(|vehicle| &vehicle.frozen).copied().collect();
     for (vehicle, stops) in routes {
         let unknown = || NameError::Vehicle(vehicle.clone());
         let vehicle = *names.vehicles.get(vehicle.as_str()).ok_or_else(unknown)?;
@@ -35,12 +38,30 @@ pub fn given(problem: &Problem, routes: &[(String, Vec<String>)]) -> Result<Plan
             visit.copied().ok_or_else(|| NameError::Stop(name.clone()))
         });
         let visits = visits.collect::<Result<Vec<_>, _>>()?;
+        let visits = behind(&problem.vehicles[vehicle].frozen, &visits, &done);
         if !visits.is_empty() {
+            plan.routes.push(completed(problem, Route { vehicle, visits }));
+        }
+    }
+    for (vehicle, under_way) in problem.vehicles.iter().enumerate() {
+        let told = plan.routes.iter().any(|route| route.vehicle == vehicle);
+        if !told && !under_way.frozen.is_empty() {
+            let visits = under_way.frozen.clone();
             plan.routes.push(completed(problem, Route { vehicle, visits }));
         }
     }
     plan.unserved = unserved(problem, &plan.routes);
     Ok(plan)
+}
+
+/// A route behind what its vehicle has done: whoever tells it whole tells the same again.
+fn behind(frozen: &[Visit], told: &[Visit], done: &HashSet<Visit>) -> Vec<Visit> {
+    let mut rest = told.iter().copied().peekable();
+    for visit in frozen {
+        rest.next_if_eq(visit);
+    }
+    let rest = rest.filter(|visit| !matches!(visit, Visit::Stop(_)) || !done.contains(visit));
+    frozen.iter().copied().chain(rest).collect()
 }
 
 /// The plan before, as far as there still are its vehicles, stops and sites: a search may begin
@@ -162,6 +183,24 @@ mod tests {
         assert!(reckoning.missing.is_empty());
         assert_eq!(plan.unserved.len(), 1);
         assert!(matches!(plan.routes[0].visits.last(), Some(Visit::Site(0))));
+    }
+
+    #[test]
+    fn what_is_done_is_told_again_or_not_and_never_done_twice() {
+        let mut problem = problem();
+        let names = Names::new(&problem);
+        let done = vec![names.stops["school"], names.sites["tip"]];
+        drop(names);
+        let truck = problem.vehicles.iter_mut().find(|vehicle| vehicle.id == "truck-1");
+        truck.expect("a truck").frozen = done.clone();
+        let visits = |list: &[(&str, &[&str])]| -> Vec<Vec<Visit>> {
+            let plan = given(&problem, &routes(list)).expect("names");
+            plan.routes.into_iter().map(|route| route.visits).collect()
+        };
+        let whole = visits(&[("truck-1", &["school", "tip", "bin 1739"])]);
+        assert_eq!(whole, visits(&[("truck-1", &["bin 1739"])]));
+        assert_eq!(whole[0][..2], done);
+        assert_eq!(visits(&[]), [done], "nobody has told it to turn back");
     }
 
     #[test]

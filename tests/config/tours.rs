@@ -67,8 +67,6 @@ fn what_is_doubtful_is_a_warning() {
         "{no_position}"
     );
     assert!(no_position.ends_with("ok"));
-    let patrol = told("[plan.tours]\n", "[plan.tours]\nkind = \"patrol\"\n");
-    assert!(patrol.contains("not planned by this version") && patrol.ends_with("ok"), "{patrol}");
     let crane = told("[bin.1739]\n", "[bin.1739]\nskills = [\"crane\"]\n");
     assert!(crane.contains("no vehicle of the plan has the skill \"crane\""), "{crane}");
 }
@@ -90,4 +88,51 @@ fn the_environment_reaches_into_a_plan() {
     let site = Site::new(&format!("{LEAST}{POSITION}{PLAN}"));
     let loaded = site.load_with(&[("LYKTA_PLAN__TOURS__SEED", "7")]).unwrap();
     assert_eq!(loaded.settings.plan.first_key_value().unwrap().1.seed, 7);
+}
+
+const NIGHT: &str = "\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\n\
+    urls = [\"mqtt://127.0.0.1:1883\"]\n[plan.night]\ntenant = \"care\"\nkind = \"patrol\"\n\
+    timezone = \"Europe/Stockholm\"\nat = \"21:00\"\n[[plan.night.depot]]\nid = \"base\"\nlat = 59.3293\nlon = 18.0686\n\
+    [[plan.night.vehicle]]\nid = \"car-1\"\nshift = \"22:00-06:00\"\n\
+    [[plan.night.visit]]\nid = \"r1\"\nlat = 59.3313\nlon = 18.0716\nwindow = \"03:00-04:00\"\n";
+
+#[test]
+fn a_patrol_has_visits_in_the_hours_of_its_shifts() {
+    let night = |from: &str, to: &str| {
+        assert!(NIGHT.contains(from), "{from}");
+        Site::new(&format!("{LEAST}{}", NIGHT.replacen(from, to, 1)))
+    };
+    let loaded = night("[plan", "[plan").load().unwrap();
+    let plan = loaded.settings.plan.values().next().unwrap();
+    let window = plan.in_shifts(plan.visit[0].window.unwrap());
+    assert_eq!((window.from, window.to), (27 * 3600, 28 * 3600), "of the next morning");
+    assert_eq!(window.to_string(), "03:00-04:00");
+    for (from, to, key, part) in [
+        ("tenant = \"care\"", "tenant = \"waste\"", "night.tenant", "not for everybody"),
+        ("03:00-04:00", "12:00-13:00", "visit[0].window", "nobody is on duty at 12:00-13:00"),
+        ("id = \"r1\"", "id = \"r1!1\"", "visit[0].id", "has no `!`"),
+        ("at = \"21:00\"", "bins = [\"1739\"]", "night.bins", "a patrol has no bins"),
+        ("lat = 59.3313", "lat = 95.0", "visit[0].lat", "95 is no latitude"),
+        ("window", "crew = 3\nwindow", "visit[0].crew", "write 1 or 2"),
+        ("window", "urgent = 3\nwindow", "visit[0].urgent", "did you mean `urgent_within`?"),
+        ("kind = \"patrol\"", "kind = \"patrols\"", "night.kind", "did you mean `patrol`?"),
+    ] {
+        let text = night(from, to).told();
+        assert!(text.contains(key) && text.contains(part), "{to}: {text}");
+        assert!(!text.ends_with("ok"), "{to} is accepted");
+    }
+    for (from, to, part) in [
+        ("window", "crew = 2\nwindow", "no vehicle of the plan has a crew of two"),
+        ("window", "skills = [\"lift\"]\nwindow", "has the skill \"lift\""),
+        ("window", "window", "no patrol is planned on some days"),
+        ("window", "window", "this patrol drives like a truck"),
+    ] {
+        let text = night(from, to).told();
+        assert!(text.contains(part) && text.ends_with("ok"), "{text}");
+    }
+    let visits = "\n[[plan.tours.visit]]\nid = \"r1\"\nlat = 59.0\nlon = 18.0\n";
+    let text = Site::new(&format!("{LEAST}{POSITION}{PLAN}{visits}")).told();
+    assert!(text.contains("visits are for patrols"), "{text}");
+    let text = told("volume_l = 40000\n", "");
+    assert!(text.contains("what does this vehicle hold?"), "{text}");
 }

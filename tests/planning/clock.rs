@@ -1,145 +1,12 @@
-//! When plans are made, and what becomes of trouble: the thread alone, by a clock of the test's.
+//! When plans are made, and what becomes of trouble.
 
-use crate::world::{BINS, PLAN, TRUCK};
+use crate::running::{Mood, Running, WEEK, at, plan};
+use crate::support::wait_until;
 use jiff::Timestamp;
-use lykta::bins::Level;
 use lykta::clock::{Clock, ClockQuality};
-use lykta::config::{Loaded, load_with};
-use lykta::planning::{Board, Desk, Host, House, Order, Parts, Planned, Planner};
-use lykta::units::{Ratio, TenantId};
-use lykta::upstream::command::Given;
-use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-
-use crate::support::{PATIENCE, wait_until};
-
-/// What the ingest loop does when it is asked for the levels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Mood {
-    Silent,
-    Panics,
-    /// Tells, and takes nothing until the next look.
-    Refuses,
-}
-
-/// A gateway with one full bin.
-struct Quiet {
-    delivered: Sender<Planned>,
-    moods: Arc<Mutex<VecDeque<Mood>>>,
-    refuses: AtomicBool,
-}
-
-impl Host for Quiet {
-    fn busy(&mut self) -> bool {
-        false
-    }
-
-    fn temperature(&self) -> Option<i64> {
-        None
-    }
-
-    fn nap(&mut self, _: std::time::Duration) {}
-}
-
-impl House for Quiet {
-    fn deliver(&self, planned: &Planned) -> bool {
-        !self.refuses.load(Relaxed) && self.delivered.send(planned.clone()).is_ok()
-    }
-
-    fn levels(&self, _: &TenantId) -> Option<HashMap<String, Level>> {
-        let mood = self.moods.lock().unwrap().pop_front();
-        self.refuses.store(mood == Some(Mood::Refuses), Relaxed);
-        match mood {
-            None | Some(Mood::Refuses) => {
-                let level = Level::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
-                Some(HashMap::from([("1".to_owned(), level)]))
-            }
-            Some(Mood::Silent) => None,
-            Some(Mood::Panics) => panic!("on purpose"),
-        }
-    }
-}
-
-struct Running {
-    desk: Desk,
-    board: Board,
-    delivered: Receiver<Planned>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(clock: Clock, days: &str, moods: &[Mood], remembered: Option<String>) -> Self {
-        let Loaded { settings, registry, .. } = loaded(days);
-        let (desk, orders) = Desk::new();
-        let desk = desk.of(settings.plan.keys().cloned());
-        let (board, stop) = (Board::default(), Arc::<AtomicBool>::default());
-        let (sender, delivered) = channel();
-        let moods = Arc::new(Mutex::new(moods.iter().copied().collect()));
-        let remembered = remembered.map(|body| ("tours".to_owned(), body));
-        let planner = Planner::new(Parts {
-            settings: &settings,
-            registry: &registry,
-            remembered: remembered.into_iter().collect(),
-            orders,
-            board: board.clone(),
-            clock,
-            house: Box::new(Quiet { delivered: sender, moods, refuses: false.into() }),
-            stop: Arc::clone(&stop),
-        });
-        let thread = Some(std::thread::spawn(move || planner.run()));
-        Self { desk, board, delivered, stop, thread }
-    }
-
-    fn next(&self) -> Planned {
-        self.delivered.recv_timeout(PATIENCE).unwrap()
-    }
-
-    fn order(&self, id: &str) {
-        let name = "tours".parse().unwrap();
-        assert!(self.desk.pass(Order::Command { id: id.into(), name, supersede: None }));
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-        self.desk.nudge();
-        let ended = self.thread.take().unwrap().join();
-        assert!(ended.is_ok() || std::thread::panicking(), "the thread panicked");
-    }
-}
-
-fn loaded(days: &str) -> Loaded {
-    let directory = tempfile::tempdir().unwrap();
-    let plan = PLAN.replace(r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#, days);
-    let truck = TRUCK.replace("00:00-23:59", "06:00-14:30");
-    let text = format!(
-        "gateway = \"gw-1\"\nstate_dir = {:?}\n[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n\
-         [tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{BINS}{plan}{truck}",
-        directory.path()
-    );
-    let text = text.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");
-    let file = directory.path().join("lykta.toml");
-    std::fs::write(&file, text).unwrap();
-    load_with(Some(&file), []).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-const WEEK: &str = r#"["mon", "tue", "wed", "thu", "fri"]"#;
-
-/// The plan in what was delivered.
-fn plan(planned: &Planned) -> Value {
-    let message = planned.messages.iter().find(|message| message.topic == "plan/tours");
-    serde_json::from_str(&message.expect("a plan").body).unwrap()
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
+use lykta::planning::Planned;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 
 #[test]
 fn a_plan_is_made_at_its_time_and_remembered_as_that_nights() {
@@ -231,11 +98,8 @@ fn a_plan_from_the_cloud_is_for_the_next_tours_and_for_no_others() {
     let running = Running::start(clock, WEEK, &[], None);
     running.next();
     let brought = |day: &str| {
-        let (id, name) = (day.to_owned(), "tours".parse().unwrap());
-        let routes = vec![("truck-1".to_owned(), vec!["2".to_owned()])];
-        let supersede = Some(Given { day: day.parse().unwrap(), routes });
-        assert!(running.desk.pass(Order::Command { id, name, supersede }));
-        running.next()
+        let routes = json!([{ "vehicle": "truck-1", "stops": ["2"] }]);
+        running.tell(day, json!({ "supersede": { "day": day, "routes": routes } }))
     };
     for (day, part) in [
         ("2026-11-20", "2026-11-20 are over"),
@@ -249,60 +113,6 @@ fn a_plan_from_the_cloud_is_for_the_next_tours_and_for_no_others() {
         assert!(messages.is_empty() && states.is_empty(), "the last plan holds");
     }
     assert_eq!(plan(&brought("2026-11-23"))["origin"], "cloud");
-}
-
-#[test]
-fn what_a_truck_has_done_stays_as_it_was_when_the_plan_is_made_anew() {
-    let night = Clock::simulated(at("2026-11-23T05:00:00+01:00"), 0);
-    let running = Running::start(night, WEEK, &[], None);
-    running.order("x");
-    let planned = running.next();
-    let before = plan(&planned);
-    // somebody has asked for it since its time: it is that night's
-    running.order("once more");
-    assert_eq!(plan(&running.next())["cause"], "command");
-    drop(running);
-
-    let kept = planned.states[0].body.clone();
-    let under_way = Clock::simulated(at("2026-11-23T06:30:00+01:00"), 0);
-    let running = Running::start(under_way, WEEK, &[], Some(kept));
-    running.order("y");
-    let after = plan(&running.next());
-    let tour = |plan: &Value| {
-        let tour = &plan["routes"][0];
-        (tour["leaveAt"].clone(), tour["stops"].clone(), tour["backAt"].clone())
-    };
-    let reasons = |plan: &Value| -> Vec<Value> {
-        let stops = plan["routes"][0]["stops"].as_array().unwrap();
-        stops.iter().map(|stop| stop["reason"].clone()).collect()
-    };
-    assert_eq!(tour(&after).0, tour(&before).0, "it has left");
-    assert_eq!(tour(&after).2, tour(&before).2);
-    assert_eq!(reasons(&after), reasons(&before));
-    assert_eq!(after["difference"]["moved"], Value::Array(vec![]));
-}
-
-#[test]
-fn nothing_is_planned_in_the_past_of_a_truck_that_is_under_way() {
-    // only the first bin at first; the second is full when it is asked again
-    let night = Clock::simulated(at("2026-11-23T05:00:00+01:00"), 0);
-    let running = Running::start(night, WEEK, &[], None);
-    running.order("x");
-    let planned = running.next();
-    drop(running);
-
-    let mut kept: Value = serde_json::from_str(&planned.states[0].body).unwrap();
-    let stops = kept["sheet"]["routes"][0]["stops"].as_array_mut().unwrap();
-    let dropped = stops.pop().unwrap();
-    let kept = kept.to_string();
-    let noon = at("2026-11-23T12:00:00+01:00");
-    let running = Running::start(Clock::simulated(noon, 0), WEEK, &[], Some(kept));
-    running.order("y");
-    let after = plan(&running.next());
-    let stops = after["routes"][0]["stops"].as_array().unwrap();
-    let again = stops.iter().find(|stop| stop["id"] == dropped["id"]).expect("it is visited");
-    let arrival: Timestamp = again["arrival"].as_str().unwrap().parse().unwrap();
-    assert!(arrival > noon, "{arrival}");
 }
 
 #[test]

@@ -8,13 +8,17 @@ mod support;
 
 mod clock;
 mod cloud;
+mod mending;
+mod patrol;
 #[allow(dead_code, reason = "another test's")]
 #[path = "../roads/pbf.rs"]
 mod pbf;
 mod roads;
+mod running;
 mod shell;
 mod tours;
 #[allow(dead_code, unused_macros, reason = "another test's")]
 #[path = "../roads/town.rs"]
 mod town;
+mod under_way;
 mod world;

@@ -59,7 +59,17 @@ pub(crate) struct Town {
 impl Town {
     /// A town with so many sensors, the n-th in bin n, and these further settings.
     pub(crate) fn new(sensors: u32, settings: &str) -> Self {
+        Self::start(sensors, |_| settings.to_owned())
+    }
+
+    /// One with one sensor, and settings that know the broker.
+    pub(crate) fn with(settings: impl FnOnce(&Broker) -> String) -> Self {
+        Self::start(1, settings)
+    }
+
+    fn start(sensors: u32, settings: impl FnOnce(&Broker) -> String) -> Self {
         let broker = Broker::start();
+        let settings = settings(&broker);
         let cloud = Subscriber::start(&broker, &[]);
         let tenant = format!(
             "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"{}\"]\n\
@@ -113,9 +123,14 @@ impl Town {
     }
 
     pub(crate) fn send(&self, id: &str, args: &Value) {
+        self.send_to("waste", id, args);
+    }
+
+    /// Sends it to a tenant.
+    pub(crate) fn send_to(&self, tenant: &str, id: &str, args: &Value) {
         let mut program = Command::new("mosquitto_pub")
             .args(["-h", "127.0.0.1", "-p", &self.broker.port.to_string(), "-q", "1", "-s"])
-            .args(["-t", "lykta/gw-1/waste/command/plan"])
+            .args(["-t", &format!("lykta/gw-1/{tenant}/command/plan")])
             .stdin(Stdio::piped())
             .spawn()
             .expect("mosquitto_pub is installed; tests/run installs it");
@@ -124,7 +139,7 @@ impl Town {
         assert!(program.wait().unwrap().success());
     }
 
-    /// The n-th reply to a command.
+    /// The n-th reply to a command, whichever tenant sent it.
     pub(crate) fn reply(&self, id: &str, n: usize) -> Value {
         let replies = || -> Vec<Received> {
             let all = self.cloud.on("/command/plan/reply").into_iter();

@@ -50,11 +50,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(answer) => answer,
         Err(silence) => return refuse(&silence),
     };
-    let ordered = state.runs;
+    // others may ask for plans, too: by this number ours is known
+    let ticket = state.ticket.map(|ticket| ticket.to_string()).unwrap_or_default();
+    let order = name.as_ref().map(|name| format!("{name} {ticket}"));
     let terminal = stderr().is_terminal();
-    while state.runs <= ordered {
+    while state.open {
         sleep(ASK_EVERY);
-        state = match ask(&daemon, "plan-state", name.as_deref()) {
+        state = match ask(&daemon, "plan-state", order.as_deref()) {
             Ok(answer) => answer,
             Err(silence) => return refuse(&silence),
         };

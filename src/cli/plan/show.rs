@@ -117,8 +117,8 @@ fn is_over(sheet: &Sheet, now: Timestamp) -> bool {
 /// # Errors
 /// With the reason why there is no answer.
 pub(super) fn ask(daemon: &Daemon, verb: &str, name: Option<&str>) -> Result<OnePlan, Silence> {
-    // a line is a request, and nothing that is longer is the name of a plan
-    let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(64));
+    // a line is a request, and nothing that is longer is the name of a plan and an order
+    let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(96));
     let request = match name {
         Some(name) => format!("{verb} {}", name.collect::<String>()),
         None => verb.to_owned(),

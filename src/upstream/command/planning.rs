@@ -19,6 +19,10 @@ pub struct Planning {
     pub name: PlanName,
     /// What takes its place.
     pub supersede: Option<Given>,
+    /// Bins or visits that must be in it from now on, whatever else holds.
+    pub urgent: Vec<String>,
+    /// Those that need not any more.
+    pub withdraw: Vec<String>,
 }
 
 /// A plan as the cloud gives it.
@@ -37,6 +41,8 @@ impl Planning {
     /// When one is missing, unknown, or not as it should be.
     pub fn parse(args: &Map<String, Value>) -> Result<Self, Fault> {
         let (mut name, mut supersede) = (None, None);
+        let (mut urgent, mut withdraw) = (Vec::new(), Vec::new());
+        let names = |key: &str, value| list(key, value, |id| Ok(text(key, id)?.to_owned()));
         for (key, value) in args {
             match key.as_str() {
                 "name" => {
@@ -48,11 +54,17 @@ impl Planning {
                     name = Some(given.parse().map_err(wrong)?);
                 }
                 "supersede" => supersede = Some(Given::parse(value)?),
-                _ => return Err(unknown(key, "name and supersede")),
+                "urgent" => urgent = names(key, value)?,
+                "withdraw" => withdraw = names(key, value)?,
+                _ => return Err(unknown(key, "name, supersede, urgent and withdraw")),
             }
         }
         let name = name.ok_or_else(|| Fault::invalid("name is missing"))?;
-        Ok(Self { name, supersede })
+        if supersede.is_some() && !(urgent.is_empty() && withdraw.is_empty()) {
+            let why = "who brings a plan puts into it what is urgent: supersede stands alone";
+            return Err(Fault::invalid(why));
+        }
+        Ok(Self { name, supersede, urgent, withdraw })
     }
 }
 

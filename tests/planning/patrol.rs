@@ -1,0 +1,220 @@
+//! Whom the night patrol visits when.
+
+use crate::running::{Running, at, plan};
+use crate::support::wait_until;
+use crate::world::Town;
+use jiff::{SignedDuration, Timestamp};
+use lykta::clock::Clock;
+use lykta::planning::Planned;
+use serde_json::{Value, json};
+
+const NIGHT: &str = r#"
+[plan.night]
+tenant = "care"
+kind = "patrol"
+profile = "car"
+timezone = "Europe/Stockholm"
+at = "21:00"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+iterations = 2000
+[[plan.night.depot]]
+id = "base"
+lat = 59.3293
+lon = 18.0686
+[[plan.night.vehicle]]
+id = "car-1"
+shift = "22:00-06:00"
+"#;
+
+/// A visit somewhere north of the base, with further settings.
+fn visit(id: &str, kilometres: f64, more: &str) -> String {
+    let lat = 59.3293 + kilometres / 111.2;
+    format!("[[plan.night.visit]]\nid = \"{id}\"\nlat = {lat}\nlon = 18.0686\n{more}\n")
+}
+
+fn three() -> String {
+    let early = visit("r1", 2.0, "window = \"23:00-23:30\"");
+    let late = visit("r2", 4.0, "window = \"03:00-04:00\"");
+    format!("{NIGHT}{early}{late}{}", visit("r3", 6.0, ""))
+}
+
+fn night(clock: &str, settings: &str, remembered: Option<String>) -> Running {
+    Running::of(Clock::simulated(at(clock), 0), settings, &[], remembered)
+}
+
+/// The stops of the only tour, with their arrivals.
+fn stops(plan: &Value) -> Vec<(String, Timestamp)> {
+    let tours = plan["routes"].as_array().unwrap();
+    assert!(tours.len() <= 1, "{plan}");
+    let stops = tours.iter().flat_map(|tour| tour["stops"].as_array().unwrap());
+    let of = |stop: &Value| {
+        let arrival = stop["arrival"].as_str().unwrap().parse().unwrap();
+        (stop["id"].as_str().unwrap().to_owned(), arrival)
+    };
+    stops.map(of).collect()
+}
+
+fn arrival(plan: &Value, id: &str) -> Timestamp {
+    let stop = stops(plan).into_iter().find(|(stop, _)| stop == id);
+    stop.unwrap_or_else(|| panic!("{id} is not visited: {plan}")).1
+}
+
+fn reason(plan: &Value, list: &str, id: &str) -> String {
+    let all = match list {
+        "leftOut" => plan["leftOut"].as_array().unwrap(),
+        _ => plan["routes"][0]["stops"].as_array().unwrap(),
+    };
+    let found = all.iter().find(|stop| stop["id"] == id);
+    found.unwrap_or_else(|| panic!("{id}: {plan}"))["reason"].as_str().unwrap().to_owned()
+}
+
+fn remembered(planned: &Planned) -> Option<String> {
+    Some(planned.states[0].body.clone())
+}
+
+#[test]
+fn a_night_is_planned_in_the_evening_and_each_visit_is_in_its_hours() {
+    let evening = Clock::simulated(at("2026-11-23T20:59:00+01:00"), 600);
+    let running = Running::of(evening, &three(), &[], None);
+    let planned = running.next();
+    assert_eq!(planned.tenant.as_str(), "care");
+    let plan = plan(&planned);
+    assert_eq!((&plan["day"], &plan["cause"]), (&json!("2026-11-23"), &json!("nightly")));
+    let (early, late) = (arrival(&plan, "r1"), arrival(&plan, "r2"));
+    assert!(early <= at("2026-11-23T23:30:00+01:00"), "{early}");
+    assert!(late <= at("2026-11-24T04:00:00+01:00"), "{late}");
+    arrival(&plan, "r3");
+    assert_eq!(reason(&plan, "stops", "r2"), "agreed: 03:00-04:00");
+    assert_eq!((&plan["leftOut"], &plan["shortfalls"]), (&json!([]), &json!([])));
+    let back: Timestamp = plan["routes"][0]["backAt"].as_str().unwrap().parse().unwrap();
+    assert!(back > at("2026-11-24T03:00:00+01:00") && back <= at("2026-11-24T06:00:00+01:00"));
+}
+
+#[test]
+fn an_urgent_visit_comes_at_once_before_one_that_waits_and_stays_until_it_is_made() {
+    let running = night("2026-11-23T21:05:00+01:00", &three(), None);
+    let first = running.tell("x", json!({}));
+    drop(running);
+
+    // it has left at ten, and waits in front of somebody's house
+    let now = at("2026-11-23T22:30:00+01:00");
+    let running = night("2026-11-23T22:30:00+01:00", &three(), remembered(&first));
+    let planned = running.tell("alarm", json!({ "urgent": ["r2"] }));
+    let answer = planned.command.clone().unwrap().1.unwrap();
+    assert_eq!(answer["stops"], 4, "the visit that was agreed stays: {answer}");
+    let urgent = plan(&planned);
+    let called = arrival(&urgent, "r2!1");
+    assert!(called > now && called <= now + SignedDuration::from_mins(30), "{called}");
+    assert!(called < arrival(&urgent, "r1"), "{urgent}");
+    let why = reason(&urgent, "stops", "r2!1");
+    assert_eq!(why, "urgent since 22:30, by 23:00");
+    // asked again, it is the same
+    let again = plan(&running.tell("again", json!({ "urgent": ["r2"] })));
+    assert_eq!(stops(&again).len(), 4);
+    let unknown = running.tell("who", json!({ "urgent": ["r9"] })).command.unwrap().1;
+    assert_eq!(unknown.unwrap_err().code.as_str(), "invalid");
+    let fewer = plan(&running.tell("calm", json!({ "withdraw": ["r2"] })));
+    assert_eq!(stops(&fewer).len(), 3, "{fewer}");
+    drop(running);
+
+    // when it is made, the next call is another visit
+    let settings = three();
+    let running = night("2026-11-24T01:00:00+01:00", &settings, remembered(&planned));
+    let twice = plan(&running.tell("second", json!({ "urgent": ["r2"] })));
+    assert_eq!(arrival(&twice, "r2!1"), called, "it is done");
+    assert!(arrival(&twice, "r2!2") > at("2026-11-24T01:00:00+01:00"));
+    assert!(reason(&twice, "stops", "r2!1").starts_with("urgent since 22:30"));
+}
+
+#[test]
+fn whoever_cannot_be_visited_in_time_is_visited_late_and_that_is_said() {
+    // both want to be visited within the same minutes, far from each other
+    let far = "window = \"23:00-23:05\"\nservice = \"20min\"";
+    let both = format!("{NIGHT}{}{}", visit("r1", 9.0, far), visit("r2", -9.0, far));
+    let running = night("2026-11-23T21:05:00+01:00", &both, None);
+    let planned = running.tell("x", json!({}));
+    let late = plan(&planned);
+    assert_eq!(stops(&late).len(), 2);
+    let due = at("2026-11-23T23:05:00+01:00");
+    let arrivals = [arrival(&late, "r1"), arrival(&late, "r2")];
+    assert_eq!(arrivals.iter().filter(|arrival| **arrival > due).count(), 1, "{arrivals:?}");
+    assert!(arrivals.iter().all(|at| *at < due + SignedDuration::from_mins(75)), "{arrivals:?}");
+    let lack = &late["shortfalls"][0];
+    assert_eq!(lack["kind"], "late");
+    let text = lack["text"].as_str().unwrap();
+    assert!(text.starts_with("1 visit is late, by up to "), "{text}");
+    assert!(!text.contains('r') || !text.contains("r1"), "nobody is named: {text}");
+    assert!(lack["textSv"].as_str().unwrap().contains("1 besök"));
+    let reasons = ["r1", "r2"].map(|id| reason(&late, "stops", id));
+    assert_eq!(reasons.iter().filter(|reason| reason.ends_with("min late")).count(), 1);
+}
+
+#[test]
+fn the_urgent_one_is_in_time_and_the_agreed_one_is_late() {
+    let now = "2026-11-23T23:00:00+01:00";
+    let soon = "urgent_within = \"15min\"\nservice = \"30min\"";
+    let agreed = "window = \"22:00-23:20\"\nservice = \"30min\"";
+    let both = format!("{NIGHT}{}{}", visit("r1", 3.0, soon), visit("r2", -3.0, agreed));
+    let running = night(now, &both, None);
+    let plan = plan(&running.tell("alarm", json!({ "urgent": ["r1"] })));
+    assert!(arrival(&plan, "r1!1") <= at(now) + SignedDuration::from_mins(15), "{plan}");
+    assert!(reason(&plan, "stops", "r2").contains("late"), "{plan}");
+}
+
+#[test]
+fn what_nobody_can_do_is_named_and_not_dropped() {
+    let heavy = visit("r4", 1.0, "crew = 2");
+    let running = night("2026-11-23T21:05:00+01:00", &format!("{}{heavy}", three()), None);
+    let planned = running.tell("x", json!({ "urgent": ["r4"] }));
+    assert_eq!(planned.command.clone().unwrap().1.unwrap()["unserved"], 2);
+    let plan = plan(&planned);
+    assert_eq!(stops(&plan).len(), 3);
+    for id in ["r4", "r4!1"] {
+        let why = reason(&plan, "leftOut", id);
+        assert!(why.contains("number of people"), "{why}");
+    }
+    assert_eq!(plan["shortfalls"][0]["text"], "2 visits cannot be made by anybody");
+}
+
+#[test]
+fn the_clouds_order_of_visits_holds_also_when_somebody_is_late_by_it() {
+    let running = night("2026-11-23T21:05:00+01:00", &three(), None);
+    let routes = json!([{ "vehicle": "car-1", "stops": ["r2", "r1", "r3"] }]);
+    let day = "2026-11-23";
+    let planned = running.tell("x", json!({ "supersede": { "day": day, "routes": routes } }));
+    let plan = plan(&planned);
+    let order: Vec<String> = stops(&plan).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(order, ["r2", "r1", "r3"]);
+    assert!(reason(&plan, "stops", "r1").contains("late"), "{plan}");
+}
+
+#[test]
+fn the_alarm_centre_calls_and_reads_who_goes_where_on_a_topic_of_care() {
+    // somebody is always on duty, and another tenant is told nothing
+    let settings = three().replace("22:00-06:00", "00:00-23:59").replace("window", "#");
+    let mut town = Town::with(|broker| {
+        format!(
+            "[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\n\
+             urls = [\"{}\"]\nreconnect_min = \"100ms\"\n{settings}",
+            broker.url()
+        )
+    });
+    wait_until("care is online", || {
+        town.cloud.on("/care/state").last().is_some_and(|m| m.body["state"] == "online")
+    });
+    town.send_to("care", "call", &json!({ "name": "night", "urgent": ["r2"] }));
+    let reply = town.reply("call", 1);
+    assert_eq!(reply["ok"], true, "{reply}");
+    wait_until("it is told", || !town.cloud.on("/care/plan/night").is_empty());
+    let told = town.cloud.on("/care/plan/night").remove(0).body;
+    assert!(reason(&told, "stops", "r2!1").starts_with("urgent since"), "{told}");
+    assert!(town.cloud.on("/waste/plan/night").is_empty());
+    // what is urgent survives kill -9
+    town.restart();
+    town.send_to("care", "again", &json!({ "name": "night" }));
+    assert_eq!(town.reply("again", 1)["result"]["stops"], 4);
+    let health = || town.cloud.on("/care/health").pop().map(|health| health.body["plans"].clone());
+    wait_until("its health says how old it is", || {
+        health().is_some_and(|plans| plans["night"]["madeAt"].is_string())
+    });
+}
