@@ -166,9 +166,15 @@ proptest! {
         prop_assert_eq!(solve(&problem, seed, 200, None).plan, solve(&problem, seed, 200, None).plan);
     }
 
-    /// Whatever has been driven stays, and the rest of the day is still possible.
+    /// Whatever has been driven stays, nothing begins in the past, and the rest of the day is still
+    /// possible.
     #[test]
-    fn a_tour_under_way_goes_on_from_where_it_is(problem in problem_on_a_map(), seed: u64, part in 0.0..1.0f64) {
+    fn a_tour_under_way_goes_on_from_where_it_is(
+        problem in problem_on_a_map(),
+        seed: u64,
+        part in 0.0..1.0f64,
+        later in prop::collection::vec(0..20_000u32, 8),
+    ) {
         let mut problem = problem;
         // goods that come later cannot be put on a vehicle that has left
         for stop in &mut problem.stops {
@@ -178,6 +184,13 @@ proptest! {
         for route in &before.routes {
             let done = (route.visits.len() as f64 * part).ceil() as usize;
             problem.vehicles[route.vehicle].frozen = route.visits[..done].to_vec();
+        }
+        // it is so late as the plan allows
+        for (vehicle, later) in (0..problem.vehicles.len()).zip(later) {
+            problem.vehicles[vehicle].not_before = later;
+            if check(&problem, &before).is_err() {
+                problem.vehicles[vehicle].not_before = 0;
+            }
         }
         let missing = checked(&problem, &before).missing;
         let cold = solve(&problem, seed, 100, None).plan;
