@@ -5,6 +5,19 @@ use crate::message;
 use crate::route::sheet::{Lack, Origin, Sheet};
 use crate::units::{PlanName, TenantId};
 use jiff::civil::Date;
+use log::Level;
+
+/// One line that asks for action: whose plan it is, its name, and what is wrong.
+fn trouble(level: Level, id: &str, (tenant, plan, reason): (&TenantId, &str, &str), text: &str) {
+    log::log!(
+        level,
+        MESSAGE_ID = id,
+        LYKTA_TENANT = tenant.as_str(),
+        LYKTA_PLAN = plan,
+        LYKTA_REASON = reason;
+        "{text}"
+    );
+}
 
 /// What was told of one plan.
 #[derive(Debug, Default)]
@@ -20,13 +33,8 @@ impl Told {
         self.failure = None;
         let name = sheet.name.as_str();
         if let Some(reason) = roads.as_ref().filter(|reason| self.roads.as_ref() != Some(reason)) {
-            log::warn!(
-                MESSAGE_ID = message::ROADS_MISSING,
-                LYKTA_TENANT = tenant.as_str(),
-                LYKTA_PLAN = name,
-                LYKTA_REASON = reason.as_str();
-                "plan {name} is estimated by straight lines: {reason}"
-            );
+            let text = format!("plan {name} is estimated by straight lines: {reason}");
+            trouble(Level::Warn, message::ROADS_MISSING, (tenant, name, reason), &text);
         }
         self.roads = roads;
         let made = match sheet.origin {
@@ -45,13 +53,8 @@ impl Told {
         if !sheet.shortfalls.is_empty() && self.lacks.as_ref() != Some(&lacks) {
             let texts: Vec<&str> = sheet.shortfalls.iter().map(|lack| lack.text.as_str()).collect();
             let reason = format!("{}: {}", sheet.day.strftime("%A %F"), texts.join("; "));
-            log::warn!(
-                MESSAGE_ID = message::PLAN_SHORT,
-                LYKTA_TENANT = tenant.as_str(),
-                LYKTA_PLAN = name,
-                LYKTA_REASON = reason.as_str();
-                "plan {name} falls short on {reason}"
-            );
+            let text = format!("plan {name} falls short on {reason}");
+            trouble(Level::Warn, message::PLAN_SHORT, (tenant, name, &reason), &text);
         }
         self.lacks = Some(lacks);
     }
@@ -74,23 +77,12 @@ impl Told {
         if self.failure.as_ref() == Some(&reason) {
             return;
         }
-        if faulty {
-            log::error!(
-                MESSAGE_ID = message::PLAN_FAULTY,
-                LYKTA_TENANT = tenant.as_str(),
-                LYKTA_PLAN = name.as_str(),
-                LYKTA_REASON = reason.as_str();
-                "plan {name} breaks a rule and is not published: {reason}; the last one holds"
-            );
-        } else {
-            log::error!(
-                MESSAGE_ID = message::PLAN_FAILED,
-                LYKTA_TENANT = tenant.as_str(),
-                LYKTA_PLAN = name.as_str(),
-                LYKTA_REASON = reason.as_str();
-                "plan {name} cannot be made: {reason}; the last one holds"
-            );
-        }
+        let (id, what) = match faulty {
+            true => (message::PLAN_FAULTY, "breaks a rule and is not published"),
+            false => (message::PLAN_FAILED, "cannot be made"),
+        };
+        let text = format!("plan {name} {what}: {reason}; the last one holds");
+        trouble(Level::Error, id, (tenant, name.as_str(), &reason), &text);
         self.failure = Some(reason);
     }
 }
