@@ -23,7 +23,7 @@ use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
 use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
-use crate::ops::health::{TenantView, View};
+use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
@@ -259,9 +259,8 @@ impl Gateway {
         for (tenant, outbox, news, counters) in outboxes {
             let (view, id, hats) = (Arc::clone(&view), tenant.id.clone(), hats.clone());
             let health = move || {
-                let mut body = view.health(&id);
-                body["radios"] = json!({ "configured": hats.len(), "failing": hats.failing() });
-                body
+                let radios = RadioHealth { configured: hats.len(), failing: hats.failing() };
+                json!(view.health(&id, radios))
             };
             let shared = Shared {
                 news,
