@@ -23,6 +23,9 @@ mod thread;
 mod told;
 mod ways;
 
+#[cfg(test)]
+pub(crate) use publish::messages;
+
 pub use board::{Board, Notice, Search};
 pub use rest::{Host, temperature};
 pub use thread::{House, Parts, Planner};
