@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 /// How far a wall time can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockQuality {
     /// The kernel's clock was disciplined by a time source.

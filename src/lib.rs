@@ -31,6 +31,7 @@
 //! | [`config`] | settings: read, checked, explained with their sources | no |
 //! | [`ops`] | journal, service manager, health, the socket at which the daemon is asked | no |
 //! | [`cli`] | the commands, one file each | no |
+//! | `schemas` | what is promised of messages, for programs; there in tests only, and in `config/schemas/` | yes |
 //! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
 //! | `emulation` | radio chips and an air that are not there, for `demo` and for the tests | no |
@@ -74,6 +75,8 @@ pub mod ops;
 pub mod planning;
 pub mod radio;
 pub mod route;
+#[cfg(test)]
+mod schemas;
 pub mod store;
 mod sys;
 pub mod units;

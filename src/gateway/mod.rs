@@ -23,7 +23,7 @@ use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
 use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
-use crate::ops::health::{TenantView, View};
+use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
@@ -262,12 +262,8 @@ impl Gateway {
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
             let board = board.clone();
             let health = move || {
-                let mut body = view.health(&id);
-                body["radios"] = json!({ "configured": hats.len(), "failing": hats.failing() });
-                if !plans.is_empty() {
-                    body["plans"] = board.health(&plans);
-                }
-                body
+                let radios = RadioHealth { configured: hats.len(), failing: hats.failing() };
+                json!(view.health(&id, radios, board.health(&plans)))
             };
             let shared = Shared {
                 news,

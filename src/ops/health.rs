@@ -3,14 +3,105 @@
 use super::status::{AirStatus, ConcentratorStatus, TenantStatus};
 use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
+use crate::planning::PlanHealth;
 use crate::radio::{Outlet, concentrator};
 use crate::units::TenantId;
 use crate::{ingest, upstream};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+/// How the gateway is, as a tenant is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The version of lykta.
+    pub version: &'static str,
+    /// How long it has been running, in seconds.
+    pub uptime_s: u64,
+    /// Good frames that were dropped because the disk was too slow, since the start.
+    pub dropped: u64,
+    /// What was heard; only where there is no other tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub air: Option<AirStatus>,
+    /// What came from concentrators; only where there is no other tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concentrator: Option<ConcentratorStatus>,
+    /// This tenant's numbers.
+    pub tenant: TenantHealth,
+    /// The radio HATs.
+    pub radios: RadioHealth,
+    /// This tenant's plans.
+    pub plans: Vec<PlanHealth>,
+}
+
+/// What became of one tenant's uplinks, messages and commands, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TenantHealth {
+    /// Uplinks that are on disk, and so accepted.
+    pub accepted: u64,
+    /// Joins, on disk.
+    pub joins: u64,
+    /// Writes to the disk.
+    pub commits: u64,
+    /// Authentic uplinks that the disk did not take: lost unless the device repeats itself.
+    pub not_stored: u64,
+    /// Payloads that could not be decoded; delivered raw.
+    pub not_decoded: u64,
+    /// Outputs of a decoder that were not what the profile takes them for: readings that are
+    /// missing.
+    pub not_mapped: u64,
+    /// Messages acknowledged by the broker.
+    pub delivered: u64,
+    /// Messages refused by the broker, each time it did so.
+    pub refused: u64,
+    /// Messages that wait in the outbox now.
+    pub waiting: u64,
+    /// Connections that the broker accepted.
+    pub connections: u64,
+    /// Messages that came in on command topics.
+    pub commands: u64,
+    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    pub commands_refused: u64,
+    /// Subscriptions to commands that the broker refused, each time it did so.
+    pub subscriptions_refused: u64,
+}
+
+/// The radio HATs, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RadioHealth {
+    /// How many there are.
+    pub configured: usize,
+    /// How many of them do not work, or hear none of their devices.
+    pub failing: usize,
+}
+
+impl TenantHealth {
+    fn new(uplinks: &ingest::TenantCounters, messages: &upstream::Counters) -> Self {
+        let n = |counter: &AtomicU64| counter.load(Relaxed);
+        Self {
+            accepted: n(&uplinks.accepted),
+            joins: n(&uplinks.joins),
+            commits: n(&uplinks.commits),
+            not_stored: n(&uplinks.not_stored),
+            not_decoded: n(&uplinks.not_decoded),
+            not_mapped: n(&uplinks.not_mapped),
+            delivered: n(&messages.delivered),
+            refused: n(&messages.refused),
+            waiting: n(&messages.waiting),
+            connections: n(&messages.connections),
+            commands: n(&messages.commands),
+            commands_refused: n(&messages.commands_refused),
+            subscriptions_refused: n(&messages.subscriptions_refused),
+        }
+    }
+}
 
 /// One tenant's numbers.
 #[derive(Debug)]
@@ -93,36 +184,26 @@ impl View {
 
     /// The body of a tenant's health message: its own numbers. What the gateway hears as a
     /// whole is added only where there is no other tenant: the difference would tell one
-    /// tenant when another's sensors speak, and so when somebody is up at night.
-    pub fn health(&self, tenant: &TenantId) -> Value {
-        let n = |counter: &AtomicU64| counter.load(Relaxed);
-        let mut body = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptimeS": self.uptime().as_secs(),
-            "dropped": self.outlet.dropped(),
-        });
-        if self.tenants.len() == 1 {
-            body["air"] = json!(AirStatus::from(&*self.air));
-            body["concentrator"] = json!(ConcentratorStatus::from(&*self.udp));
-        }
-        if let Some(view) = self.tenants.iter().find(|view| view.id == *tenant) {
-            body["tenant"] = json!({
-                "accepted": n(&view.counters.accepted),
-                "joins": n(&view.counters.joins),
-                "commits": n(&view.counters.commits),
-                "notStored": n(&view.counters.not_stored),
-                "notDecoded": n(&view.counters.not_decoded),
-                "notMapped": n(&view.counters.not_mapped),
-                "delivered": n(&view.upstream.delivered),
-                "refused": n(&view.upstream.refused),
-                "waiting": n(&view.upstream.waiting),
-                "connections": n(&view.upstream.connections),
-                "commands": n(&view.upstream.commands),
-                "commandsRefused": n(&view.upstream.commands_refused),
-                "subscriptionsRefused": n(&view.upstream.subscriptions_refused),
-            });
-        }
-        body
+    /// tenant when another's sensors speak, and so when somebody is up at night. `None` when
+    /// there is no such tenant.
+    pub fn health(
+        &self,
+        tenant: &TenantId,
+        radios: RadioHealth,
+        plans: Vec<PlanHealth>,
+    ) -> Option<Health> {
+        let view = self.tenants.iter().find(|view| view.id == *tenant)?;
+        let alone = self.tenants.len() == 1;
+        Some(Health {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: self.uptime().as_secs(),
+            dropped: self.outlet.dropped(),
+            air: alone.then(|| (&*self.air).into()),
+            concentrator: alone.then(|| (&*self.udp).into()),
+            tenant: TenantHealth::new(&view.counters, &view.upstream),
+            radios,
+            plans,
+        })
     }
 
     /// One line for `systemctl status`.

@@ -65,35 +65,53 @@ pub struct Status {
     pub trouble: Option<String>,
 }
 
-/// What became of the frames on the air, since the start. See [`ingest::Counters`].
+/// What became of the frames on the air, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "the fields are those of the counters")]
 pub struct AirStatus {
+    /// Frames on the air, each counted once however many receivers heard it.
     pub heard: u64,
+    /// Receptions that joined another one.
     pub copies: u64,
+    /// Not LoRaWAN, or not from a device.
     pub not_uplink: u64,
+    /// Of devices that are not registered.
     pub unknown_device: u64,
+    /// At a registered address, but no key fits; or a join request that does not fit its AppKey.
     pub bad_mic: u64,
+    /// Retransmissions of an accepted frame.
     pub repeats: u64,
+    /// Authentic frames of the past.
     pub replays: u64,
+    /// Refused counter resets.
     pub resets_refused: u64,
+    /// Authentic join requests that the settings do not provide for, or that come too often.
     pub joins_refused: u64,
+    /// Answers that were sent, or taken to be sent.
     pub answered: u64,
+    /// Answers that were not sent: the device asks again.
     pub not_answered: u64,
 }
 
-/// What came over UDP, since the start. See [`concentrator::Counters`].
+/// What came over UDP, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "the fields are those of the counters")]
 pub struct ConcentratorStatus {
+    /// Datagrams, of any kind.
     pub datagrams: u64,
+    /// Datagrams that are not of the protocol.
     pub malformed_datagrams: u64,
+    /// Datagrams of concentrators that may not speak, or from networks that may not.
     pub not_allowed: u64,
+    /// LoRa packets with a good CRC, before copies are joined.
     pub packets: u64,
+    /// Packets with a bad CRC or none.
     pub bad_crc: u64,
+    /// FSK packets.
     pub fsk: u64,
+    /// Packets whose description is malformed.
     pub malformed_packets: u64,
 }
 

@@ -2,8 +2,9 @@
 
 use crate::route::sheet::Sheet;
 use crate::units::PlanName;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +47,22 @@ pub struct Search {
     pub cost: f64,
     /// Bins that must be emptied and have found no vehicle so far.
     pub missing: u64,
+}
+
+/// Whether a plan is what it should be: the one on the broker stays there when it cannot be
+/// renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PlanHealth {
+    /// Its name.
+    pub name: String,
+    /// The day of the plan that holds; null if there is none yet.
+    pub day: Option<Date>,
+    /// When it was made.
+    pub made_at: Option<Timestamp>,
+    /// Why the last attempt to make a new one was in vain, if it was.
+    pub trouble: Option<String>,
 }
 
 /// What became of an order.
@@ -97,21 +114,21 @@ impl Board {
         }
     }
 
-    /// What a consumer of these plans has to know when they are not what they should be.
+    /// How these plans are.
     #[must_use]
-    pub fn health(&self, names: &[PlanName]) -> Value {
+    pub fn health(&self, names: &[PlanName]) -> Vec<PlanHealth> {
         let inside = self.lock();
         let of = |name: &PlanName| {
             let notice = inside.notices.get(name)?;
             let sheet = notice.sheet.as_deref();
-            let body = json!({
-                "day": sheet.map(|sheet| sheet.day),
-                "madeAt": sheet.map(|sheet| sheet.made_at),
-                "trouble": notice.trouble,
-            });
-            Some((name.to_string(), body))
+            Some(PlanHealth {
+                name: name.to_string(),
+                day: sheet.map(|sheet| sheet.day),
+                made_at: sheet.map(|sheet| sheet.made_at),
+                trouble: notice.trouble.clone(),
+            })
         };
-        Value::Object(names.iter().filter_map(of).collect())
+        names.iter().filter_map(of).collect()
     }
 
     pub(super) fn post(&self, name: &PlanName, change: impl FnOnce(&mut Notice)) {

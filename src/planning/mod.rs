@@ -29,7 +29,10 @@ mod under_way;
 mod ways;
 mod writing;
 
-pub use board::{Board, Notice, Outcome, Search};
+#[cfg(test)]
+pub(crate) use publish::messages;
+
+pub use board::{Board, Notice, Outcome, PlanHealth, Search};
 pub use rest::{Host, temperature};
 pub use thread::{House, Parts, Planner};
 

@@ -31,7 +31,7 @@ const ALL_DETAILS: &[&str] = &["level", "load", "reason", "service", "lat", "lon
 const FIRST: f64 = 4e-5;
 
 /// The messages of a plan that holds from now on.
-pub(super) fn messages(sheet: &Sheet, at: Moment) -> Vec<Message> {
+pub(crate) fn messages(sheet: &Sheet, at: Moment) -> Vec<Message> {
     let topic = format!("plan/{}", sheet.name);
     let message = |leaf: &str, body: String| Message {
         class: Class::Plan,

@@ -53,6 +53,126 @@ pub fn write(sheet: &Sheet) -> Value {
     })
 }
 
+/// The JSON Schema of the document. `level` and `reason` are left out of one that is too long.
+#[cfg(test)]
+pub(crate) fn schema() -> Value {
+    let position = json!({
+        "type": "array", "items": { "type": "number" }, "minItems": 2,
+        "description": "Longitude and latitude in degrees.",
+    });
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    let number = |about: &str| json!({ "type": "integer", "minimum": 0, "description": about });
+    let time = |about| json!({ "type": "string", "format": "date-time", "description": about });
+    let kind = |name: &str, properties: Value, required: &[&str]| {
+        json!({
+            "if": { "properties": { "kind": { "const": name } } },
+            "then": { "properties": properties, "required": required },
+        })
+    };
+    let level = json!({
+        "type": ["number", "null"],
+        "description": "The level that is expected: 0 is empty, 1 is full.",
+    });
+    let properties = json!({
+        "type": "object",
+        "properties": { "kind": { "enum": ["tour", "stop", "unloading", "leftOut"] } },
+        "required": ["kind"],
+        "allOf": [
+            kind(
+                "tour",
+                json!({
+                    "vehicle": text("Its name."),
+                    "metres": number("How far it drives."),
+                    "leaveAt": time("When it leaves."),
+                    "backAt": time("When it is back."),
+                    "stops": number("How many bins it empties."),
+                }),
+                &["vehicle", "metres", "leaveAt", "backAt", "stops"],
+            ),
+            kind(
+                "stop",
+                json!({
+                    "vehicle": text("Who empties it."),
+                    "id": text("The bin."),
+                    "order": number("Its place on the tour."),
+                    "arrival": time("When the vehicle is there."),
+                    "level": level,
+                    "reason": text("Why it is visited."),
+                }),
+                &["vehicle", "id", "order", "arrival"],
+            ),
+            kind(
+                "unloading",
+                json!({
+                    "vehicle": text("Who unloads."),
+                    "id": text("The site."),
+                    "order": number("Its place on the tour."),
+                    "arrival": time("When the vehicle is there."),
+                }),
+                &["vehicle", "id", "order", "arrival"],
+            ),
+            kind(
+                "leftOut",
+                json!({
+                    "id": text("The bin."),
+                    "level": level,
+                    "reason": text("Why it is left out."),
+                }),
+                &["id"],
+            ),
+        ],
+    });
+    let geometry = |kind: &str, coordinates: Value| {
+        json!({
+            "type": "object",
+            "properties": { "type": { "const": kind }, "coordinates": coordinates },
+            "required": ["type", "coordinates"],
+        })
+    };
+    let line = json!({ "type": "array", "items": position, "minItems": 2 });
+    json!({
+        "type": "object",
+        "description": "A plan as a FeatureCollection (RFC 7946): a line for each tour, a point \
+                        for each stop.",
+        "properties": {
+            "type": { "const": "FeatureCollection" },
+            "name": text("The plan's name."),
+            "day": {
+                "type": "string", "format": "date",
+                "description": "The day of its tours, where they are driven.",
+            },
+            "estimated": {
+                "type": "boolean",
+                "description": "Whether ways are straight lines × 1.4.",
+            },
+            "attribution": {
+                "type": ["string", "null"],
+                "description": "Whose map was used.",
+            },
+            "features": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "type": { "const": "Feature" },
+                        "geometry": {
+                            "description": "Null where there is no position.",
+                            "anyOf": [
+                                { "type": "null" },
+                                geometry("Point", position.clone()),
+                                geometry("LineString", line),
+                            ],
+                        },
+                        "properties": properties,
+                    },
+                    "required": ["type", "geometry", "properties"],
+                },
+            },
+        },
+        "required": ["type", "name", "day", "estimated", "attribution", "features"],
+    })
+}
+
 fn feature(geometry: Value, properties: &Value) -> Value {
     json!({ "type": "Feature", "geometry": geometry, "properties": properties })
 }

@@ -11,6 +11,7 @@ pub const ATTRIBUTION: &str = "© OpenStreetMap contributors";
 
 /// A plan of one day.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sheet {
     /// The plan's name.
@@ -54,6 +55,7 @@ pub struct Sheet {
 
 /// Who made a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Origin {
     /// This gateway.
@@ -64,6 +66,7 @@ pub enum Origin {
 
 /// Why a plan was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
     /// It was time.
@@ -76,6 +79,7 @@ pub enum Cause {
 
 /// What a plan costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
     /// Driving and vehicles, and the expected cost of what is left out.
@@ -88,6 +92,7 @@ pub struct Cost {
 
 /// What one vehicle does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Tour {
     /// Its name.
@@ -119,6 +124,7 @@ pub struct Tour {
 
 /// A bin on a tour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TourStop {
     /// Its name.
@@ -143,6 +149,7 @@ pub struct TourStop {
 
 /// An unloading on a tour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Unloading {
     /// The site.
@@ -159,6 +166,7 @@ pub struct Unloading {
 
 /// A break on a tour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TourPause {
     /// Its place on the tour.
@@ -169,6 +177,7 @@ pub struct TourPause {
 
 /// A line of GeoJSON (RFC 7946): longitude and latitude of each place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type")]
 pub struct LineString {
     /// The places.
@@ -177,6 +186,7 @@ pub struct LineString {
 
 /// A bin that is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
     /// Its name.
@@ -195,6 +205,7 @@ pub struct LeftOut {
 
 /// Something that a day lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Lack {
     /// Of which kind it is: a stable word.
@@ -207,6 +218,7 @@ pub struct Lack {
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kpi {
     /// All ways together, in kilometres.
@@ -232,6 +244,7 @@ pub struct Kpi {
 
 /// Tours that were not made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Instead {
     /// All ways together, in kilometres.

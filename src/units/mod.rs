@@ -81,6 +81,25 @@ macro_rules! hex_id {
             }
         }
         text_serde!($name);
+        text_schema!($name, concat!("^[0-9a-f]{", $digits, "}$"));
+    };
+}
+
+/// The schema of such text in messages.
+macro_rules! text_schema {
+    ($name:ident, $pattern:expr) => {
+        #[cfg(test)]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
     };
 }
 

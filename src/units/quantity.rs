@@ -34,5 +34,6 @@ quantity! {
 
 /// A frequency or a bandwidth in hertz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(transparent)]
 pub struct Hertz(pub u32);

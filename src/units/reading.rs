@@ -83,6 +83,7 @@ measured! {
 
 /// How far a reading can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Quality {
     /// Within what the sensor can measure.
@@ -104,6 +105,44 @@ pub struct Reading {
     pub measured: Option<Measured>,
     /// How far to trust it.
     pub quality: Quality,
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Reading {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Reading".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let units = Quantity::ALL.iter().filter_map(|quantity| quantity.unit());
+        let units: std::collections::BTreeSet<_> = units.collect();
+        schemars::json_schema!({
+            "type": "object",
+            "description": "One reading of one quantity.",
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "description": "The name that the profile gives it.",
+                },
+                "unit": {
+                    "enum": units,
+                    "description": "As SenML (RFC 8428) registers it; none of states and counts.",
+                },
+                "value": {
+                    "type": ["number", "boolean", "null"],
+                    "description": "Null if, and only if, the quality is `missing`.",
+                },
+                "quality": generator.subschema_for::<Quality>(),
+            },
+            "required": ["name", "value", "quality"],
+            "if": { "properties": { "quality": { "const": "missing" } } },
+            "then": { "properties": { "value": { "type": "null" } } },
+            "else": { "properties": { "value": { "type": ["number", "boolean"] } } },
+            "dependentSchemas": {
+                "unit": { "properties": { "value": { "type": ["number", "null"] } } },
+            },
+        })
+    }
 }
 
 impl Serialize for Measured {

@@ -6,18 +6,26 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// The version of the message formats; raised when a field changes its meaning or goes away.
-const SCHEMA_VERSION: &str = "1";
+pub(super) const SCHEMA_VERSION: &str = "1";
 
-/// The common head of all bodies. See the README for the meaning of each field.
+/// The common head of all bodies.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
+    /// The same for every copy of a message, for ever. In the reply to a command it is the
+    /// command's.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+    /// How important it is: `alarm`, `event`, `plan`, `measurement` or `diagnostic`.
     class: &'static str,
+    /// When it was measured.
     time: Timestamp,
+    /// When this copy left.
     sent_at: Timestamp,
+    /// How far to trust `time`.
     clock: ClockQuality,
+    /// Whether it already waited as the connection that brings it came up.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     late: bool,
 }

@@ -352,6 +352,31 @@ impl Forwarder {
     }
 }
 
+/// The schema of what every body has.
+#[cfg(test)]
+pub(crate) fn envelope_schema() -> Value {
+    crate::schemas::of::<envelope::Envelope<'_>>()
+}
+
+/// The version of the message formats.
+#[cfg(test)]
+pub(crate) const SCHEMA_VERSION: &str = envelope::SCHEMA_VERSION;
+
+/// The schema of the body of `state`.
+#[cfg(test)]
+pub(crate) fn state_schema() -> Value {
+    serde_json::json!({
+        "type": "object",
+        "description": "Whether the gateway is connected to this tenant's broker. Retained, and \
+                        the last will of the connection.",
+        "properties": { "state": {
+            "enum": ["online", "offline"],
+            "description": "`offline` also when the connection broke.",
+        } },
+        "required": ["state"],
+    })
+}
+
 fn state_body(state: &str) -> String {
     format!(r#"{{"state":"{state}"}}"#)
 }

@@ -3,6 +3,10 @@
 #![cfg(feature = "demo")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[allow(dead_code, unreachable_pub, reason = "shared")]
+#[path = "../support/promises.rs"]
+mod promises;
+
 use serde_json::Value;
 use std::collections::HashSet;
 use std::process::Command;
@@ -27,6 +31,9 @@ fn six_seconds_of_it_lose_nothing() {
     assert!(number("heard") > 0, "{summary}");
     assert!(number("longestOutageS") > 0, "the broker was never away: {summary}");
     assert_eq!(summary.as_object().unwrap().len(), 5, "{summary}");
+
+    let messages = lines.iter().map(|line| (line["topic"].as_str().unwrap(), &line["message"]));
+    promises::assert_kept(messages);
 
     // the books again, by somebody else than the demonstration itself
     let devices = lines.iter().filter(|line| line["topic"].as_str().unwrap().contains("/device/"));

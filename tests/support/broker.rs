@@ -1,6 +1,6 @@
 //! A real mosquitto, and mosquitto_sub as the cloud.
 
-use super::{PATIENCE, free_tcp_port, holds_within, wait_until};
+use super::{PATIENCE, assert_kept, free_tcp_port, holds_within, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -68,7 +68,7 @@ impl Broker {
     pub fn drop_client(&self, client_id: &str) {
         let taken = Command::new("mosquitto_pub")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-i", client_id])
-            .args(["-q", "1", "-t", "test/ready", "-m", "{}"])
+            .args(["-q", "1", "-t", READY, "-m", "{}"])
             .status();
         assert!(taken.unwrap().success());
     }
@@ -110,6 +110,9 @@ impl Drop for Broker {
     }
 }
 
+/// Where tests publish to see whether there is a subscription.
+const READY: &str = "test/ready";
+
 /// One message as the cloud received it.
 #[derive(Debug, Clone)]
 pub struct Received {
@@ -118,7 +121,8 @@ pub struct Received {
     pub body: Value,
 }
 
-/// mosquitto_sub with a persistent session: a consumer that we did not write.
+/// mosquitto_sub with a persistent session: a consumer that we did not write. In the end every
+/// message that came is held against its schema.
 ///
 /// It subscribes with QoS 0. With QoS 1 its own acknowledgements are on their way when
 /// mosquitto is killed; the kernel then resets the connection, and mosquitto_sub throws away
@@ -130,6 +134,8 @@ pub struct Subscriber {
     lines: Arc<Mutex<Vec<String>>>,
     /// How many different messages of devices there are among them.
     different: Arc<AtomicUsize>,
+    /// Whether messages are held against their schemas.
+    bound: bool,
 }
 
 impl Subscriber {
@@ -167,7 +173,13 @@ impl Subscriber {
                 count.store(ids.len(), Relaxed);
             }
         });
-        Self { process, lines, different }
+        Self { process, lines, different, bound: true }
+    }
+
+    /// The same for messages that a test has made up.
+    pub fn of_anything(mut self) -> Self {
+        self.bound = false;
+        self
     }
 
     /// Waits until a message of the test's own comes back: the subscription is there.
@@ -176,13 +188,14 @@ impl Subscriber {
     }
 
     fn subscribes_within(&self, patience: Duration, broker: &Broker, arguments: &[&str]) -> bool {
-        let echoes =
-            || self.lines.lock().unwrap().iter().filter(|l| l.contains(" test/ready ")).count();
+        let echoes = || {
+            self.lines.lock().unwrap().iter().filter(|l| l.contains(&format!(" {READY} "))).count()
+        };
         let before = echoes();
         holds_within(patience, || {
             let published = Command::new("mosquitto_pub")
                 .args(["-h", "127.0.0.1", "-p", &broker.port.to_string()])
-                .args(["-q", "1", "-t", "test/ready", "-m", "{}"])
+                .args(["-q", "1", "-t", READY, "-m", "{}"])
                 .args(arguments)
                 .stderr(Stdio::null())
                 .status()
@@ -218,7 +231,12 @@ fn parse(line: &str) -> Received {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
+        // before it is killed, so that no line is half a line
+        let held = self.bound && !std::thread::panicking();
+        let received = if held { self.received() } else { Vec::new() };
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let received = received.iter().filter(|message| message.topic != READY);
+        assert_kept(received.map(|message| (message.topic.as_str(), &message.body)));
     }
 }

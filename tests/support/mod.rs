@@ -12,6 +12,7 @@ mod field;
 mod forwarder;
 mod lykta;
 mod mote;
+mod promises;
 mod settings;
 
 pub use broker::{Broker, Received, Subscriber};
@@ -19,6 +20,7 @@ pub use field::{Concentrator, Sensor, packet, reception};
 pub use forwarder::Forwarder;
 pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
+pub use promises::{Channel, Promises, assert_kept};
 pub use settings::upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};

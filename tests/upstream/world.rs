@@ -1,6 +1,6 @@
 //! What these tests need beside the common support.
 
-use crate::support::{Broker, Lykta, Sensor, Subscriber, wait_until};
+use crate::support::{Broker, Lykta, Sensor, Subscriber, assert_kept, wait_until};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,10 +18,12 @@ pub struct Seen {
     pub body: serde_json::Value,
 }
 
-/// mosquitto_sub over MQTT 5.
+/// mosquitto_sub over MQTT 5. In the end every message that came is held against its schema.
 pub struct Watcher {
     process: Child,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// Whether that is done.
+    bound: bool,
 }
 
 impl Watcher {
@@ -42,7 +44,13 @@ impl Watcher {
                 list.lock().unwrap().push(parse(&line));
             }
         });
-        Self { process, seen }
+        Self { process, seen, bound: true }
+    }
+
+    /// The same for messages that a test has made up.
+    pub fn of_anything(mut self) -> Self {
+        self.bound = false;
+        self
     }
 
     /// Whether a message came on a topic that ends so.
@@ -77,8 +85,11 @@ fn parse(line: &str) -> Seen {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
+        let held = self.bound && !std::thread::panicking();
+        let seen = if held { self.seen.lock().unwrap().clone() } else { Vec::new() };
         let _ = self.process.kill();
         let _ = self.process.wait();
+        assert_kept(seen.iter().map(|message| (message.topic.as_str(), &message.body)));
     }
 }
 

@@ -7,6 +7,8 @@
 mod downlink;
 mod planning;
 mod request;
+#[cfg(test)]
+pub(crate) mod schema;
 
 pub use downlink::{Downlink, MAX_PAYLOAD};
 pub use planning::{Given, Planning};

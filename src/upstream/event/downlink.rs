@@ -10,41 +10,67 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+/// A downlink was sent, in the shape of ChirpStack v4's `txack` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct TxAck<'a> {
+pub(super) struct TxAck<'a> {
+    /// To which device.
     device_info: DeviceInfo<'a>,
+    /// The id of the command that asked for it.
     queue_item_id: &'a str,
+    /// Its frame counter.
     f_cnt_down: u32,
+    /// By which gateway.
     gateway_id: GatewayEui,
+    /// How it was sent.
     tx_info: TxInfo,
 }
 
+/// How a downlink was sent.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TxInfo {
+    /// In hertz.
     frequency: Hertz,
     /// dBm (ERP), whole as in ChirpStack.
     power: i32,
+    /// How it was modulated.
     modulation: Modulation,
 }
 
+/// Whether a confirmed downlink was acknowledged, in the shape of ChirpStack v4's `ack` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Ack<'a> {
+pub(super) struct Ack<'a> {
+    /// Of this event.
     deduplication_id: Uuid,
+    /// By which device.
     device_info: DeviceInfo<'a>,
+    /// The id of the command that asked for the downlink.
     queue_item_id: &'a str,
+    /// Whether it was.
     acknowledged: bool,
+    /// The downlink's frame counter.
     f_cnt_down: u32,
 }
 
+/// A downlink was not sent, in the shape of ChirpStack v4's `log` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Log<'a> {
+pub(super) struct Log<'a> {
+    /// To which device.
     device_info: DeviceInfo<'a>,
+    /// `WARNING` or `ERROR`.
     level: &'static str,
+    /// `EXPIRED`, `DOWNLINK_PAYLOAD_SIZE` or `DOWNLINK_GATEWAY`.
     code: &'static str,
+    /// Why, and what becomes of it.
     description: &'a str,
+    /// `queue_item_id` is the id of the command that asked for it.
+    #[cfg_attr(test, schemars(extend("required" = ["queue_item_id"])))]
     context: BTreeMap<&'static str, &'a str>,
 }
 

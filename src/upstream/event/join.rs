@@ -8,12 +8,18 @@ use crate::units::DevAddr;
 use serde::Serialize;
 use uuid::Uuid;
 
+/// A device has joined, in the shape of ChirpStack v4's `join` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Join<'a> {
+pub(super) struct Join<'a> {
+    /// Of this join.
     deduplication_id: Uuid,
+    /// Which device.
     device_info: DeviceInfo<'a>,
+    /// Its address from now on.
     dev_addr: DevAddr,
+    /// The region.
     region_config_id: &'static str,
 }
 

@@ -26,18 +26,30 @@ use std::collections::BTreeMap;
 /// ChirpStack's name of the region.
 const REGION: &str = "eu868";
 
+/// A device.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct DeviceInfo<'a> {
+    /// The tenant.
     tenant_id: &'a str,
+    /// The tenant.
     tenant_name: &'a str,
+    /// The tenant again: there are no applications.
     application_id: &'a str,
+    /// The tenant again.
     application_name: &'a str,
+    /// The profile.
     device_profile_id: &'a str,
+    /// The profile.
     device_profile_name: &'a str,
+    /// Its name.
     device_name: &'a str,
+    /// Its address for ever.
     dev_eui: DevEui,
+    /// Its class.
     device_class_enabled: &'static str,
+    /// `bin` is the bin that it hangs in.
     tags: BTreeMap<&'static str, &'a str>,
 }
 
@@ -63,20 +75,43 @@ impl<'a> DeviceInfo<'a> {
     }
 }
 
+/// How a frame was modulated: always LoRa.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Modulation {
+    /// LoRa.
     lora: LoraModulation,
 }
 
+/// How a LoRa frame was modulated.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct LoraModulation {
+    /// In hertz.
     bandwidth: Hertz,
+    /// 5 to 12.
     spreading_factor: u8,
+    /// Such as `CR_4_5`.
     code_rate: &'static str,
     /// Of downlinks only.
     #[serde(skip_serializing_if = "Option::is_none")]
     polarization_inversion: Option<bool>,
+}
+
+/// The schemas of these bodies, by the ends of their topics.
+#[cfg(test)]
+pub(crate) fn schemas() -> [(&'static str, serde_json::Value); 7] {
+    use crate::schemas::of;
+    [
+        ("event/up", of::<up::Up<'_>>()),
+        ("event/join", of::<join::Join<'_>>()),
+        ("event/status", of::<status::Status<'_>>()),
+        ("event/txack", of::<downlink::TxAck<'_>>()),
+        ("event/ack", of::<downlink::Ack<'_>>()),
+        ("event/log", of::<downlink::Log<'_>>()),
+        ("readings", of::<up::Readings<'_>>()),
+    ]
 }
 
 /// A message about a device.

@@ -7,16 +7,22 @@ use crate::store::{Class, Message};
 use serde::Serialize;
 use uuid::Uuid;
 
+/// How a device is, in the shape of ChirpStack v4's `status` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
+pub(super) struct Status<'a> {
+    /// Of this answer.
     deduplication_id: Uuid,
+    /// Which device.
     device_info: DeviceInfo<'a>,
-    /// dB
+    /// How well it hears the gateway, in dB.
     margin: i8,
+    /// Whether it runs without its battery.
     external_power_source: bool,
+    /// Whether it cannot tell.
     battery_level_unavailable: bool,
-    /// Per cent.
+    /// Its battery in per cent, if it runs on it and can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     battery_level: Option<f64>,
 }

@@ -14,64 +14,109 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+/// An accepted uplink, in the shape of ChirpStack v4's `up` event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Up<'a> {
+pub(super) struct Up<'a> {
+    /// Of this uplink, however many receivers heard it.
     deduplication_id: Uuid,
+    /// Which device.
     device_info: DeviceInfo<'a>,
+    /// Its address in this session.
     dev_addr: DevAddr,
+    /// Whether it lets the network choose its data rate.
     adr: bool,
+    /// Its data rate in EU868, if it is one of those.
     #[serde(skip_serializing_if = "Option::is_none")]
     dr: Option<u8>,
+    /// Its frame counter, all 32 bits.
     f_cnt: u32,
+    /// The port; 0 also if there is none.
     f_port: u8,
+    /// Whether it asked to be acknowledged.
     confirmed: bool,
+    /// Whether it could be a recording from before its counter began again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayable: bool,
+    /// The payload in the clear, in base64.
+    #[cfg_attr(test, schemars(extend("contentEncoding" = "base64")))]
     data: String,
+    /// The payload as decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<&'a Object>,
+    /// Why it could not be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     codec_error: Option<String>,
+    /// Who heard it.
     rx_info: Vec<RxInfo>,
+    /// How it was sent.
     tx_info: TxInfo,
+    /// The region.
     region_config_id: &'static str,
 }
 
+/// One reception.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct RxInfo {
+    /// By which receiver.
     gateway_id: GatewayEui,
+    /// Of this reception.
     uplink_id: u32,
+    /// When, by the receiver's clock, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     gw_time: Option<Timestamp>,
+    /// When, by this gateway's clock.
     ns_time: Timestamp,
+    /// dBm
     rssi: i32,
+    /// dB
     snr: f32,
+    /// The receiver's channel.
     channel: u32,
+    /// The receiver's chain.
     rf_chain: u32,
+    /// Opaque, in base64.
+    #[cfg_attr(test, schemars(extend("contentEncoding" = "base64")))]
     context: String,
+    /// Frames with a bad checksum are not accepted.
     crc_status: &'static str,
 }
 
+/// How an uplink was sent.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct TxInfo {
+    /// In hertz.
     frequency: Hertz,
+    /// How it was modulated.
     modulation: Modulation,
 }
 
+/// What an accepted uplink says, as typed readings.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Readings<'a> {
+pub(super) struct Readings<'a> {
+    /// Which device.
     dev_eui: DevEui,
+    /// Its name.
     device_name: &'a str,
+    /// Its profile.
     profile: &'a str,
+    /// The bin that it hangs in.
     #[serde(skip_serializing_if = "Option::is_none")]
     bin: Option<&'a str>,
+    /// The uplink's frame counter.
     f_cnt: u32,
+    /// Whether the uplink could be a recording from before its counter began again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayable: bool,
+    /// One or more.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     readings: &'a [Reading],
 }
 
