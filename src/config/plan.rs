@@ -147,24 +147,38 @@ settings! {
 
 /// The seconds of a day.
 const DAY: u32 = 24 * 3600;
+const MINUTE: u32 = 60;
 
 impl PlanSettings {
     /// Hours in the seconds of the day on which the shifts begin: those of the morning after a
-    /// night belong to that night.
+    /// night belong to that night, and those that go on through midnight to both its parts.
     #[must_use]
     pub fn in_shifts(&self, hours: Hours) -> Hours {
-        let meets = |hours: Hours| {
-            let mut shifts = self.vehicle.iter().map(|vehicle| vehicle.shift);
-            shifts.any(|shift| hours.from <= shift.to && shift.from <= hours.to)
-        };
         let next = Hours { from: hours.from + DAY, to: hours.to + DAY };
-        if !meets(hours) && meets(next) { next } else { hours }
+        match (self.on_duty(hours), self.on_duty(next)) {
+            (true, true) if next.from <= hours.to + MINUTE => {
+                Hours { from: hours.from, to: next.to }
+            }
+            (false, true) => next,
+            _ => hours,
+        }
     }
 
     /// Whether somebody is on duty at some time of these hours.
     #[must_use]
     pub fn meet_a_shift(&self, hours: Hours) -> bool {
-        let hours = self.in_shifts(hours);
+        self.on_duty(self.in_shifts(hours))
+    }
+
+    /// Whether these hours, which come each day, are two parts of one night with a gap between
+    /// them: nobody knows which is meant.
+    #[must_use]
+    pub fn meet_twice(&self, hours: Hours) -> bool {
+        let next = Hours { from: hours.from + DAY, to: hours.to + DAY };
+        self.on_duty(hours) && self.on_duty(next) && next.from > hours.to + MINUTE
+    }
+
+    fn on_duty(&self, hours: Hours) -> bool {
         let mut shifts = self.vehicle.iter().map(|vehicle| vehicle.shift);
         shifts.any(|shift| hours.from <= shift.to && shift.from <= hours.to)
     }

@@ -94,6 +94,14 @@ impl Checks<'_> {
             let help = "write days, such as [\"mon\", \"thu\"]; it can be asked for all the same";
             self.warning(&path.key("days"), "no day: this plan is never made by itself", help);
         }
+        let at = u32::try_from(plan.at.0.duration_since(jiff::civil::Time::midnight()).as_secs());
+        let last = plan.vehicle.iter().map(|vehicle| vehicle.shift.to).max();
+        if let (Ok(at), Some(last)) = (at, last)
+            && at + 3600 >= last
+        {
+            let what = "when it would be made, the last shift is over or nearly so";
+            self.error(&path.key("at"), what, "write a time before the shifts");
+        }
         if plan.budget.as_secs_f64() < 0.1 || plan.budget.as_secs() > 3600 {
             let what = "budget must be from 100ms to 1h";
             self.error(&path.key("budget"), what, "\"20s\" is good for some hundred bins");
@@ -183,6 +191,11 @@ impl Checks<'_> {
             if let Some(window) = visit.window.filter(|hours| !plan.meet_a_shift(*hours)) {
                 let what = format!("nobody is on duty at {window}");
                 self.error(&path.key("window"), what, "mend it, or the shifts of the vehicles");
+            }
+            if let Some(window) = visit.window.filter(|hours| plan.meet_twice(*hours)) {
+                let what = format!("{window} is there in the evening and in the morning");
+                let help = "write two visits with a name for each, or hours of one part";
+                self.error(&path.key("window"), what, help);
             }
             for skill in visit.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
                 let what = format!("no vehicle of the plan has the skill \"{skill}\"");

@@ -351,7 +351,7 @@ impl Gateway {
     pub async fn ended(&mut self) -> GatewayError {
         let name = poll_fn(|context| {
             let threads = self.upstreams.iter_mut().chain(&mut self.radios);
-            let mut workers = threads.chain([&mut self.ingest]);
+            let mut workers = threads.chain([&mut self.ingest]).chain(&mut self.planner);
             match workers
                 .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
             {

@@ -39,8 +39,8 @@ const MAX_CLIENTS: usize = 4;
 /// How long a client may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest request: `plan-state` with the name of a plan, of 64 characters.
-const MAX_REQUEST: usize = 80;
+/// The longest request: `plan-state` with the name of a plan, of 64 characters, and a number.
+const MAX_REQUEST: usize = 128;
 
 /// How long to wait before the socket is tried again.
 const RETRY: Duration = Duration::from_secs(60);

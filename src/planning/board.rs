@@ -33,6 +33,8 @@ pub struct Notice {
     pub search: Option<Search>,
     /// Why the last order was in vain, if it was: the plan that holds is older than it should be.
     pub trouble: Option<String>,
+    /// Whether nobody has set the clock: no plan is made by itself until then.
+    pub clock_unset: bool,
 }
 
 /// How far a search is.
@@ -61,7 +63,7 @@ pub struct PlanHealth {
     pub day: Option<Date>,
     /// When it was made.
     pub made_at: Option<Timestamp>,
-    /// Why the last attempt to make a new one was in vain, if it was.
+    /// Why the last attempt to make a new one was in vain, or why there was none.
     pub trouble: Option<String>,
 }
 
@@ -125,7 +127,11 @@ impl Board {
                 name: name.to_string(),
                 day: sheet.map(|sheet| sheet.day),
                 made_at: sheet.map(|sheet| sheet.made_at),
-                trouble: notice.trouble.clone(),
+                trouble: notice.trouble.clone().or_else(|| {
+                    notice
+                        .clock_unset
+                        .then(|| "the clock is not set: no plan is made by itself".to_owned())
+                }),
             })
         };
         names.iter().filter_map(of).collect()

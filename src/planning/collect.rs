@@ -35,18 +35,32 @@ impl Desk<'_> {
         }
         let found = self.found(&collection.problem, task, calibration, go_on)?;
         let verdicts = collection.verdicts(&found.plan);
-        let mut notes = notes(&collection, &verdicts);
-        // one that was visited already keeps the reason that it had
-        for (stop, reason) in under_way.iter().flat_map(|under_way| under_way.reasons()) {
-            notes.entry(stop.to_owned()).or_default().reason = reason.to_owned();
-        }
+        let notes = notes(&collection, &verdicts);
         let instead = comparison(&collection, &found.reckoning);
+        let again = self.asked_again(&collection, task);
+        let mut lacks = shortfalls(&collection, &found.plan);
+        lacks.extend((!again.is_empty()).then(|| {
+            let bins = again.len();
+            Lack {
+                kind: "again".to_owned(),
+                text: format!(
+                    "asked for again behind the vehicle, and left for the next tours: {bins}"
+                ),
+                text_sv: format!(
+                    "efterfrågade igen efter att bilen passerat, tas nästa tur: {bins}"
+                ),
+            }
+        }));
+        let mut left_out = self.left_out(&collection, &verdicts);
+        left_out.extend(again);
         let draft = Draft {
             problem: &collection.problem,
             notes,
-            left_out: self.left_out(&collection, &verdicts),
-            lacks: shortfalls(&collection, &found.plan),
+            left_out,
+            lacks,
+            cost: found.reckoning.cost,
             prizes: found.reckoning.prizes,
+            under_way,
             found,
         };
         let mut sheet = self.write(task, &draft);
@@ -63,24 +77,54 @@ impl Desk<'_> {
         if let Some(given) = &task.given {
             requested.extend(given.routes.iter().flat_map(|(_, stops)| stops).cloned());
         }
-        for stop in self.under_way(task).iter().flat_map(|under_way| under_way.stops()) {
-            // what is frozen keeps what was in it
-            visited.remove(stop);
-            requested.insert(stop.to_owned());
-        }
-        let mut vehicles = self.scheme.vehicles(0);
+        let under_way = self.under_way(task);
+        let begun: HashSet<&str> = under_way
+            .iter()
+            .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
+            .collect();
+        // what is frozen keeps what was in it
+        visited.retain(|bin, _| !begun.contains(bin.as_str()));
+        requested.extend(begun.iter().map(|bin| (*bin).to_owned()));
+        let mut vehicles = self.scheme.vehicles(day, 0);
         vehicles.retain(|vehicle| self.reached(vehicle));
-        let mut sites = self.scheme.sites();
+        let mut sites = self.scheme.sites(day);
         sites.retain(|site| self.ways.unreachable(site.place).is_none());
+        let mut bins = self.scheme.bins(self.levels, &visited, &requested, (day, now));
+        for bin in bins.iter_mut().filter(|bin| begun.contains(bin.id.as_str())) {
+            // somebody was able
+            bin.skills = 0;
+        }
         collection(
             self.name,
-            &self.scheme.bins(self.levels, &visited, &requested, now),
+            &bins,
             self.scheme.horizon(day, now),
             &self.scheme.rules(),
             self.ways.matrix.clone(),
             vehicles,
             sites,
         )
+    }
+
+    /// Bins that somebody has asked for after the vehicle had been there. None comes twice in a day.
+    fn asked_again(&self, collection: &Collection, task: &Task) -> Vec<LeftOut> {
+        let under_way = self.under_way(task);
+        let behind = under_way.iter().flat_map(|under_way| under_way.stops());
+        let behind: HashSet<&str> =
+            behind.filter(|stop| stop.arrival <= task.now).map(|stop| stop.id.as_str()).collect();
+        let asked = self.kept.asked.iter().filter(|asked| behind.contains(asked.of.as_str()));
+        let left_out = asked.filter_map(|asked| {
+            let bin = collection.assessments.iter().position(|bin| bin.id == asked.of)?;
+            let position = self.ways.position(self.scheme.first_stop() + bin);
+            Some(LeftOut {
+                id: asked.of.clone(),
+                lat: Some(position.lat()),
+                lon: Some(position.lon()),
+                level: None,
+                must: true,
+                reason: "asked for after the vehicle was there: on the next tours".to_owned(),
+            })
+        });
+        left_out.collect()
     }
 
     fn left_out(&self, collection: &Collection, verdicts: &[Verdict]) -> Vec<LeftOut> {

@@ -7,11 +7,12 @@ use super::under_way::UnderWay;
 use super::ways::Ways;
 use super::writing::Found;
 use crate::bins::Level;
+use crate::clock::Moment;
 use crate::route::given::{carried_over, given};
 use crate::route::problem::{Problem, Vehicle};
 use crate::route::sheet::{Cause, Sheet};
 use crate::route::solver::{Progress, Settings, Solver};
-use crate::route::{Plan, check};
+use crate::route::{Plan, Visit, check};
 use crate::sys;
 use crate::upstream::command::Given;
 use jiff::Timestamp;
@@ -27,6 +28,8 @@ const MENDING: (u64, u64, u64) = (20, 500, 20_000);
 pub(super) struct Task {
     pub(super) day: Date,
     pub(super) now: Timestamp,
+    /// The same moment, with what is known of the clock.
+    pub(super) clock: Moment,
     pub(super) cause: Cause,
     /// A plan from the cloud, to be checked only.
     pub(super) given: Option<Given>,
@@ -91,8 +94,8 @@ impl<'a> Desk<'a> {
         let second = self.scheme.calendar.seconds(task.day, task.now);
         let mut fleet = match task.given {
             // who names one that is too late is told so
-            Some(_) => self.scheme.fleet(second),
-            None => self.scheme.vehicles(second),
+            Some(_) => self.scheme.fleet(task.day, second),
+            None => self.scheme.vehicles(task.day, second),
         };
         fleet.retain(|vehicle| self.reached(vehicle));
         fleet
@@ -140,18 +143,24 @@ impl<'a> Desk<'a> {
         let settings = &self.scheme.settings;
         let seed = settings.seed;
         let budget_ms = u64::try_from(settings.budget.as_millis()).unwrap_or(u64::MAX);
+        let done = |stop: usize| {
+            problem.vehicles.iter().any(|vehicle| vehicle.frozen.contains(&Visit::Stop(stop)))
+        };
+        let open = (0..stops).filter(|stop| !done(*stop)).count();
         let mut iterations = match (settings.iterations, *calibration) {
+            // whatever is moved, nothing changes
+            _ if open == 0 => 1,
             (Some(iterations), _) => iterations,
-            (None, Some(known)) if known.holds(budget_ms, stops) => known.iterations,
+            (None, Some(known)) if known.holds(budget_ms, open) => known.iterations,
             (None, _) => {
                 let begin = sys::thread_cpu_time();
                 let spent = &mut || sys::thread_cpu_time().saturating_sub(begin);
                 let iterations = solver.calibrate(seed, None, settings.budget, spent);
-                *calibration = Some(Calibration { budget_ms, stops, iterations });
+                *calibration = Some(Calibration { budget_ms, stops: open, iterations });
                 iterations
             }
         };
-        if from.is_some() {
+        if from.is_some() && open > 0 {
             let (part, least, most) = MENDING;
             iterations = (iterations / part).clamp(least, most);
         }

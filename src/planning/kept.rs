@@ -4,10 +4,11 @@ use super::PlanningError;
 use super::draft::{Calibration, Task};
 use super::scheme::Scheme;
 use crate::bins::Level;
+use crate::clock::{ClockQuality, Moment};
 use crate::route::given::NameError;
-use crate::route::sheet::Sheet;
-use jiff::Timestamp;
+use crate::route::sheet::{Sheet, Tour, TourStop};
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,12 @@ pub(crate) struct Kept {
     /// What somebody has asked for, until a plan has been there.
     #[serde(default)]
     pub(super) asked: Vec<Asked>,
+    /// Whether nobody had set the clock when the plan was made.
+    #[serde(default)]
+    unset: bool,
+    /// By how much that clock was ahead of the one that never jumps; none after a restart.
+    #[serde(skip)]
+    ahead: Option<SignedDuration>,
     /// When plans visited the bins last, of those plans that do not hold any more.
     #[serde(default)]
     visited: BTreeMap<String, Visited>,
@@ -40,6 +47,9 @@ pub(super) struct Asked {
     pub(super) of: String,
     /// Since when.
     pub(super) since: Timestamp,
+    /// By a clock that nobody had set.
+    #[serde(default)]
+    unset: bool,
 }
 
 impl Asked {
@@ -76,30 +86,76 @@ impl Visited {
 }
 
 impl Kept {
+    /// What was written down. What cannot be read of it is forgotten: then with the reason.
+    pub(super) fn read(body: &str) -> (Self, Option<serde_json::Error>) {
+        let error = match serde_json::from_str(body) {
+            Ok(kept) => return (kept, None),
+            Err(error) => error,
+        };
+        let mut parts: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        if let Some(parts) = parts.as_object_mut() {
+            // what was asked for is more than the plan that was made of it
+            parts.remove("sheet");
+        }
+        (serde_json::from_value(parts).unwrap_or_default(), Some(error))
+    }
+
+    /// What can be believed of it now: the times of a plan mean nothing when they come from a
+    /// clock that nobody had set, and that has been set or has stood still since.
+    pub(super) fn believed(&self, now: Moment) -> Self {
+        /// Clocks that are set now and then by a little are not set.
+        const LITTLE: SignedDuration = SignedDuration::from_secs(60);
+        let mut kept = self.clone();
+        let same = |ahead: SignedDuration| (ahead_of(now) - ahead).abs() < LITTLE;
+        if self.unset && !self.ahead.is_some_and(same) {
+            kept.sheet = None;
+        }
+        for asked in &mut kept.asked {
+            if asked.unset && now.quality != ClockQuality::Unsynced {
+                (asked.since, asked.unset) = (now.wall, false);
+            }
+        }
+        kept
+    }
+
     /// The last visit up to now of each bin, by this plan and those before it.
     pub(super) fn visits(&self, now: Timestamp) -> BTreeMap<String, Visited> {
-        let mut all = self.visited.clone();
+        let mut all = self.visits_of(|_, stop| stop.begins() <= now);
         all.retain(|_, visit| visit.at <= now);
-        let tours = self.sheet.iter().flat_map(|sheet| &sheet.routes);
-        for stop in tours.flat_map(|tour| &tour.stops).filter(|stop| stop.arrival <= now) {
-            let visit = Visited { at: stop.arrival, level: stop.level };
-            let last = all.entry(stop.id.clone()).or_insert(visit);
-            if last.at < visit.at {
-                *last = visit;
+        all
+    }
+
+    /// The last visit of each bin, by such stops of this plan and by those before it.
+    fn visits_of(&self, counts: impl Fn(&Tour, &TourStop) -> bool) -> BTreeMap<String, Visited> {
+        let mut all = self.visited.clone();
+        for tour in self.sheet.iter().flat_map(|sheet| &sheet.routes) {
+            for stop in tour.stops.iter().filter(|stop| counts(tour, stop)) {
+                let visit = Visited { at: stop.begins(), level: stop.level };
+                let last = all.entry(stop.id.clone()).or_insert(visit);
+                if last.at < visit.at {
+                    *last = visit;
+                }
             }
         }
         all
     }
 
+    /// Until when vehicles are out on the tours of another day.
+    pub(super) fn out_until(&self, day: Date, now: Timestamp) -> Option<Timestamp> {
+        let sheet = self.sheet.as_deref().filter(|sheet| sheet.day != day)?;
+        let out = sheet.routes.iter().filter(|tour| tour.leave_at <= now && now < tour.back_at);
+        out.map(|tour| tour.back_at).max()
+    }
+
     /// With what is asked for by this task, and without what is not asked for any more or where a
     /// plan has been since.
     pub(super) fn with(&self, task: &Task, scheme: &Scheme) -> Result<Self, PlanningError> {
-        let mut kept = self.clone();
+        let mut kept = self.believed(task.clock);
         let unknown = |name: &&String| !scheme.has(name);
         if let Some(name) = task.urgent.iter().chain(&task.withdrawn).find(unknown) {
             return Err(NameError::Stop(name.clone()).into());
         }
-        let visits = self.visits(task.now);
+        let visits = kept.visits(task.now);
         let open = |asked: &Asked| visits.get(&asked.stop).is_none_or(|at| at.at < asked.since);
         kept.asked.retain(|asked| {
             open(asked) && scheme.has(&asked.of) && !task.withdrawn.contains(&asked.of)
@@ -108,7 +164,8 @@ impl Kept {
             // who asks twice has asked at the first time
             if kept.asked.iter().all(|asked| asked.of != *of) {
                 let stop = if scheme.is_patrol() { self.urgent_stop(of) } else { of.clone() };
-                kept.asked.push(Asked { stop, of: of.clone(), since: task.now });
+                let unset = task.clock.quality == ClockQuality::Unsynced;
+                kept.asked.push(Asked { stop, of: of.clone(), since: task.now, unset });
             }
         }
         Ok(kept)
@@ -122,18 +179,24 @@ impl Kept {
         format!("{of}!{}", numbers.max().unwrap_or(0).saturating_add(1))
     }
 
-    /// Puts a plan in the place of the one that held. Of bins that are not `known` any more no
+    /// Puts a plan in the place of the one that held. Of stops that are not `known` any more no
     /// visits are remembered.
-    pub(super) fn replace(
-        &mut self,
-        sheet: Arc<Sheet>,
-        now: Timestamp,
-        known: impl Fn(&str) -> bool,
-    ) {
-        self.visited = self.visits(now);
-        self.visited.retain(|bin, _| known(bin));
+    pub(super) fn replace(&mut self, sheet: Arc<Sheet>, now: Moment, known: impl Fn(&str) -> bool) {
+        let other_day = self.sheet.as_ref().is_some_and(|before| before.day != sheet.day);
+        // whoever is out on the tours of another day goes on by them
+        self.visited = self.visits_of(|tour, stop| {
+            stop.begins() <= now.wall || other_day && tour.leave_at <= now.wall
+        });
+        self.visited.retain(|stop, _| known(stop));
+        self.unset = now.quality == ClockQuality::Unsynced;
+        self.ahead = Some(ahead_of(now));
         self.sheet = Some(sheet);
     }
+}
+
+fn ahead_of(now: Moment) -> SignedDuration {
+    let monotonic = SignedDuration::try_from(now.monotonic).unwrap_or(SignedDuration::MAX);
+    now.wall.as_duration().saturating_sub(monotonic)
 }
 
 #[cfg(test)]
@@ -141,6 +204,50 @@ mod tests {
     use super::*;
     use crate::route::sheet::sample;
     use crate::units::Ratio;
+
+    fn moment(wall: Timestamp) -> Moment {
+        let quality = ClockQuality::Synced;
+        Moment { wall, quality, monotonic: std::time::Duration::from_secs(1000) }
+    }
+
+    #[test]
+    fn the_times_of_a_clock_that_nobody_had_set_mean_nothing_once_it_is_set() {
+        let sheet = Arc::new(sample::sheet());
+        let stops = &sheet.routes[0].stops;
+        let mut kept = Kept::default();
+        let unset = Moment { quality: ClockQuality::Unsynced, ..moment(stops[0].arrival) };
+        kept.replace(Arc::clone(&sheet), unset, |_| true);
+        kept.asked.push(Asked {
+            stop: "a&b".into(),
+            of: "a&b".into(),
+            since: unset.wall,
+            unset: true,
+        });
+        let later = |minutes: i64, clock: i64| {
+            let by = |minutes| SignedDuration::from_mins(minutes);
+            let wall = unset.wall.checked_add(by(minutes + clock)).expect("a time");
+            let more = std::time::Duration::from_secs(minutes.unsigned_abs() * 60);
+            Moment { wall, monotonic: unset.monotonic + more, ..unset }
+        };
+        assert!(kept.believed(later(60, 0)).sheet.is_some(), "it goes on, and so do they");
+        assert!(kept.believed(later(60, 120)).sheet.is_none(), "it has jumped");
+        let set = Moment { quality: ClockQuality::Synced, ..later(60, 120) };
+        assert_eq!(kept.believed(set).asked[0].since, set.wall);
+        let body = serde_json::to_string(&kept).expect("JSON");
+        let (after_a_restart, error) = Kept::read(&body);
+        assert!(error.is_none());
+        assert!(after_a_restart.believed(later(0, 0)).sheet.is_none());
+    }
+
+    #[test]
+    fn what_was_asked_for_outlives_a_plan_that_cannot_be_read() {
+        let body = r#"{"sheet":{"old":1},"nightly":"2026-11-23","asked":[{"stop":"r1!1",
+            "of":"r1","since":"2026-11-23T05:00:00Z"}]}"#;
+        let (kept, error) = Kept::read(body);
+        assert!(error.is_some() && kept.sheet.is_none());
+        assert_eq!((kept.asked.len(), kept.nightly.is_some()), (1, true));
+        assert!(Kept::read("{").1.is_some());
+    }
 
     #[test]
     fn a_visit_of_a_plan_is_remembered_when_its_time_is_past() {
@@ -152,7 +259,7 @@ mod tests {
         let later = stops[1].arrival;
         let mut empty = sample::sheet();
         empty.routes.clear();
-        kept.replace(Arc::new(empty), later, |bin| bin == "a&b");
+        kept.replace(Arc::new(empty), moment(later), |bin| bin == "a&b");
         let text = serde_json::to_string(&kept).expect("JSON");
         let kept: Kept = serde_json::from_str(&text).expect("reads");
         let all = kept.visits(later);

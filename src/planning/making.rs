@@ -28,6 +28,9 @@ const EMERGENCY: u32 = 30;
 /// But no sooner than this.
 const LEAST_EMERGENCY: Duration = Duration::from_secs(60);
 
+/// A patrol is not kept waiting for a better plan.
+const URGENT_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long to wait until what was made is tried to be handed over again, and how often.
 const HAND_OVER: (Duration, u32) = (Duration::from_millis(100), 600);
 
@@ -84,8 +87,8 @@ impl Planner {
         let mending = plan.kept.sheet.as_deref().filter(|_| cause == Cause::Full);
         let day = given_day.or(day).or(mending.map(|sheet| sheet.day));
         let day = day.unwrap_or_else(|| plan.scheme.calendar.target(now.wall));
-        let task = Task { day, now: now.wall, cause, given, urgent, withdrawn };
-        let outcome = match plan.refusal(given_day, now.wall) {
+        let task = Task { day, now: now.wall, clock: now, cause, given, urgent, withdrawn };
+        let outcome = match plan.refusal(&task) {
             Some(refusal) => Err(refusal),
             None => catch_unwind(AssertUnwindSafe(|| self.plan(name, &task)))
                 .unwrap_or_else(|panic| Err(PlanningError::Panic(said(&*panic)))),
@@ -101,17 +104,25 @@ impl Planner {
             // whoever asked will ask again
             Err(PlanningError::Stopped) => return false,
             Err(error) => {
-                self.fail(name, cause, &error, command, task.given.is_some());
-                Some(error.to_string())
+                let from_cloud = task.given.is_some();
+                let asked = command.is_some() || ticket.is_some();
+                // nothing is wrong with the plan that holds
+                let answered = asked && (from_cloud || error.is_theirs(from_cloud));
+                self.fail(name, cause, &error, command, from_cloud);
+                Some((error.to_string(), answered))
             }
         };
-        let made = trouble.is_none();
         self.board.post(name, |notice| {
             notice.search = None;
-            notice.trouble.clone_from(&trouble);
+            match &trouble {
+                Some((_, true)) => {}
+                Some((trouble, false)) => notice.trouble = Some(trouble.clone()),
+                None => notice.trouble = None,
+            }
         });
+        let made = trouble.is_none();
         if let Some(ticket) = ticket {
-            self.board.carried_out(ticket, trouble);
+            self.board.carried_out(ticket, trouble.map(|(trouble, _)| trouble));
         }
         made
     }
@@ -130,14 +141,17 @@ impl Planner {
         let (cause, sheet) = (task.cause, Arc::new(made.sheet));
         let mut kept = plan.kept.with(task, &plan.scheme)?;
         // a plan from the cloud holds on its day: that night's is not made here, nor is it
-        // after one that somebody has asked for since its time
+        // after one that somebody has asked for since its time. In any other case it is still to
+        // come, also where that of a later day was there before
         let synced = now.quality != ClockQuality::Unsynced;
         let since = synced && now.wall >= plan.scheme.calendar.nightly(sheet.day);
-        if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
+        kept.nightly = if cause == Cause::Nightly || sheet.origin == Origin::Cloud || since {
+            Some(sheet.day)
+        } else {
             let before = plan.scheme.calendar.credible(kept.nightly, now.wall);
-            kept.nightly = before.max(Some(sheet.day));
-        }
-        kept.replace(Arc::clone(&sheet), now.wall, |bin| plan.scheme.has_bin(bin));
+            before.map(|before| before.min(sheet.day.yesterday().unwrap_or(sheet.day)))
+        };
+        kept.replace(Arc::clone(&sheet), now, |stop| plan.scheme.has(stop));
         let body = serde_json::to_string(&kept).expect("plain structs");
         let planned = Planned {
             tenant: tenant.clone(),
@@ -168,7 +182,7 @@ impl Planner {
     ) {
         let Some(plan) = self.plans.get_mut(name) else { return };
         let tenant = plan.scheme.tenant.clone();
-        plan.told.failure(name, &tenant, error, from_cloud);
+        plan.told.failure(name, &tenant, error, (from_cloud, plan.scheme.is_patrol()));
         if cause == Cause::Nightly {
             plan.retry_at = Some(self.clock.now().monotonic + RETRY);
         }
@@ -197,7 +211,12 @@ impl Planner {
         let (name_of_it, levels, kept) = (name.as_str(), &levels, &kept);
         let desk = draft::Desk { name: name_of_it, scheme, ways: &ways, levels, kept };
         let mut rest = Rest::new();
-        let patience = (scheme.settings.budget * EMERGENCY).max(LEAST_EMERGENCY);
+        // before an urgent visit begins there must be time to tell of it
+        let urgent = scheme.is_patrol() && !kept.asked.is_empty();
+        let patience = match urgent {
+            true => URGENT_PATIENCE,
+            false => (scheme.settings.budget * EMERGENCY).max(LEAST_EMERGENCY),
+        };
         let begin = Instant::now();
         let (board, house, stop) = (&self.board, &mut self.house, &self.stop);
         let mut shown: Option<Instant> = None;
@@ -209,7 +228,9 @@ impl Planner {
                 let search = Search { iterations, of, cost, missing };
                 board.post(name, |notice| notice.search = Some(search));
             }
-            rest.take(&mut **house, &|| stop.load(Relaxed)) && begin.elapsed() < patience
+            let stopped = || stop.load(Relaxed);
+            let goes_on = if urgent { !stopped() } else { rest.take(&mut **house, &stopped) };
+            goes_on && begin.elapsed() < patience
         };
         let mut calibration = plan.kept.calibration;
         let sheet = desk.plan(task, &mut calibration, go_on);
@@ -265,6 +286,7 @@ fn fault(error: &PlanningError, from_cloud: bool) -> Fault {
     let code = match error {
         PlanningError::Faulty(_) if from_cloud => Code::Infeasible,
         PlanningError::Over { .. } | PlanningError::Day { .. } if from_cloud => Code::Infeasible,
+        PlanningError::Out { .. } => Code::Infeasible,
         PlanningError::Name(_) => Code::Invalid,
         _ => Code::Failed,
     };

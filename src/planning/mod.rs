@@ -41,11 +41,14 @@ use crate::route::given::NameError;
 use crate::store::{Message, State};
 use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{self, Planning};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// How many orders may wait.
 const ROOM: usize = 8;
@@ -89,20 +92,41 @@ pub struct Planned {
 pub struct Desk {
     names: Arc<BTreeSet<PlanName>>,
     orders: Option<SyncSender<Order>>,
+    /// Whether it was said, and not heard yet, that a bin is full.
+    nudged: Arc<AtomicBool>,
+}
+
+/// Where orders are taken.
+#[derive(Debug)]
+pub struct Orders {
+    taken: Receiver<Order>,
+    nudged: Arc<AtomicBool>,
+}
+
+impl Orders {
+    fn next(&self, patience: Duration) -> Result<Order, RecvTimeoutError> {
+        let order = self.taken.recv_timeout(patience)?;
+        if order == Order::Full {
+            self.nudged.store(false, Relaxed);
+        }
+        Ok(order)
+    }
 }
 
 impl Desk {
     /// A desk, and the end at which its orders are taken.
     #[must_use]
-    pub fn new() -> (Self, Receiver<Order>) {
+    pub fn new() -> (Self, Orders) {
         let (orders, taken) = sync_channel(ROOM);
-        (Self { names: Arc::default(), orders: Some(orders) }, taken)
+        let desk = Self { orders: Some(orders), ..Self::default() };
+        let nudged = Arc::clone(&desk.nudged);
+        (desk, Orders { taken, nudged })
     }
 
     /// The same desk, for these plans only.
     #[must_use]
     pub fn of(&self, names: impl IntoIterator<Item = PlanName>) -> Self {
-        Self { names: Arc::new(names.into_iter().collect()), orders: self.orders.clone() }
+        Self { names: Arc::new(names.into_iter().collect()), ..self.clone() }
     }
 
     /// Whether this plan is made here.
@@ -120,7 +144,10 @@ impl Desk {
     /// Says that a bin is full, or will be before long. With no room left it is looked after all the same, a
     /// little later.
     pub fn nudge(&self) {
-        let _ = self.pass(Order::Full);
+        // once is enough: the desk is for those who wait for an answer
+        if !self.nudged.swap(true, Relaxed) && !self.pass(Order::Full) {
+            self.nudged.store(false, Relaxed);
+        }
     }
 }
 
@@ -140,6 +167,14 @@ pub(crate) enum PlanningError {
         day: Date,
         /// The one for which plans are made now.
         open: Date,
+    },
+    /// Vehicles are out on the tours of another day, and would lose their plan.
+    #[error("vehicles are on the tours of {day} until {until}: ask for a plan after that")]
+    Out {
+        /// The day of those tours.
+        day: Date,
+        /// Until when.
+        until: Timestamp,
     },
     /// The levels could not be had.
     #[error("the levels of the bins are not told: the ingest loop does not answer")]
@@ -167,6 +202,18 @@ pub(crate) enum PlanningError {
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,
+}
+
+impl PlanningError {
+    /// Whether it is answered to whoever has asked, and nothing is wrong here.
+    pub(crate) fn is_theirs(&self, from_cloud: bool) -> bool {
+        match self {
+            Self::Over { .. } | Self::Day { .. } | Self::Out { .. } | Self::Name(_) => true,
+            Self::Refused => false,
+            Self::Faulty(_) => false,
+            _ => from_cloud,
+        }
+    }
 }
 
 /// The first rules that are broken.

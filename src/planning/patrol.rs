@@ -1,39 +1,51 @@
-//! Plans for patrols: everybody is visited, the urgent in time and first.
+//! Plans for patrols: everybody is visited, the urgent at once.
 //!
-//! A visit that cannot be made in time is made late, and said to be late, before it is left out.
-//! So windows are widened step by step for those visits that found no place, and for no others:
-//! whoever was to be visited in time still is, and who is late is so by as little as can be, the
-//! urgent last of all.
+//! An urgent visit is asked to be made as soon as somebody can be there at all, an agreed one in its
+//! hours. What finds no place is made later, and said to be late, before it is left out: its window
+//! is widened step by step until it finds one, and narrowed again as far as it keeps it. Whoever
+//! was to be visited in time still is, and who is late is so by little, the urgent last of all.
 
 use super::PlanningError;
 use super::draft::{Calibration, Desk, GoOn, Task};
 use super::kept::Asked;
-use super::scheme::{AgreedVisit, LEAD, seconds};
+use super::scheme::{AgreedVisit, LEAD, THOUSANDTHS, seconds};
 use super::writing::{Draft, Found, Note};
+use crate::route::check::{CheckedRoute, Reckoning};
 use crate::route::given::given;
+use crate::route::matrix::NO_WAY;
 use crate::route::problem::{Haul, Load, Need, Problem, Stop, Vehicle, Window};
 use crate::route::sheet::{Lack, LeftOut, Sheet};
 use crate::route::{Visit, check};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// A visit that finds no place may be late by this, in seconds, and then by twice as much more, and
-/// so on.
-const GRACE: u32 = 900;
+/// An urgent visit may come later than the first moment at which somebody can be there by this, in
+/// seconds.
+const AT_ONCE: u32 = 120;
 
-/// What it costs to leave out a visit: more than any way. An urgent one is worth ten others.
-const AGREED: Need = Need::Optional(10_000_000);
-const URGENT: Need = Need::Optional(100_000_000);
+/// A visit that finds no place may come later by this, in seconds, and then by twice as much more,
+/// and so on.
+const GRACE: u32 = 300;
+
+/// So often it is tried to make who is late half as late.
+const NARROWING: u32 = 6;
+
+/// What it costs to leave out a visit: more than any way of a night costs in the unit of a
+/// patrol's rates. An urgent one is worth more than sixty others.
+const AGREED: Need = Need::Optional(3_000_000);
+const URGENT: Need = Need::Optional(200_000_000);
 
 /// What is known of a stop.
 struct Call<'a> {
     agreed: &'a AgreedVisit,
     /// Since when it is urgent.
     urgent: Option<Timestamp>,
+    /// The latest moment at which it should begin; none if there is none.
+    due: Option<Timestamp>,
     stop: Stop,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
     /// Plans who is visited when.
     pub(super) fn patrol(
         &self,
@@ -41,13 +53,12 @@ impl Desk<'_> {
         calibration: &mut Option<Calibration>,
         go_on: &mut GoOn<'_>,
     ) -> Result<Sheet, PlanningError> {
-        let fleet = self.fleet(task);
-        let (mut calls, left_out) = self.calls(task, &fleet);
+        let (mut calls, unable) = self.calls(task);
         let mut problem = Problem {
             name: self.name.to_owned(),
             matrix: self.ways.matrix.clone(),
             stops: calls.iter().map(|call| call.stop.clone()).collect(),
-            vehicles: fleet,
+            vehicles: self.fleet(task),
             sites: Vec::new(),
             haul: Haul::Collect,
         };
@@ -55,7 +66,7 @@ impl Desk<'_> {
         if let Some(under_way) = &under_way {
             under_way.freeze(&mut problem);
         }
-        let found = match &task.given {
+        let (found, nobody) = match &task.given {
             Some(routes) => {
                 // whoever brings a plan knows that somebody will be late
                 problem
@@ -64,44 +75,57 @@ impl Desk<'_> {
                     .for_each(|stop| stop.window.latest = Window::ALWAYS.latest);
                 let plan = given(&problem, &routes.routes)?;
                 let reckoning = check(&problem, &plan).map_err(PlanningError::Faulty)?;
-                Found { plan, reckoning, iterations: None }
+                let nobody = "the plan from the cloud does not visit it";
+                (Found { plan, reckoning, iterations: None }, nobody)
             }
-            None => self.in_time_or_late(task, &mut problem, calibration, go_on)?,
+            None => {
+                let found = self.in_time_or_late(task, &calls, &mut problem, calibration, go_on)?;
+                (found, "there is no time for it in any shift, however late")
+            }
         };
-        let missed: Vec<Call<'_>> =
-            found.plan.unserved.iter().rev().map(|stop| calls.remove(*stop)).collect();
-        let late = lateness(&problem, &found, &calls);
-        let mut notes: HashMap<String, Note> = calls
-            .iter()
-            .map(|call| {
-                let reason = self.reason(call, late.get(call.stop.id.as_str()).copied());
-                (call.stop.id.clone(), Note { level: None, reason })
-            })
-            .collect();
-        for (stop, reason) in under_way.iter().flat_map(|under_way| under_way.reasons()) {
-            notes.entry(stop.to_owned()).or_default().reason = reason.to_owned();
-        }
-        let no_time = "there is no time for it in any shift, however late";
-        let no_time = missed.iter().map(|call| left_out_of(call.agreed, &call.stop.id, no_time));
-        let left_out: Vec<LeftOut> = left_out.into_iter().chain(no_time).collect();
+        let mut missed: Vec<usize> = found.plan.unserved.clone();
+        missed.sort_unstable();
+        let missed: Vec<Call<'_>> = missed.into_iter().rev().map(|i| calls.remove(i)).collect();
+        let late = self.lateness(task, &problem, &found, &calls);
+        let notes = calls.iter().map(|call| {
+            let reason = self.reason(call, late.get(call.stop.id.as_str()).copied());
+            (call.stop.id.clone(), Note { level: None, reason })
+        });
+        let notes: HashMap<String, Note> = notes.collect();
+        let missed = missed.iter().map(|call| left_out(call.agreed, &call.stop.id, nobody));
+        let left_out: Vec<LeftOut> = unable.into_iter().chain(missed).collect();
         let lacks = lacks(&late, left_out.len());
-        let draft = Draft { problem: &problem, found, notes, left_out, lacks, prizes: 0 };
+        let cost = self.price(&problem, &found);
+        let draft =
+            Draft { problem: &problem, found, notes, left_out, lacks, cost, prizes: 0, under_way };
         Ok(self.write(task, &draft))
     }
 
     /// All that is to be visited, and what nobody can visit.
-    fn calls(&self, task: &Task, fleet: &[Vehicle]) -> (Vec<Call<'_>>, Vec<LeftOut>) {
-        let (mut calls, mut left_out) = (Vec::new(), Vec::new());
-        let second = |at| self.scheme.calendar.seconds(task.day, at);
-        let mut asked: Vec<(&str, &str, Option<Timestamp>)> = Vec::new();
-        for Asked { stop, of, since } in &self.kept.asked {
-            asked.push((stop, of, Some(*since)));
-        }
-        // urgent ones of this night that are done
-        for stop in self.under_way(task).iter().flat_map(|under_way| under_way.stops()) {
-            let visit = Asked::visit_of(stop).filter(|_| !self.scheme.has(stop));
-            asked.extend(visit.map(|visit| (stop, visit, None)));
-        }
+    fn calls(&self, task: &Task) -> (Vec<Call<'a>>, Vec<LeftOut>) {
+        let (mut calls, mut unable) = (Vec::new(), Vec::new());
+        let calendar = &self.scheme.calendar;
+        let under_way = self.under_way(task);
+        let begun: HashSet<&str> = under_way
+            .iter()
+            .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
+            .collect();
+        let visits = self.kept.visits(task.now);
+        let tonight = self.scheme.begin(task.day);
+        // by a patrol that is back, or by one that is not there any more
+        let made = |id: &str| {
+            !begun.contains(id) && visits.get(id).is_some_and(|visit| visit.at >= tonight)
+        };
+        let asked = self.kept.asked.iter();
+        let asked = asked.map(|asked| (asked.stop.as_str(), asked.of.as_str(), Some(asked.since)));
+        let asked: Vec<(&str, &str, Option<Timestamp>)> = asked.collect();
+        let open: HashSet<&str> = asked.iter().map(|(stop, ..)| *stop).collect();
+        let begun_urgent = begun.iter().filter(|stop| !open.contains(**stop));
+        let begun_urgent =
+            begun_urgent.filter_map(|stop| Some((*stop, Asked::visit_of(stop)?, None)));
+        let asked: Vec<_> = asked.iter().copied().chain(begun_urgent).collect();
+        // whether somebody is able is not a matter of who is on duty still
+        let fleet: Vec<Vehicle> = self.scheme.vehicles(task.day, 0);
         for (i, agreed) in self.scheme.visits.iter().enumerate() {
             let settings = &agreed.settings;
             let place = self.scheme.first_stop() + i;
@@ -115,35 +139,41 @@ impl Desk<'_> {
                 release: 0,
                 need,
             };
-            let mut ours = vec![Call {
-                agreed,
-                urgent: None,
-                stop: stop(&settings.id, agreed.window, AGREED),
-            }];
+            let mut ours = Vec::new();
+            if !made(&settings.id) {
+                let window = self.scheme.window(task.day, agreed.window);
+                let due = agreed.window.map(|_| calendar.moment(task.day, window.latest));
+                let stop = stop(&settings.id, window, AGREED);
+                ours.push(Call { agreed, urgent: None, due, stop });
+            }
             for (id, _, since) in asked.iter().filter(|(_, of, _)| *of == settings.id) {
                 let due = since.and_then(|since| since.checked_add(settings.urgent_within).ok());
-                let latest = due.map_or(Window::ALWAYS.latest, second);
-                let window = Window { earliest: 0, latest };
-                ours.push(Call { agreed, urgent: *since, stop: stop(id, window, URGENT) });
+                let stop = stop(id, Window::ALWAYS, URGENT);
+                ours.push(Call { agreed, urgent: *since, due, stop });
             }
-            let able = |vehicle: &Vehicle| ours[0].stop.skills & !vehicle.skills == 0;
+            let able = |vehicle: &Vehicle| {
+                stop("", Window::ALWAYS, AGREED).skills & !vehicle.skills == 0
+                    && self.reached(vehicle)
+            };
             let why = if let Some(why) = self.ways.unreachable(place) {
                 why.to_string()
-            } else if !fleet.iter().any(able) && !fleet.is_empty() {
-                "nobody on duty has the skills or the number of people that it takes".to_owned()
+            } else if !fleet.iter().any(able) {
+                "nobody has the skills or the number of people that it takes".to_owned()
             } else {
                 calls.append(&mut ours);
                 continue;
             };
-            left_out.extend(ours.iter().map(|call| left_out_of(agreed, &call.stop.id, &why)));
+            unable.extend(ours.iter().map(|call| left_out(agreed, &call.stop.id, &why)));
         }
-        (calls, left_out)
+        (calls, unable)
     }
 
-    /// Searches until each visit has found a place, widening the windows of those that have not.
+    /// Searches until each visit has found a place: with wider windows for those that have none,
+    /// and then with narrower ones for those that are late.
     fn in_time_or_late(
         &self,
         task: &Task,
+        calls: &[Call<'_>],
         problem: &mut Problem,
         calibration: &mut Option<Calibration>,
         go_on: &mut GoOn<'_>,
@@ -151,8 +181,16 @@ impl Desk<'_> {
         let now = self.scheme.calendar.seconds(task.day, task.now);
         let soon = if now > 0 { now.saturating_add(LEAD) } else { 0 };
         let last = problem.vehicles.iter().map(|vehicle| vehicle.shift.latest).max().unwrap_or(0);
+        let done: HashSet<Visit> =
+            problem.vehicles.iter().flat_map(|vehicle| &vehicle.frozen).copied().collect();
+        for (i, call) in calls.iter().enumerate() {
+            if call.urgent.is_some() && !done.contains(&Visit::Stop(i)) {
+                let first = first_moment(problem, i, soon).unwrap_or(last);
+                problem.stops[i].window.latest = first.saturating_add(AT_ONCE);
+            }
+        }
         let (mut from, mut all_moves, mut step) = (None, 0, GRACE);
-        let plan = loop {
+        let mut plan = loop {
             let (plan, moves) = self.search(problem, from.as_ref(), calibration, go_on);
             all_moves += moves;
             let mut widened = false;
@@ -166,11 +204,73 @@ impl Desk<'_> {
             if !widened {
                 break plan;
             }
-            step *= 2;
+            step = step.saturating_mul(2);
             from = Some(plan);
         };
-        let reckoning = check(problem, &plan).map_err(PlanningError::Faulty)?;
+        let mut reckoning = check(problem, &plan).map_err(PlanningError::Faulty)?;
+        for _ in 0..NARROWING {
+            let mut narrower = problem.clone();
+            let found = Found { plan, reckoning, iterations: None };
+            let late = self.lateness(task, problem, &found, calls);
+            Found { plan, reckoning, .. } = found;
+            let begins = begins(&reckoning);
+            let mut changed = false;
+            for (i, call) in
+                calls.iter().enumerate().filter(|(i, _)| !done.contains(&Visit::Stop(*i)))
+            {
+                if let (Some(late), Some(begin)) = (late.get(call.stop.id.as_str()), begins.get(&i))
+                {
+                    narrower.stops[i].window.latest = begin.saturating_sub(late / 2 + 1);
+                    changed = true;
+                }
+            }
+            if !changed {
+                break;
+            }
+            let (better, moves) = self.search(&narrower, Some(&plan), calibration, go_on);
+            all_moves += moves;
+            if better.unserved.len() > plan.unserved.len() {
+                break;
+            }
+            reckoning = check(&narrower, &better).map_err(PlanningError::Faulty)?;
+            (*problem, plan) = (narrower, better);
+        }
         Ok(Found { plan, reckoning, iterations: Some(all_moves) })
+    }
+
+    /// By how many seconds visits are late, by their names.
+    fn lateness<'c>(
+        &self,
+        task: &Task,
+        problem: &Problem,
+        found: &Found,
+        calls: &'c [Call<'_>],
+    ) -> HashMap<&'c str, u32> {
+        let numbers: HashMap<&str, usize> =
+            problem.stops.iter().enumerate().map(|(i, stop)| (stop.id.as_str(), i)).collect();
+        let begins = begins(&found.reckoning);
+        let late = calls.iter().filter_map(|call| {
+            let begin = begins.get(numbers.get(call.stop.id.as_str())?)?;
+            let begin = self.scheme.calendar.moment(task.day, *begin);
+            let late = begin.duration_since(call.due?).as_secs();
+            (late > 0).then(|| (call.stop.id.as_str(), u32::try_from(late).unwrap_or(u32::MAX)))
+        });
+        late.collect()
+    }
+
+    /// What a plan costs in thousandths of the currency: the solver has reckoned in another unit.
+    fn price(&self, problem: &Problem, found: &Found) -> u64 {
+        let vehicles = &self.scheme.settings.vehicle;
+        let price = |route: &CheckedRoute| {
+            let id = &problem.vehicles[route.vehicle].id;
+            let Some(vehicle) = vehicles.iter().find(|vehicle| vehicle.id == *id) else {
+                return 0.0;
+            };
+            let (km, hours) = (route.distance as f64 / 1000.0, route.driving as f64 / 3600.0);
+            vehicle.day_cost + km * vehicle.km_cost + hours * vehicle.hour_cost
+        };
+        let all: f64 = found.reckoning.routes.iter().map(price).sum();
+        (all * THOUSANDTHS).round() as u64
     }
 
     fn reason(&self, call: &Call<'_>, late: Option<u32>) -> String {
@@ -179,7 +279,7 @@ impl Desk<'_> {
         let settings = &call.agreed.settings;
         let why = match (call.urgent, settings.window) {
             (Some(since), _) => {
-                let due = since.checked_add(settings.urgent_within).unwrap_or(since);
+                let due = call.due.unwrap_or(since);
                 format!("urgent since {}, by {}", clock(since), clock(due))
             }
             (None, Some(hours)) => format!("agreed: {hours}"),
@@ -196,7 +296,7 @@ fn minutes(seconds: u32) -> u32 {
     seconds.div_ceil(60)
 }
 
-fn left_out_of(agreed: &AgreedVisit, stop: &str, why: &str) -> LeftOut {
+fn left_out(agreed: &AgreedVisit, stop: &str, why: &str) -> LeftOut {
     LeftOut {
         id: stop.to_owned(),
         lat: Some(agreed.position.lat()),
@@ -207,20 +307,30 @@ fn left_out_of(agreed: &AgreedVisit, stop: &str, why: &str) -> LeftOut {
     }
 }
 
-/// By how many seconds visits are late.
-fn lateness<'a>(problem: &Problem, found: &Found, calls: &'a [Call<'_>]) -> HashMap<&'a str, u32> {
-    let due: HashMap<&str, (&'a str, u32)> = calls
-        .iter()
-        .map(|Call { stop, .. }| (stop.id.as_str(), (stop.id.as_str(), stop.window.latest)))
-        .collect();
-    let visits = found.reckoning.routes.iter().flat_map(|route| &route.visits);
-    let late = visits.filter_map(|checked| {
-        let Visit::Stop(number) = checked.visit else { return None };
-        let (id, due) = due.get(problem.stops[number].id.as_str())?;
-        let late = checked.begin.saturating_sub(u64::from(*due));
-        (late > 0).then(|| (*id, u32::try_from(late).unwrap_or(u32::MAX)))
+/// When the visits to stops begin, by their numbers, in the seconds of the night.
+fn begins(reckoning: &Reckoning) -> HashMap<usize, u32> {
+    let visits = reckoning.routes.iter().flat_map(|route| &route.visits);
+    let begins = visits.filter_map(|checked| match checked.visit {
+        Visit::Stop(number) => Some((number, u32::try_from(checked.begin).unwrap_or(u32::MAX))),
+        Visit::Site(_) | Visit::Pause => None,
     });
-    late.collect()
+    begins.collect()
+}
+
+/// The first moment at which somebody who is able can be at a stop; none if nobody can.
+fn first_moment(problem: &Problem, stop: usize, soon: u32) -> Option<u32> {
+    let Stop { place, skills, .. } = problem.stops[stop];
+    let able = problem.vehicles.iter().filter(|vehicle| skills & !vehicle.skills == 0);
+    let moments = able.filter_map(|vehicle| {
+        let last = vehicle.frozen.iter().rev().find_map(|visit| match *visit {
+            Visit::Stop(stop) => Some(problem.stops[stop].place),
+            Visit::Site(_) | Visit::Pause => None,
+        });
+        let free = vehicle.shift.earliest.max(vehicle.not_before).max(soon);
+        let way = problem.matrix.time(last.unwrap_or(vehicle.start), place);
+        (way < NO_WAY).then(|| free.saturating_add(way))
+    });
+    moments.min()
 }
 
 /// What a night lacks. Nobody is named: it goes to the journal.

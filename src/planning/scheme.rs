@@ -2,19 +2,26 @@
 
 use super::kept::Visited;
 use crate::bins::Level;
-use crate::config::{BinSettings, Hours, PlanKind, PlanSettings, Settings, VisitSettings};
+use crate::config::{
+    BinSettings, Hours, PlanKind, PlanSettings, Settings, VehicleSettings, VisitSettings,
+};
 use crate::device::Registry;
 use crate::route::calendar::Calendar;
 use crate::route::collection::{self, Filling, Horizon, Rules, State};
 use crate::route::problem::{Load, Pause, Rates, Site, Vehicle, Window};
 use crate::route::road::Position;
 use crate::units::TenantId;
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Costs are reckoned in thousandths of the currency.
 pub(super) const THOUSANDTHS: f64 = 1000.0;
+
+/// What a second of driving costs a patrol, and what a car at most that leaves at all: a unit in
+/// which no way costs what a visit is worth.
+const PATROL_SECOND: f64 = 20.0;
+const PATROL_FIXED: f64 = 100_000.0;
 
 /// The bit of a crew of two among the skills.
 const CREW_OF_TWO: u32 = 1 << 31;
@@ -45,8 +52,8 @@ pub(super) struct Scheme {
 pub(super) struct AgreedVisit {
     pub(super) settings: VisitSettings,
     pub(super) position: Position,
-    /// When it may begin, in seconds of the night.
-    pub(super) window: Window,
+    /// When it may begin, by the clock; past 24 h on the next day.
+    pub(super) window: Option<Hours>,
 }
 
 impl Scheme {
@@ -76,11 +83,16 @@ impl Scheme {
             .cloned()
             .collect();
         let last = plan.vehicle.iter().map(|vehicle| vehicle.shift.to).max().unwrap_or(24 * 3600);
+        let least_left = match plan.kind {
+            PlanKind::Collection => SignedDuration::from_hours(1),
+            // somebody may have to be visited in the last minutes
+            PlanKind::Patrol => SignedDuration::from_mins(15),
+        };
         let visits = plan.visit.iter().filter_map(|visit| {
             Some(AgreedVisit {
                 settings: visit.clone(),
                 position: Position::from_degrees(visit.lat, visit.lon)?,
-                window: window(visit.window.map(|hours| plan.in_shifts(hours))),
+                window: visit.window.map(|hours| plan.in_shifts(hours)),
             })
         });
         let calendar = Calendar {
@@ -88,6 +100,7 @@ impl Scheme {
             at: plan.at.0,
             days: plan.days.iter().map(|day| day.0).collect(),
             last,
+            least_left,
         };
         Self {
             tenant: plan.tenant.clone(),
@@ -113,10 +126,13 @@ impl Scheme {
         self.bins.iter().any(|(id, ..)| id == name)
     }
 
-    /// When a visit may begin. Urgent ones may at once.
-    pub(super) fn opens(&self, day: Date, stop: &str) -> Timestamp {
-        let agreed = self.visits.iter().find(|visit| visit.settings.id == stop);
-        agreed.map_or(Timestamp::MIN, |visit| self.calendar.moment(day, visit.window.earliest))
+    /// Hours by the clock in the seconds of a day's plan.
+    pub(super) fn window(&self, day: Date, hours: Option<Hours>) -> Window {
+        let second = |clock| self.calendar.second(day, clock);
+        hours.map_or(Window::ALWAYS, |hours| Window {
+            earliest: second(hours.from),
+            latest: second(hours.to),
+        })
     }
 
     /// All places: the depots, the sites, the bins, the visits. In this order they are rows of the matrix.
@@ -141,7 +157,7 @@ impl Scheme {
         levels: &HashMap<String, Level>,
         visited: &BTreeMap<String, Visited>,
         requested: &HashSet<String>,
-        now: Timestamp,
+        (day, now): (Date, Timestamp),
     ) -> Vec<collection::Bin> {
         let days =
             |then: Timestamp| (now.duration_since(then).as_secs_f64() / DAY_SECONDS).max(0.0);
@@ -167,7 +183,7 @@ impl Scheme {
                 volume: bin.volume_l,
                 density: bin.kg_per_l,
                 service: seconds(bin.service),
-                window: window(bin.window),
+                window: self.window(day, bin.window),
                 skills: self.bits(&bin.skills, bin.crew),
                 threshold_must: bin.threshold_must,
                 most_days: bin.most_days,
@@ -177,10 +193,15 @@ impl Scheme {
         all.collect()
     }
 
+    /// When the first shift of a day begins.
+    pub(super) fn begin(&self, day: Date) -> Timestamp {
+        let begin = self.settings.vehicle.iter().map(|v| v.shift.from).min().unwrap_or(0);
+        self.calendar.moment(day, self.calendar.second(day, begin))
+    }
+
     /// When the bins can be emptied.
     pub(super) fn horizon(&self, day: Date, now: Timestamp) -> Horizon {
-        let begin = self.settings.vehicle.iter().map(|v| v.shift.from).min().unwrap_or(0);
-        let begin = self.calendar.moment(day, begin);
+        let begin = self.begin(day);
         let next = self.calendar.after(day);
         let days =
             |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64() / DAY_SECONDS;
@@ -203,23 +224,28 @@ impl Scheme {
     }
 
     /// The vehicles that can still leave at this second of the day.
-    pub(super) fn vehicles(&self, now: u32) -> Vec<Vehicle> {
-        let mut fleet = self.fleet(now);
+    pub(super) fn vehicles(&self, day: Date, now: u32) -> Vec<Vehicle> {
+        let mut fleet = self.fleet(day, now);
         fleet.retain(|vehicle| vehicle.shift.earliest < vehicle.shift.latest);
         fleet
     }
 
     /// All vehicles, also those whose shifts are over at this second of the day.
-    pub(super) fn fleet(&self, now: u32) -> Vec<Vehicle> {
+    pub(super) fn fleet(&self, day: Date, now: u32) -> Vec<Vehicle> {
         let all = self.settings.vehicle.iter().map(|vehicle| {
             let depot = self.settings.depot_of(vehicle);
-            let from = vehicle.shift.from;
+            let shift = self.window(day, Some(vehicle.shift));
+            let from = shift.earliest;
             let earliest = if now > from { now.saturating_add(LEAD) } else { from };
+            let pause = vehicle.pause.as_ref().map(|pause| Pause {
+                window: self.window(day, Some(self.settings.in_shifts(pause.window))),
+                length: seconds(pause.length),
+            });
             Vehicle {
                 id: vehicle.id.clone(),
                 start: depot,
                 end: depot,
-                shift: Window { earliest, latest: vehicle.shift.to },
+                shift: Window { earliest, latest: shift.latest },
                 capacity: match vehicle.volume_l {
                     Some(volume) => Load { volume, mass: vehicle.mass_kg },
                     None => Load::UNBOUNDED,
@@ -229,21 +255,9 @@ impl Scheme {
                 most_stops: vehicle.most_stops.unwrap_or(u32::MAX),
                 most_unloadings: vehicle.most_unloadings.unwrap_or(u32::MAX),
                 // a crew that has not left by then has its break before
-                pause: vehicle
-                    .pause
-                    .as_ref()
-                    .filter(|pause| earliest <= self.settings.in_shifts(pause.window).to)
-                    .map(|pause| Pause {
-                        window: window(Some(self.settings.in_shifts(pause.window))),
-                        length: seconds(pause.length),
-                    }),
+                pause: pause.filter(|pause| earliest <= pause.window.latest),
                 skills: self.bits(&vehicle.skills, vehicle.crew),
-                rates: Rates {
-                    fixed: whole(vehicle.day_cost * THOUSANDTHS),
-                    // a thousandth of a kilometre is a metre
-                    distance: whole(vehicle.km_cost),
-                    time: whole(vehicle.hour_cost * THOUSANDTHS / HOUR_SECONDS),
-                },
+                rates: self.rates(vehicle),
                 frozen: Vec::new(),
                 not_before: 0,
             }
@@ -251,12 +265,35 @@ impl Scheme {
         all.collect()
     }
 
-    pub(super) fn sites(&self) -> Vec<Site> {
+    /// What a vehicle costs, in thousandths of the currency. For a patrol only the way counts, in
+    /// a unit of its own: nobody is left out because money is worth little.
+    fn rates(&self, vehicle: &VehicleSettings) -> Rates {
+        if self.is_patrol() {
+            let (metre, second) = (vehicle.km_cost / 1000.0, vehicle.hour_cost / HOUR_SECONDS);
+            let unit = if second > 0.0 { PATROL_SECOND / second } else { 0.0 };
+            return match unit > 0.0 {
+                true => Rates {
+                    fixed: whole((vehicle.day_cost * unit).min(PATROL_FIXED)),
+                    distance: whole((metre * unit).min(PATROL_SECOND)),
+                    time: PATROL_SECOND as u32,
+                },
+                false => Rates::DISTANCE,
+            };
+        }
+        Rates {
+            fixed: whole(vehicle.day_cost * THOUSANDTHS),
+            // a thousandth of a kilometre is a metre
+            distance: whole(vehicle.km_cost),
+            time: whole(vehicle.hour_cost * THOUSANDTHS / HOUR_SECONDS),
+        }
+    }
+
+    pub(super) fn sites(&self, day: Date) -> Vec<Site> {
         let first = self.settings.depot.len();
         let all = self.settings.site.iter().enumerate().map(|(i, site)| Site {
             id: site.id.clone(),
             place: first + i,
-            window: window(site.window),
+            window: self.window(day, site.window),
             service: seconds(site.service),
         });
         all.collect()
@@ -268,10 +305,6 @@ impl Scheme {
         let two = if crew == 2 { CREW_OF_TWO } else { 0 };
         bits.fold(two, |all, bit: u32| all | bit)
     }
-}
-
-fn window(hours: Option<Hours>) -> Window {
-    hours.map_or(Window::ALWAYS, |hours| Window { earliest: hours.from, latest: hours.to })
 }
 
 pub(super) fn seconds(duration: std::time::Duration) -> u32 {

@@ -1,12 +1,13 @@
 //! The thread that plans.
 
 use super::board::Board;
+use super::draft::Task;
 use super::kept::Kept;
 use super::making::Wish;
 use super::rest::Host;
 use super::scheme::Scheme;
-use super::told::Told;
-use super::{Order, Planned, PlanningError};
+use super::told::{self, Told};
+use super::{Order, Orders, Planned, PlanningError};
 use crate::bins::Level;
 use crate::clock::{Clock, ClockQuality};
 use crate::config::Settings;
@@ -14,14 +15,12 @@ use crate::device::Registry;
 use crate::route::sheet::Origin;
 use crate::sys;
 use crate::units::{PlanName, TenantId};
-use jiff::Timestamp;
-use jiff::civil::Date;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 /// How often is looked whether it is time: clocks jump, so it is not reckoned ahead.
@@ -52,7 +51,7 @@ pub struct Parts<'a> {
     /// What is remembered of plans, by their names.
     pub remembered: HashMap<String, String>,
     /// Where orders come from.
-    pub orders: Receiver<Order>,
+    pub orders: Orders,
     /// What can be seen from outside.
     pub board: Board,
     /// The clock that all go by.
@@ -73,7 +72,7 @@ impl fmt::Debug for Parts<'_> {
 pub struct Planner {
     pub(super) plans: BTreeMap<PlanName, Plan>,
     pub(super) directory: PathBuf,
-    pub(super) orders: Receiver<Order>,
+    pub(super) orders: Orders,
     pub(super) board: Board,
     pub(super) clock: Clock,
     pub(super) house: Box<dyn House>,
@@ -104,14 +103,20 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Why a plan from the cloud cannot hold on its day. For a later one it would take the place
-    /// of the tours that are under way, and of those that would be planned before.
-    pub(super) fn refusal(&self, given: Option<Date>, now: Timestamp) -> Option<PlanningError> {
+    /// Why such a plan cannot be made now. One from the cloud for a later day would take the place
+    /// of the tours that are under way, and of those that would be planned before; so would one
+    /// that is asked for in the last hour of a day.
+    pub(super) fn refusal(&self, task: &Task) -> Option<PlanningError> {
         let calendar = &self.scheme.calendar;
-        let (day, open) = (given?, calendar.target(now));
+        let Some(day) = task.given.as_ref().map(|given| given.day) else {
+            let until = self.kept.believed(task.clock).out_until(task.day, task.now)?;
+            let day = self.kept.sheet.as_ref()?.day;
+            return Some(PlanningError::Out { day, until });
+        };
+        let open = calendar.target(task.now);
         if day == open {
             None
-        } else if calendar.nearly_over(day, now) {
+        } else if calendar.nearly_over(day, task.now) {
             Some(PlanningError::Over { day })
         } else {
             Some(PlanningError::Day { day, open })
@@ -128,8 +133,10 @@ impl Planner {
         let now = clock.now().monotonic;
         for (name, plan) in &settings.plan {
             let body = remembered.remove(name.as_str());
-            let kept: Kept =
-                body.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
+            let (kept, error) = body.map(|body| Kept::read(&body)).unwrap_or_default();
+            if let Some(error) = error {
+                told::forgotten(name, &plan.tenant, &error);
+            }
             board.post(name, |notice| notice.sheet.clone_from(&kept.sheet));
             let plan = Plan {
                 scheme: Scheme::new(plan, settings, registry),
@@ -153,7 +160,7 @@ impl Planner {
             log::debug!("the thread that plans cannot be given a low priority");
         }
         loop {
-            match self.orders.recv_timeout(self.patience()) {
+            match self.orders.next(self.patience()) {
                 Err(RecvTimeoutError::Disconnected) => return,
                 _ if self.stopped() => return,
                 Ok(order) => self.take(order),
@@ -198,7 +205,11 @@ impl Planner {
     /// Makes the plans for which it is time. A clock that nobody has set knows no time.
     fn nightly(&mut self) {
         let now = self.clock.now();
-        if now.quality == ClockQuality::Unsynced {
+        let unset = now.quality == ClockQuality::Unsynced;
+        for name in self.plans.keys() {
+            self.board.post(name, |notice| notice.clock_unset = unset);
+        }
+        if unset {
             return;
         }
         let due = |(name, plan): (&PlanName, &Plan)| {
@@ -243,13 +254,14 @@ impl Planner {
     fn full(&self, name: &PlanName) -> Option<Vec<String>> {
         let Some(plan) = self.plans.get(name) else { return Some(Vec::new()) };
         let Some(sheet) = plan.kept.sheet.as_deref() else { return Some(Vec::new()) };
-        let (now, calendar) = (self.clock.now().wall, &plan.scheme.calendar);
+        let clock = self.clock.now();
+        let (now, calendar) = (clock.wall, &plan.scheme.calendar);
         let over = calendar.nearly_over(sheet.day, now);
         if sheet.origin == Origin::Cloud || over || plan.scheme.bins.is_empty() {
             return Some(Vec::new());
         }
         let levels = self.house.levels(&plan.scheme.tenant)?;
-        let visits = plan.kept.visits(now);
+        let visits = plan.kept.believed(clock).visits(now);
         let next = calendar.moment(calendar.after(sheet.day), 0);
         let days = (next.duration_since(now).as_secs_f64() / DAY_SECONDS).max(0.0);
         let full = plan.scheme.bins.iter().filter(|(id, bin, _)| {

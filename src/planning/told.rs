@@ -19,6 +19,13 @@ fn trouble(level: Level, id: &str, (tenant, plan, reason): (&TenantId, &str, &st
     );
 }
 
+/// What was remembered of a plan cannot be read.
+pub(super) fn forgotten(name: &PlanName, tenant: &TenantId, error: &serde_json::Error) {
+    let reason = error.to_string();
+    let text = format!("plan {name} is forgotten, what was written down cannot be read: {reason}");
+    trouble(Level::Error, message::PLAN_FAILED, (tenant, name.as_str(), &reason), &text);
+}
+
 /// What was told of one plan.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -64,16 +71,19 @@ impl Told {
         name: &PlanName,
         tenant: &TenantId,
         error: &PlanningError,
-        from_cloud: bool,
+        (from_cloud, patrol): (bool, bool),
     ) {
-        let reason = error.to_string();
-        // what is wrong with a command is answered to its sender
         let faulty = matches!(error, PlanningError::Faulty(_));
-        let theirs = from_cloud && !faulty && !matches!(error, PlanningError::Refused);
-        if theirs || matches!(error, PlanningError::Over { .. }) {
-            log::debug!("plan {name} is not made: {reason}");
+        // what is wrong with a command is answered to its sender
+        if error.is_theirs(from_cloud) {
+            log::debug!("plan {name} is not made: {error}");
             return;
         }
+        let reason = match error {
+            // people are not named here
+            PlanningError::Faulty(faults) if patrol => format!("{} faults", faults.len()),
+            _ => error.to_string(),
+        };
         if self.failure.as_ref() == Some(&reason) {
             return;
         }

@@ -1,11 +1,12 @@
 //! Tours that have left: what is done stays done.
 
+use super::kept::Asked;
 use super::scheme::{LEAD, Scheme};
 use crate::route::given::Names;
-use crate::route::problem::{Load, Problem, Vehicle, Window};
-use crate::route::sheet::{Doing, Sheet, Tour};
+use crate::route::problem::{Load, Pause, Problem, Vehicle, Window};
+use crate::route::sheet::{Doing, Sheet, Tour, TourStop};
 use crate::route::{Plan, Route, Visit, check};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// The tours of the plan that holds, as far as they have left.
@@ -29,27 +30,44 @@ impl<'a> UnderWay<'a> {
         Self { scheme, sheet, now }
     }
 
-    /// The tours. One whose vehicle is not in the settings any more is nobody's: what it has done
-    /// is a visit of the past, and the rest is for others.
-    fn tours(&self) -> impl Iterator<Item = &'a Tour> {
+    /// The tours that have left. One whose vehicle is not in the settings any more is nobody's:
+    /// what it has done is a visit of the past, and the rest is for others.
+    fn left(&self) -> impl Iterator<Item = &'a Tour> {
         let (now, vehicles) = (self.now, &self.scheme.settings.vehicle);
         let known = move |tour: &&Tour| vehicles.iter().any(|v| v.id == tour.vehicle);
         self.sheet.routes.iter().filter(move |tour| tour.leave_at <= now).filter(known)
     }
 
-    /// What a tour has done or begun. What a truck drives to is as good as done; a patrol can be
-    /// sent elsewhere until it has begun a visit.
+    /// The tours of a patrol that are over: it is at its base, and can be sent again. What is left
+    /// of a truck's shift is for what lies on its way.
+    pub(super) fn over(&self) -> impl Iterator<Item = &'a Tour> {
+        let (now, patrol) = (self.now, self.scheme.is_patrol());
+        self.left().filter(move |tour| patrol && tour.back_at <= now)
+    }
+
+    /// The others.
+    fn tours(&self) -> impl Iterator<Item = &'a Tour> {
+        let (now, patrol) = (self.now, self.scheme.is_patrol());
+        self.left().filter(move |tour| !patrol || now < tour.back_at)
+    }
+
+    /// What a tour has done or begun. What a truck drives to is as good as done. A patrol can be
+    /// sent elsewhere until it has begun a visit, but for one that is urgent, or that it is just
+    /// about to begin.
     fn begun(&self, tour: &'a Tour) -> Vec<Doing<'a>> {
         let mut doings = tour.doings();
+        let begins = |(at, doing): &(Timestamp, Doing<'_>)| {
+            let stop = tour.stops.iter().find(|stop| *doing == Doing::Stop(&stop.id));
+            stop.map_or(*at, TourStop::begins)
+        };
         let count = if self.scheme.is_patrol() {
-            let begun = |(at, doing): &(Timestamp, Doing<'_>)| {
-                let opens = match doing {
-                    Doing::Stop(id) => self.scheme.opens(self.sheet.day, id),
-                    Doing::Unloading(_) | Doing::Pause => *at,
-                };
-                (*at).max(opens) <= self.now
-            };
-            doings.iter().take_while(|doing| begun(doing)).count()
+            let begun = doings.iter().take_while(|doing| begins(doing) <= self.now).count();
+            let lead = SignedDuration::from_secs(LEAD.into());
+            let sent = doings.get(begun).is_some_and(|next| {
+                let urgent = matches!(next.1, Doing::Stop(id) if Asked::visit_of(id).is_some());
+                urgent || begins(next).duration_since(self.now) <= lead
+            });
+            begun + usize::from(sent)
         } else {
             doings.iter().filter(|(at, _)| *at <= self.now).count() + 1
         };
@@ -58,21 +76,13 @@ impl<'a> UnderWay<'a> {
     }
 
     /// The stops of what is done or begun.
-    pub(super) fn stops(&self) -> impl Iterator<Item = &'a str> {
-        let begun = self.tours().flat_map(|tour| self.begun(tour));
-        begun.filter_map(|doing| match doing {
-            Doing::Stop(id) => Some(id),
-            Doing::Unloading(_) | Doing::Pause => None,
+    pub(super) fn stops(&self) -> impl Iterator<Item = &'a TourStop> {
+        self.tours().flat_map(|tour| {
+            self.begun(tour).into_iter().filter_map(|doing| match doing {
+                Doing::Stop(id) => tour.stops.iter().find(|stop| stop.id == id),
+                Doing::Unloading(_) | Doing::Pause => None,
+            })
         })
-    }
-
-    /// Why the stops were visited that are behind them.
-    pub(super) fn reasons(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let now = self.now;
-        let stops = self.tours().flat_map(|tour| &tour.stops);
-        stops
-            .filter(move |stop| stop.arrival <= now)
-            .map(|stop| (stop.id.as_str(), stop.reason.as_str()))
     }
 
     fn begun_by(&self, tour: &'a Tour, names: &Names<'_>) -> Begun<'a> {
@@ -96,58 +106,89 @@ impl<'a> UnderWay<'a> {
     /// Puts what vehicles have done, or are on their way to, at the beginning of their routes.
     pub(super) fn freeze(&self, problem: &mut Problem) {
         let names = Names::new(problem);
-        let begun: Vec<Begun<'_>> = self.tours().map(|tour| self.begun_by(tour, &names)).collect();
+        let begun: Vec<(Begun<'_>, Vec<Visit>)> = self
+            .tours()
+            .map(|tour| {
+                let whole = tour.doings().into_iter();
+                let whole = whole.filter_map(|(_, doing)| names.visit(doing)).collect();
+                (self.begun_by(tour, &names), whole)
+            })
+            .collect();
         drop(names);
-        let all = self.scheme.vehicles(0);
-        let calendar = &self.scheme.calendar;
-        for Begun { tour, visits, aboard } in begun {
-            if visits.is_empty() && self.scheme.is_patrol() {
+        for (begun, whole) in begun {
+            if begun.visits.is_empty() && self.scheme.is_patrol() {
                 // it waits for its first visit, and can be sent anywhere
                 continue;
             }
             // it is not at home, whatever is known of where it has been
-            problem.vehicles.retain(|other| other.id != tour.vehicle);
-            let settings = all.iter().find(|vehicle| vehicle.id == tour.vehicle);
-            let Some(mut vehicle) = settings.filter(|_| !visits.is_empty()).cloned() else {
+            problem.vehicles.retain(|other| other.id != begun.tour.vehicle);
+            if begun.visits.is_empty() {
                 continue;
-            };
-            vehicle.shift.earliest = calendar.seconds(self.sheet.day, tour.leave_at);
-            vehicle.aboard = aboard;
-            let pause = vehicle.pause;
-            let soon = calendar.seconds(self.sheet.day, self.now).saturating_add(LEAD);
-            bound(&mut vehicle, &visits, soon);
-            let frozen: HashSet<Visit> = visits.iter().copied().collect();
-            vehicle.frozen = visits;
-            let loads: HashMap<&str, [u32; 2]> =
-                tour.stops.iter().map(|stop| (stop.id.as_str(), stop.load)).collect();
-            for (number, stop) in problem.stops.iter_mut().enumerate() {
-                if !frozen.contains(&Visit::Stop(number)) {
-                    continue;
-                }
-                // what was in the bin then, not what the sensor sees now that it is empty
-                if let Some([volume, mass]) = loads.get(stop.id.as_str()) {
-                    (stop.load.volume, stop.load.mass) = (*volume, *mass);
-                }
-                if self.scheme.is_patrol() {
-                    // who came late came all the same
-                    stop.window.latest = Window::ALWAYS.latest;
-                }
             }
-            // with what is aboard it has to come home, however late: then as it was planned
-            if !can_come_home(problem, &vehicle) {
-                let names = Names::new(problem);
-                let whole = tour.doings().into_iter();
-                let whole: Vec<Visit> = whole.filter_map(|(_, doing)| names.visit(doing)).collect();
-                close(&mut vehicle, &whole);
-                vehicle.pause = pause;
-                vehicle.frozen = whole;
+            let possible = self.attempts(&begun, whole).into_iter().find_map(|vehicle| {
+                let mut trial = problem.clone();
+                self.settle(&mut trial, begun.tour, &vehicle);
+                can_come_home(&trial, &vehicle).then_some((trial, vehicle))
+            });
+            if let Some((trial, vehicle)) = possible {
+                *problem = trial;
+                problem.vehicles.push(vehicle);
             }
-            problem.vehicles.push(vehicle);
         }
         let order = |vehicle: &Vehicle| {
             self.scheme.settings.vehicle.iter().position(|v| v.id == vehicle.id)
         };
         problem.vehicles.sort_by_key(order);
+    }
+
+    /// A vehicle that is under way: one that can be given more to do, one that does what was
+    /// planned and nothing else, and, where settings or roads have changed since it left so that
+    /// it could never have done that, one for which no rules hold.
+    fn attempts(&self, begun: &Begun<'_>, whole: Vec<Visit>) -> Vec<Vehicle> {
+        let calendar = &self.scheme.calendar;
+        let second = |at| calendar.seconds(self.sheet.day, at);
+        let fleet = self.scheme.vehicles(self.sheet.day, 0);
+        let Some(mut vehicle) = fleet.into_iter().find(|v| v.id == begun.tour.vehicle) else {
+            return Vec::new();
+        };
+        vehicle.shift.earliest = second(begun.tour.leave_at);
+        vehicle.aboard = begun.aboard;
+        let mut goes_on = Vehicle { frozen: begun.visits.clone(), ..vehicle.clone() };
+        bound(&mut goes_on, &begun.visits, second(self.now).saturating_add(LEAD));
+        let mut closed = Vehicle { frozen: whole.clone(), ..vehicle };
+        close(&mut closed, &whole);
+        let free = Vehicle {
+            shift: Window { latest: Window::ALWAYS.latest, ..closed.shift },
+            capacity: Load::UNBOUNDED,
+            most_unloadings: u32::MAX,
+            pause: closed
+                .pause
+                .filter(|_| whole.contains(&Visit::Pause))
+                .map(|pause| Pause { window: Window::ALWAYS, ..pause }),
+            ..closed.clone()
+        };
+        vec![goes_on, closed, free]
+    }
+
+    /// What a vehicle has begun with is as it was planned then, whatever is known or set now: when,
+    /// how much, by whom.
+    fn settle(&self, problem: &mut Problem, tour: &Tour, vehicle: &Vehicle) {
+        let planned: HashMap<&str, &TourStop> =
+            tour.stops.iter().map(|stop| (stop.id.as_str(), stop)).collect();
+        let frozen: HashSet<Visit> = vehicle.frozen.iter().copied().collect();
+        for (number, stop) in problem.stops.iter_mut().enumerate() {
+            if !frozen.contains(&Visit::Stop(number)) {
+                continue;
+            }
+            stop.skills &= vehicle.skills;
+            stop.window.latest = Window::ALWAYS.latest;
+            if let Some(planned) = planned.get(stop.id.as_str()) {
+                [stop.load.volume, stop.load.mass] = planned.load;
+                stop.service = planned.service;
+                let begin = self.scheme.calendar.seconds(self.sheet.day, planned.begins());
+                stop.window.earliest = begin;
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::draft::{Desk, Task};
 use super::scheme::THOUSANDTHS;
+use super::under_way::UnderWay;
 use crate::route::check::{CheckedRoute, Reckoning};
 use crate::route::difference::Difference;
 use crate::route::problem::Problem;
@@ -41,8 +42,11 @@ pub(super) struct Draft<'a> {
     pub(super) notes: HashMap<String, Note>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) lacks: Vec<Lack>,
-    /// What it costs that some are left out, in thousandths of the currency.
+    /// What it costs, and what of it because some are left out, in thousandths of the currency.
+    pub(super) cost: u64,
     pub(super) prizes: u64,
+    /// The tours that it goes on with.
+    pub(super) under_way: Option<UnderWay<'a>>,
 }
 
 impl Desk<'_> {
@@ -51,9 +55,12 @@ impl Desk<'_> {
         let settings = &self.scheme.settings;
         let before = self.kept.sheet.as_deref();
         let Found { reckoning, iterations, .. } = &draft.found;
-        let routes: Vec<Tour> =
-            reckoning.routes.iter().map(|route| self.tour(task, draft, route)).collect();
-        let driven = reckoning.cost.saturating_sub(reckoning.prizes);
+        let mut routes: Vec<Tour> =
+            draft.under_way.iter().flat_map(|under_way| under_way.over()).cloned().collect();
+        routes.extend(reckoning.routes.iter().map(|route| self.tour(task, draft, route)));
+        if let Some(under_way) = &draft.under_way {
+            remember(&mut routes, under_way);
+        }
         let mut sheet = Sheet {
             name: self.name.to_owned(),
             day: task.day,
@@ -65,7 +72,7 @@ impl Desk<'_> {
             seed: iterations.map(|_| settings.seed),
             iterations: *iterations,
             cost: Cost {
-                total: driven.saturating_add(draft.prizes) as f64 / THOUSANDTHS,
+                total: draft.cost as f64 / THOUSANDTHS,
                 left_out: draft.prizes as f64 / THOUSANDTHS,
                 unit: settings.currency.clone(),
             },
@@ -121,6 +128,7 @@ impl Desk<'_> {
                         lon: position.lon(),
                         order,
                         arrival: at(checked.arrival),
+                        begin: (checked.begin > checked.arrival).then(|| at(checked.begin)),
                         level: note.and_then(|note| note.level),
                         reason: note.map(|note| note.reason.clone()).unwrap_or_default(),
                         service: stop.service,
@@ -160,6 +168,18 @@ impl Desk<'_> {
                 text_sv: format!("ingen väg till {what_sv} {id}: kontrollera koordinaterna"),
             })
         })
+    }
+}
+
+/// What is done or begun was when it was, for the reason that it had.
+fn remember(routes: &mut [Tour], under_way: &UnderWay<'_>) {
+    let begun: HashMap<&str, &TourStop> =
+        under_way.stops().map(|stop| (stop.id.as_str(), stop)).collect();
+    for stop in routes.iter_mut().flat_map(|tour| &mut tour.stops) {
+        if let Some(begun) = begun.get(stop.id.as_str()) {
+            (stop.arrival, stop.begin) = (begun.arrival, begun.begin);
+            stop.reason = begun.reason.clone();
+        }
     }
 }
 

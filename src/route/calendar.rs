@@ -4,9 +4,6 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-/// A tour that has less than this left of its day is planned for the next one.
-const LEAST_LEFT: SignedDuration = SignedDuration::from_hours(1);
-
 /// The days and times of a plan.
 #[derive(Debug, Clone)]
 pub struct Calendar {
@@ -16,8 +13,11 @@ pub struct Calendar {
     pub at: Time,
     /// The days on which tours leave.
     pub days: Vec<Weekday>,
-    /// When the last shift of a day ends, in seconds after midnight; it may be the day after.
+    /// When the last shift of a day ends, by the clock, in seconds after midnight; it may be the
+    /// day after.
     pub last: u32,
+    /// With less than this left of the last shift, plans are made for the next day.
+    pub least_left: SignedDuration,
 }
 
 impl Calendar {
@@ -31,6 +31,18 @@ impl Calendar {
             .checked_sub(SignedDuration::from_hours(12))
             .and_then(|zero| zero.checked_add(SignedDuration::from_secs(seconds.into())))
             .unwrap_or(Timestamp::MAX)
+    }
+
+    /// What a time by the clock, in seconds after midnight of a day, is in the seconds of that
+    /// day's plan. They are the same but behind a night in which clocks are changed.
+    #[must_use]
+    pub fn second(&self, day: Date, clock: u32) -> u32 {
+        const DAY: u32 = 24 * 3600;
+        let days = i64::from(clock / DAY);
+        let Ok(date) = day.checked_add(days.days()) else { return clock };
+        let midnight = Time::midnight();
+        let time = midnight.saturating_add(i64::from(clock % DAY).seconds());
+        self.seconds(day, self.at_time(date, time))
     }
 
     /// What a moment is in the seconds of a day's plan; 0 before it begins.
@@ -48,7 +60,7 @@ impl Calendar {
     }
 
     /// The day whose plan has to be made now: tours leave on it, its time has come, its tours are
-    /// not over, and it is later than `done`, the last one that was made, as far as that can be
+    /// not over, those of the day before are, and it is later than `done`, the last one that was made, as far as that can be
     /// believed. A gateway that was off at the time makes the plan when it is back.
     #[must_use]
     pub fn due(&self, now: Timestamp, done: Option<Date>) -> Option<Date> {
@@ -58,7 +70,12 @@ impl Calendar {
         let done = self.credible(done, now);
         let days = self.days_around(now).take(2);
         let open = days.filter(|day| self.has(*day) && done.is_none_or(|done| *day > done));
-        open.filter(|day| self.nightly(*day) <= now && !self.nearly_over(*day, now)).last()
+        let free = |day: &Date| {
+            let before = day.yesterday().ok().filter(|before| self.has(*before));
+            before.is_none_or(|before| self.end(before) <= now)
+        };
+        open.filter(|day| self.nightly(*day) <= now && !self.nearly_over(*day, now) && free(day))
+            .last()
     }
 
     /// A day that is remembered as done, if it is not after tomorrow: then a clock was wrong.
@@ -87,7 +104,12 @@ impl Calendar {
     /// Whether the tours of a day are over, or so nearly that nothing can be planned any more.
     #[must_use]
     pub fn nearly_over(&self, day: Date, now: Timestamp) -> bool {
-        now.checked_add(LEAST_LEFT).is_ok_and(|soon| soon >= self.moment(day, self.last))
+        now.checked_add(self.least_left).is_ok_and(|soon| soon >= self.end(day))
+    }
+
+    /// When the last shift of a day ends.
+    fn end(&self, day: Date) -> Timestamp {
+        self.moment(day, self.second(day, self.last))
     }
 
     /// A plan without days is made when somebody asks, on any.
@@ -122,6 +144,7 @@ mod tests {
             at: at.parse().expect("a time"),
             days: days.to_vec(),
             last,
+            least_left: SignedDuration::from_hours(1),
         }
     }
 
@@ -184,6 +207,34 @@ mod tests {
         let saturday = day("2026-11-21");
         assert_eq!(patrol.target(at("2026-11-22T02:00:00+01:00")), saturday);
         assert_eq!(patrol.due(at("2026-11-22T02:00:00+01:00"), None), Some(saturday));
+    }
+
+    #[test]
+    fn a_nights_plan_waits_for_the_end_of_the_night_before() {
+        let patrol = calendar("04:30", 30 * 3600, &[]);
+        assert_eq!(patrol.due(at("2026-11-22T05:00:00+01:00"), None), None, "no days");
+        let week = [WEEK.as_slice(), &[Weekday::Saturday, Weekday::Sunday]].concat();
+        let patrol = calendar("04:30", 30 * 3600, &week);
+        let done = Some(day("2026-11-21"));
+        assert_eq!(patrol.due(at("2026-11-22T05:00:00+01:00"), done), None);
+        assert_eq!(patrol.due(at("2026-11-22T06:00:00+01:00"), done), Some(day("2026-11-22")));
+    }
+
+    #[test]
+    fn three_o_clock_is_three_o_clock_in_the_night_in_which_clocks_are_changed() {
+        let patrol = calendar("21:00", 30 * 3600, &[]);
+        for (evening, three, six) in [
+            ("2026-03-28", "2026-03-29T03:00:00+02:00", "2026-03-29T06:00:00+02:00"),
+            ("2026-10-24", "2026-10-25T03:00:00+01:00", "2026-10-25T06:00:00+01:00"),
+            ("2026-11-21", "2026-11-22T03:00:00+01:00", "2026-11-22T06:00:00+01:00"),
+        ] {
+            let evening = day(evening);
+            let clock = |hour: u32| patrol.moment(evening, patrol.second(evening, hour * 3600));
+            assert_eq!((clock(27), clock(30)), (at(three), at(six)));
+            assert_eq!(clock(22).to_zoned(patrol.zone.clone()).hour(), 22);
+            assert!(!patrol.nearly_over(evening, at(six).checked_sub(2.hours()).expect("a time")));
+            assert!(patrol.nearly_over(evening, at(six).checked_sub(1.hour()).expect("a time")));
+        }
     }
 
     #[test]

@@ -137,6 +137,9 @@ pub struct TourStop {
     pub order: usize,
     /// When the vehicle is there.
     pub arrival: Timestamp,
+    /// When the work begins, if the vehicle has to wait for that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begin: Option<Timestamp>,
     /// The level that is expected then, if there is one: 0 is empty, 1 is full.
     pub level: Option<f64>,
     /// Why it is visited.
@@ -145,6 +148,14 @@ pub struct TourStop {
     pub service: u32,
     /// What is expected to be in it, in litres and kilograms.
     pub load: [u32; 2],
+}
+
+impl TourStop {
+    /// When the work begins.
+    #[must_use]
+    pub fn begins(&self) -> Timestamp {
+        self.begin.unwrap_or(self.arrival)
+    }
 }
 
 /// An unloading on a tour.
@@ -354,6 +365,7 @@ pub(crate) mod sample {
             lon,
             order,
             arrival: at(minute),
+            begin: None,
             level: Some(0.9),
             reason: "must: 90 % full, its limit is 85 %".into(),
             service: 180,

@@ -39,6 +39,7 @@ fn what_is_wrong_is_named_with_its_key() {
         ("[bin.1739]\n", "[bin.\"a/b\"]\n[bin.1739]\n", "bin.a/b", "'/' may not"),
         ("Europe/Stockholm", "Sweden", "tours.timezone", "no such time zone"),
         ("[plan.tours]\n", "[plan.tours]\nat = \"4.30\"\n", "tours.at", "\"04:30\""),
+        ("[plan.tours]\n", "[plan.tours]\nat = \"14:00\"\n", "tours.at", "is over or nearly so"),
         ("[plan.tours]\n", "[plan.tours]\ndays = [\"mo\"]\n", "tours.days", "`mon`?"),
         ("[plan.tours]\n", "[plan.tours]\nbins = [\"1740\"]\n", "bins[0]", "no bin \"1740\""),
         ("[plan.tours]\n", "[plan.tours]\nroads = \"no.pbf\"\n", "tours.roads", "No such file"),
@@ -107,9 +108,13 @@ fn a_patrol_has_visits_in_the_hours_of_its_shifts() {
     let window = plan.in_shifts(plan.visit[0].window.unwrap());
     assert_eq!((window.from, window.to), (27 * 3600, 28 * 3600), "of the next morning");
     assert_eq!(window.to_string(), "03:00-04:00");
+    let all_night = plan.in_shifts(lykta::config::Hours { from: 0, to: 24 * 3600 - 60 });
+    assert_eq!((all_night.from, all_night.to), (0, 48 * 3600 - 60), "through midnight");
     for (from, to, key, part) in [
         ("tenant = \"care\"", "tenant = \"waste\"", "night.tenant", "not for everybody"),
         ("03:00-04:00", "12:00-13:00", "visit[0].window", "nobody is on duty at 12:00-13:00"),
+        ("03:00-04:00", "02:00-23:00", "visit[0].window", "in the evening and in the morning"),
+        ("22:00-06:00", "00:00-06:00", "night.at", "the last shift is over"),
         ("id = \"r1\"", "id = \"r1!1\"", "visit[0].id", "has no `!`"),
         ("at = \"21:00\"", "bins = [\"1739\"]", "night.bins", "a patrol has no bins"),
         ("lat = 59.3313", "lat = 95.0", "visit[0].lat", "95 is no latitude"),

@@ -42,10 +42,9 @@ fn night(clock: &str, settings: &str, remembered: Option<String>) -> Running {
     Running::of(Clock::simulated(at(clock), 0), settings, &[], remembered)
 }
 
-/// The stops of the only tour, with their arrivals.
+/// The stops of all tours, with their arrivals.
 fn stops(plan: &Value) -> Vec<(String, Timestamp)> {
     let tours = plan["routes"].as_array().unwrap();
-    assert!(tours.len() <= 1, "{plan}");
     let stops = tours.iter().flat_map(|tour| tour["stops"].as_array().unwrap());
     let of = |stop: &Value| {
         let arrival = stop["arrival"].as_str().unwrap().parse().unwrap();
@@ -217,4 +216,89 @@ fn the_alarm_centre_calls_and_reads_who_goes_where_on_a_topic_of_care() {
     wait_until("its health says how old it is", || {
         health().is_some_and(|plans| plans[0]["name"] == "night" && plans[0]["madeAt"].is_string())
     });
+}
+
+#[test]
+fn a_patrol_that_is_back_is_sent_again_and_nobody_is_visited_twice() {
+    let short = format!("{NIGHT}{}", visit("r1", 2.0, "window = \"22:00-22:30\""));
+    let running = night("2026-11-23T21:05:00+01:00", &short, None);
+    let planned = running.tell("x", json!({}));
+    drop(running);
+    let running = night("2026-11-24T04:00:00+01:00", &short, remembered(&planned));
+    let called = running.tell("alarm", json!({ "urgent": ["r1"] }));
+    let again = plan(&called);
+    let tours = again["routes"].as_array().unwrap();
+    assert_eq!(tours.len(), 2, "the first is over, the second leaves: {again}");
+    assert_eq!(tours[0], plan(&planned)["routes"][0]);
+    assert_eq!(tours[1]["stops"][0]["id"], "r1!1");
+    assert_eq!(tours[1]["stops"].as_array().unwrap().len(), 1);
+    let leaves: Timestamp = tours[1]["leaveAt"].as_str().unwrap().parse().unwrap();
+    assert_eq!(leaves, at("2026-11-24T04:05:00+01:00"), "from its base");
+    drop(running);
+
+    // under another name, and it is still known where it has been
+    let renamed = short.replace("car-1", "car-9");
+    let running = night("2026-11-24T04:30:00+01:00", &renamed, remembered(&called));
+    let after = plan(&running.tell("y", json!({})));
+    assert_eq!(stops(&after), [], "{after}");
+}
+
+#[test]
+fn an_order_in_the_last_hour_of_a_night_is_for_that_night() {
+    let running = night("2026-11-23T21:05:00+01:00", &three(), None);
+    let planned = running.tell("x", json!({}));
+    drop(running);
+    let running = night("2026-11-24T05:10:00+01:00", &three(), remembered(&planned));
+    let called = plan(&running.tell("alarm", json!({ "urgent": ["r1"] })));
+    assert_eq!(called["day"], "2026-11-23");
+    assert!(
+        stops(&called)
+            .iter()
+            .any(|(id, at)| id == "r1!1" && *at < "2026-11-24T05:00:00Z".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_night_in_which_clocks_are_changed_has_the_hours_that_were_agreed() {
+    for (evening, o_clock) in [
+        ("2026-03-28T21:05:00+01:00", "2026-03-29T03:00:00+02:00"),
+        ("2026-10-24T21:05:00+02:00", "2026-10-25T03:00:00+01:00"),
+    ] {
+        let running = night(evening, &three(), None);
+        let plan = plan(&running.tell("x", json!({})));
+        let stop = plan["routes"][0]["stops"].as_array().unwrap().iter();
+        let stop = stop.clone().find(|stop| stop["id"] == "r2").unwrap();
+        let begin = stop.get("begin").unwrap_or(&stop["arrival"]);
+        let begin: Timestamp = begin.as_str().unwrap().parse().unwrap();
+        let late = begin.duration_since(at(o_clock)).as_secs();
+        assert!((0..=3600).contains(&late), "{evening}: {begin}");
+    }
+}
+
+#[test]
+fn a_way_that_is_dear_is_gone_all_the_same() {
+    let dear = format!("{NIGHT}{}", visit("r7", 40.0, ""));
+    let costs = "km_cost = 15000\nday_cost = 90000\nhour_cost = 90000\nshift = ";
+    let dear = dear.replace("shift = ", costs);
+    let running = night("2026-11-23T21:05:00+01:00", &dear, None);
+    let plan = plan(&running.tell("x", json!({})));
+    assert_eq!(plan["leftOut"], json!([]), "{plan}");
+    assert!(plan["cost"]["total"].as_f64().unwrap() > 90_000.0);
+}
+
+#[test]
+fn many_urgent_calls_in_a_night_that_is_too_short_come_to_an_end() {
+    let many: String = (0..60)
+        .map(|i| visit(&format!("r{i}"), f64::from(i) / 3.0, "service = \"30min\""))
+        .collect();
+    let running = night("2026-11-23T22:30:00+01:00", &format!("{NIGHT}{many}"), None);
+    let all: Vec<String> = (0..20).map(|i| format!("r{i}")).collect();
+    let planned = running.tell("x", json!({ "urgent": all }));
+    let answer = planned.command.clone().unwrap().1.unwrap();
+    let served = answer["stops"].as_u64().unwrap();
+    assert!(served > 8, "{answer}");
+    assert_eq!(answer["unserved"].as_u64().unwrap() + served, 80);
+    let plan = plan(&planned);
+    let urgent = stops(&plan).iter().filter(|(id, _)| id.contains('!')).count() as u64;
+    assert_eq!(urgent, served, "no agreed one instead of an urgent one");
 }

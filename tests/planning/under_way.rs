@@ -105,3 +105,88 @@ fn what_a_truck_has_done_that_is_not_there_any_more_is_not_done_again() {
     let after = plan(&running.tell("y", json!({})));
     assert!(!ids(&after).contains(&"2"), "{after}");
 }
+
+#[test]
+fn what_settings_say_now_does_not_undo_what_was_done_by_those_of_the_morning() {
+    let (before, kept) = morning();
+    let settings = format!("{BINS}{PLAN}{TRUCK}");
+    let settings =
+        settings.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");
+    // the truck holds next to nothing, goes home at once, and has lost its crane
+    for (from, to) in [
+        ("20000", "100"),
+        ("00:00-23:59", "06:00-06:20"),
+        ("[bin.2]\n", "[bin.2]\nskills = [\"crane\"]\nservice = \"2h\"\n"),
+        ("[bin.1]\n", "[bin.1]\nwindow = \"05:00-05:10\"\n"),
+    ] {
+        let noon = Clock::simulated(at("2026-11-23T06:30:00+01:00"), 0);
+        let settings = settings.replacen(from, to, 1);
+        let at = if from == "00:00-23:59" { "at = \"03:00\"\n" } else { "" };
+        let settings = settings.replacen("[plan.tours]\n", &format!("[plan.tours]\n{at}"), 1);
+        let running = Running::of(noon, &settings, &[], Some(kept.clone()));
+        let planned = running.tell("y", json!({}));
+        let answer = planned.command.clone().unwrap().1;
+        if from == "00:00-23:59" {
+            // that day is over by these settings, and the truck keeps its plan
+            assert!(answer.unwrap_err().message.contains("until"), "{to}");
+            continue;
+        }
+        answer.unwrap_or_else(|fault| panic!("{to}: {fault}"));
+        let after = plan(&planned);
+        for stop in before["routes"][0]["stops"].as_array().unwrap() {
+            let same = after["routes"][0]["stops"].as_array().unwrap().iter();
+            let same = same.clone().find(|other| other["id"] == stop["id"]);
+            assert_eq!(same.map(|same| &same["arrival"]), Some(&stop["arrival"]), "{to}");
+        }
+    }
+}
+
+#[test]
+fn a_bin_that_is_asked_for_behind_the_truck_is_told_to_be_left() {
+    let (_, kept) = morning();
+    let noon = Clock::simulated(at("2026-11-23T12:00:00+01:00"), 0);
+    let running = Running::start(noon, WEEK, &[], Some(kept));
+    let planned = running.tell("y", json!({ "urgent": ["2"] }));
+    assert_eq!(planned.command.clone().unwrap().1.unwrap()["unserved"], 1);
+    let left = plan(&planned);
+    assert_eq!(left["leftOut"][0]["id"], "2");
+    assert_eq!(left["shortfalls"][0]["kind"], "again");
+    // and is on the next tours
+    let kept = planned.states[0].body.clone();
+    drop(running);
+    let tuesday = Clock::simulated(at("2026-11-24T05:00:00+01:00"), 0);
+    let next = Running::start(tuesday, WEEK, &[], Some(kept)).next();
+    assert_eq!(plan(&next)["cause"], "nightly");
+    let stops = plan(&next)["routes"][0]["stops"].clone();
+    let asked = stops.as_array().unwrap().iter().find(|stop| stop["id"] == "2");
+    assert!(asked.unwrap()["reason"].as_str().unwrap().contains("asked for"), "{stops}");
+}
+
+#[test]
+fn nobody_loses_the_plan_of_the_tours_that_go_on_and_the_next_day_gets_its_own() {
+    let (before, kept) = morning();
+    let back: Timestamp = before["routes"][0]["backAt"].as_str().unwrap().parse().unwrap();
+    // the last hour of the shift; somebody is late
+    let mut late: Value = serde_json::from_str(&kept).unwrap();
+    late["sheet"]["routes"][0]["backAt"] = json!("2026-11-23T13:20:00Z");
+    assert!(back < at("2026-11-23T13:20:00Z"));
+    let running = Running::start(
+        Clock::simulated(at("2026-11-23T14:00:00+01:00"), 0),
+        WEEK,
+        &[],
+        Some(late.to_string()),
+    );
+    let fault = running.tell("y", json!({})).command.unwrap().1.unwrap_err();
+    assert_eq!(fault.code.as_str(), "infeasible");
+    assert!(fault.message.contains("until 2026-11-23T13:20:00Z"), "{fault}");
+    drop(running);
+
+    // a plan for Tuesday is there; one for Monday again, and Tuesday's is made in its time
+    let mut ahead: Value = serde_json::from_str(&kept).unwrap();
+    ahead["nightly"] = json!("2026-11-24");
+    let monday = Clock::simulated(at("2026-11-23T12:30:00+01:00"), 0);
+    let running = Running::start(monday, WEEK, &[], Some(ahead.to_string()));
+    let planned = running.tell("y", json!({}));
+    let kept: Value = serde_json::from_str(&planned.states[0].body).unwrap();
+    assert_eq!(kept["nightly"], "2026-11-23");
+}

@@ -110,8 +110,14 @@ impl Town {
 
     /// kill -9, and starts again.
     pub(crate) fn restart(&mut self) {
+        let online = || {
+            let states = self.cloud.on("/waste/state").into_iter();
+            states.filter(|state| state.body["state"] == "online").count()
+        };
+        let before = online();
         self.lykta.kill();
         self.lykta.restart();
+        wait_until("lykta is online again", || online() > before);
     }
 
     /// Sends `command/plan` with these arguments under a new id, and waits for the reply.
