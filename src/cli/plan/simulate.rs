@@ -31,9 +31,9 @@ const SHOWN_EVERY: Duration = Duration::from_millis(100);
 ///
 /// Each policy has one knob, which is turned on other weeks of the same town until the bins are
 /// overfull for the same time. Then all meet the same weeks, which are new to them. They know the
-/// same: readings with noise and gaps, and what was emptied. In the weeks that are new the hours
-/// differ after all. So the knob is turned on these too, until they are the same: that are the
-/// kilometres AT EQUAL HOURS, by which to choose a policy. What it will drive is KM.
+/// same: readings with noise and gaps, and what was emptied. KM is what a policy drives there, but
+/// the hours differ after all. So the knob is also turned on these weeks until the hours are the
+/// same: the KM AT EQUAL HOURS compare the policies and not their luck.
 ///
 /// all: every bin every so many days. threshold: the bins from a level on, then the way around
 /// them. risk: the bins that overflow before the next tour with some probability, then the way.
@@ -43,8 +43,8 @@ const SHOWN_EVERY: Duration = Duration::from_millis(100);
 /// emptyings came in, spread evenly over the time between two readings. A wrong echo or a bin that
 /// was emptied changes nothing. Of what came while a bin was full, or around an emptying, the record
 /// says nothing: then its mean comes, which is too little where a bin was often full. The last days
-/// count. Knobs are turned on the days before them and see nothing of them; the days to warm up
-/// come before each of the two and count in neither. Days are those of UTC.
+/// count. Knobs are turned on the days before them and see nothing of them. What is known of the
+/// bins when either begins comes from the days to warm up just before. Days are those of UTC.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  lykta plan simulate\n  lykta plan simulate --bins 150 --days 56 --seed 3 --policies all,threshold,risk,joint\n  lykta plan simulate --roads town.osm.pbf --svg pictures --json\n  lykta plan simulate --history readings.csv --places bins.csv --depot yard --site tip"
