@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const EMPTIED_FALL: f64 = 0.25;
 
 /// Readings of the same surface differ by less than this.
-const NOISE: f64 = 0.15;
+pub(super) const NOISE: f64 = 0.15;
 
 /// An echo from farther away than the floor, by this part of the depth and so many metres, is
 /// none of this bin: its lid is open, the sensor hangs elsewhere, or the settings are wrong.
@@ -33,7 +33,7 @@ const USUAL_DAYS: f64 = 2.0;
 const USUAL_SPREAD: f64 = 0.08;
 
 /// Readings that are farther apart say nothing about a rate: anything may have happened.
-const LONGEST_GAP_DAYS: f64 = 30.0;
+pub(super) const LONGEST_GAP_DAYS: f64 = 30.0;
 
 const DAY_SECONDS: f64 = 86_400.0;
 
@@ -61,14 +61,20 @@ impl Geometry {
         distance.0.is_finite() && distance.0 <= self.depth.0 * part + metres
     }
 
+    /// What part is full by an echo from there; none if it is none of this bin.
+    #[must_use]
+    pub fn echo(&self, distance: Metres) -> Option<Ratio> {
+        self.may_be(distance).then(|| self.fill(distance))
+    }
+
     /// What part is full by these readings of one uplink; none if none of them says so. A reading
     /// that is missing (no echo), out of the sensor's range, or from far beyond the floor says
     /// nothing, least of all "empty".
     #[must_use]
     pub fn measured(&self, readings: &[Reading]) -> Option<Ratio> {
         let good = || readings.iter().filter(|reading| reading.quality == Quality::Good);
-        let distance = good().find_map(|reading| match reading.measured {
-            Some(Measured::Distance(distance)) if self.may_be(distance) => Some(distance),
+        let seen = good().find_map(|reading| match reading.measured {
+            Some(Measured::Distance(distance)) => self.echo(distance),
             _ => None,
         });
         let told = good().find_map(|reading| match reading.measured {
@@ -77,7 +83,7 @@ impl Geometry {
             }
             _ => None,
         });
-        distance.map(|distance| self.fill(distance)).or(told)
+        seen.or(told)
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod collection;
+mod history;
 mod hostile;
 mod kpi;
 mod published;

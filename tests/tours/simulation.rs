@@ -15,7 +15,7 @@ fn town(seed: u64) -> Town {
     Town::new(30, Area { least: place(59.17, 17.58), greatest: place(59.21, 17.66) }, seed)
 }
 
-fn tours(town: &Town) -> Tours {
+pub(super) fn tours(town: &Town) -> Tours {
     let Estimated(matrix) = straight(&town.places, Means::Truck);
     let vehicle = Vehicle {
         id: "truck".to_owned(),

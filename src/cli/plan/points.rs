@@ -15,11 +15,14 @@ pub(super) struct Point {
     pub(super) position: Position,
 }
 
+/// A place with the values of further columns.
+pub(super) type More<const N: usize> = (Point, [Option<f64>; N]);
+
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    line: u64,
-    what: String,
+    pub(super) line: u64,
+    pub(super) what: String,
 }
 
 impl fmt::Display for Fault {
@@ -30,53 +33,93 @@ impl fmt::Display for Fault {
 
 /// Reads the columns `id`, `lat` and `lon`, in any order; others are passed over.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Point>, Fault> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let points = read_more(bytes, [])?;
+    Ok(points.into_iter().map(|(point, [])| point).collect())
+}
+
+/// Reads these columns too, where they are: numbers above 0, or nothing.
+pub(super) fn read_more<const N: usize>(
+    bytes: &[u8],
+    more: [&str; N],
+) -> Result<Vec<More<N>>, Fault> {
+    let bytes = without_mark(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let headers = reader.headers().map_err(|error| broken(bytes, &error))?.clone();
-    let column = |name: &str| {
-        let mut found = (0..headers.len()).filter(|i| &headers[*i] == name);
-        match (found.next(), found.next()) {
-            (Some(column), None) => Ok(column),
-            (Some(_), Some(_)) => Err(format!("there are two columns {name}")),
-            (None, _) => Err(format!("there is no column {name}; id,lat,lon are needed")),
-        }
-    };
-    let column = |name: &str| column(name).map_err(|what| Fault { line: 1, what });
-    let [id, lat, lon] = [column("id")?, column("lat")?, column("lon")?];
+    let [id, lat, lon] = columns(&headers, ["id", "lat", "lon"])?;
+    let mut others = [None; N];
+    for (other, name) in others.iter_mut().zip(more) {
+        *other = column(&headers, name)?;
+    }
 
     let mut points = Vec::new();
     let mut known: HashMap<String, u64> = HashMap::new();
     for record in reader.records() {
         let record = record.map_err(|error| broken(bytes, &error))?;
         let at = record.position().map_or(0, csv::Position::byte);
-        let fault = |what: String| Err(Fault { line: line(bytes, at), what });
+        let fault = |what: String| Fault { line: line(bytes, at), what };
         let name = &record[id];
         if name.is_empty() {
-            return fault("column id: it is empty".to_owned());
+            return Err(fault("column id: it is empty".to_owned()));
         }
         if let Some(first) = known.insert(name.to_owned(), at) {
             let first = line(bytes, first);
-            return fault(format!("column id: {name:?} is already in line {first}"));
+            return Err(fault(format!("column id: {name:?} is already in line {first}")));
         }
         let degrees = |column: &str, text: &str, most: f64| {
             let value = text.parse::<f64>().ok().filter(|value| value.abs() <= most);
             let what = || format!("column {column}: {text:?} is no number from -{most} to {most}");
-            value.ok_or_else(|| Fault { line: line(bytes, at), what: what() })
+            value.ok_or_else(|| fault(what()))
         };
         let (lat, lon) =
             (degrees("lat", &record[lat], 90.0)?, degrees("lon", &record[lon], 180.0)?);
         let position = Position::from_degrees(lat, lon).expect("both are in range");
-        if points.len() == MOST {
-            return fault(format!("these are more than {MOST} points"));
+        let mut values = [None; N];
+        for ((value, name), other) in values.iter_mut().zip(more).zip(others) {
+            let text = other.map_or("", |other| &record[other]);
+            if !text.is_empty() {
+                let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
+                let what = || format!("column {name}: {text:?} is no number above 0");
+                *value = Some(number.ok_or_else(|| fault(what()))?);
+            }
         }
-        points.push(Point { id: name.to_owned(), position });
+        if points.len() == MOST {
+            return Err(fault(format!("these are more than {MOST} points")));
+        }
+        points.push((Point { id: name.to_owned(), position }, values));
     }
     Ok(points)
 }
 
+/// Without a byte order mark, as spreadsheets write it.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Where the column of that name is, if there is one.
+fn column(headers: &csv::StringRecord, name: &str) -> Result<Option<usize>, Fault> {
+    let mut found = (0..headers.len()).filter(|i| &headers[*i] == name);
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(Fault { line: 1, what: format!("there are two columns {name}") }),
+        (first, _) => Ok(first),
+    }
+}
+
+/// Where columns are that must be there.
+pub(super) fn columns<const N: usize>(
+    headers: &csv::StringRecord,
+    names: [&str; N],
+) -> Result<[usize; N], Fault> {
+    let mut columns = [0; N];
+    for (place, name) in columns.iter_mut().zip(names) {
+        let what = || format!("there is no column {name}; {} are needed", names.join(","));
+        *place = column(headers, name)?.ok_or_else(|| Fault { line: 1, what: what() })?;
+    }
+    Ok(columns)
+}
+
 /// The line of a record that begins at this byte. The CSV reader's own count is that of the blank
 /// lines before it.
-fn line(bytes: &[u8], at: u64) -> u64 {
+pub(super) fn line(bytes: &[u8], at: u64) -> u64 {
     let blank = |byte: &&u8| matches!(byte, b'\r' | b'\n');
     let (before, from) = bytes.split_at(bytes.len().min(at as usize));
     let skipped = from.iter().take_while(blank);
@@ -84,7 +127,7 @@ fn line(bytes: &[u8], at: u64) -> u64 {
 }
 
 /// What the CSV reader complains about, in one line.
-fn broken(bytes: &[u8], error: &csv::Error) -> Fault {
+pub(super) fn broken(bytes: &[u8], error: &csv::Error) -> Fault {
     let line = error.position().map_or(1, |position| line(bytes, position.byte()));
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

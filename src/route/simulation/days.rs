@@ -37,7 +37,7 @@ pub struct Tours {
 }
 
 impl Tours {
-    /// In how many days the next tour is.
+    /// In how many days the next tour is; days are counted from a Monday.
     fn next(&self, day: usize) -> usize {
         (1..=7).find(|days| self.week[(day + days) % 7]).unwrap_or(7)
     }
@@ -71,6 +71,7 @@ pub fn replay(
         Score { days: weeks.days().saturating_sub(warm_up), bins: count, ..Score::default() };
     for day in 0..weeks.days() {
         let counts = day >= warm_up;
+        let from_monday = weeks.weekday + day;
         let mut emptied: Vec<(usize, usize)> = Vec::new();
         for hour in 0..24 {
             let now = day * 24 + hour;
@@ -79,11 +80,11 @@ pub fn replay(
                     known.heard(now, level);
                 }
             }
-            if hour == PLANNED_AT && tours.week[day % 7] {
-                let next = tours.next(day) as f64;
+            if hour == PLANNED_AT && tours.week[from_monday % 7] {
+                let next = tours.next(from_monday) as f64;
                 let when = Horizon { tour: TO_TOUR, next, next_day: None };
                 let bins = bins(town, &known, now);
-                if let Some((bins, rules)) = policy.chosen(bins, day, when, &tours.rules) {
+                if let Some((bins, rules)) = policy.chosen(bins, from_monday, when, &tours.rules) {
                     let planned =
                         plan(tours, &bins, when, &rules).map_err(|fault| Broken { day, fault })?;
                     let (collection, plan, reckoning) = &planned;

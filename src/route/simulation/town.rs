@@ -29,6 +29,18 @@ pub struct Container {
     pub lump: f64,
 }
 
+impl Container {
+    /// What a container holds of which nobody says it: the middle one of a town's sizes.
+    pub const USUAL_VOLUME: f64 = 1_100.0;
+
+    /// A bin into which nothing comes by chance.
+    #[must_use]
+    pub fn new(id: String, volume: f64) -> Self {
+        let service = 90 + (volume / 50.0) as u32;
+        Self { id, volume, density: 0.1, service, rate: 0.0, lump: 0.0 }
+    }
+}
+
 impl Town {
     /// The place of the depot.
     pub const DEPOT: usize = 0;
@@ -59,14 +71,11 @@ impl Town {
                 _ => (chance.unit(), chance.unit()),
             };
             places.push(at(area, x.clamp(0.02, 0.98), y.clamp(0.02, 0.98)));
-            let volume = [660.0, 1_100.0, 3_000.0][(chance.unit() * 3.0) as usize];
+            let volume = [660.0, Container::USUAL_VOLUME, 3_000.0][(chance.unit() * 3.0) as usize];
             containers.push(Container {
-                id: format!("bin-{:03}", number + 1),
-                volume,
-                density: 0.1,
-                service: 90 + (volume / 50.0) as u32,
                 rate: (0.12 * chance.gamma(2.5) / 2.5).clamp(0.02, 0.2),
                 lump: chance.between(0.02, 0.06),
+                ..Container::new(format!("bin-{:03}", number + 1), volume)
             });
         }
         Self { places, containers }

@@ -20,11 +20,13 @@ const BURSTS: f64 = 0.01;
 /// Weeks of a town. Every policy meets the same.
 #[derive(Debug, Clone)]
 pub struct Weeks {
-    days: usize,
+    pub(super) days: usize,
+    /// The weekday of the first day, counted from Monday as 0.
+    pub(super) weekday: usize,
     /// The share that comes in each hour, bin by bin.
-    comes: Vec<f32>,
+    pub(super) comes: Vec<f32>,
     /// What is wrong with each reading, bin by bin; none if it was lost.
-    errors: Vec<Option<f32>>,
+    pub(super) errors: Vec<Option<f32>>,
     /// How full each bin is at the beginning.
     pub(super) first: Vec<f64>,
 }
@@ -60,7 +62,7 @@ impl Weeks {
                 heard.then_some(error as f32)
             }));
         }
-        Self { days, comes, errors, first }
+        Self { days, weekday: 0, comes, errors, first }
     }
 
     /// How many days there are.

@@ -25,18 +25,18 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Draws the town, on roads if there are any; or why that is impossible.
+    /// Puts a town on roads if there are any, or draws one by chance; or why that is impossible.
     ///
     /// # Errors
     /// When the file with the roads cannot be read.
-    pub(super) fn new(args: &Args) -> anyhow::Result<Result<Self, String>> {
+    pub(super) fn new(args: &Args, town: Option<Town>) -> anyhow::Result<Result<Self, String>> {
         let bins = args.bins as usize;
         let Some(path) = &args.roads else {
             // twelve kilometres in each direction, about as far as from one end of Södertälje to
             // the other
             let place = |lat, lon| Position::from_degrees(lat, lon).expect("on the earth");
             let area = Area { least: place(59.14, 17.53), greatest: place(59.25, 17.74) };
-            let town = Town::new(bins, area, args.seed);
+            let town = town.unwrap_or_else(|| Town::new(bins, area, args.seed));
             let Estimated(matrix) = straight(&town.places, Means::Truck);
             return Ok(Ok(Self { town, matrix, roads: None }));
         };
@@ -47,7 +47,8 @@ impl Ground {
             Err(ReadError::Io(error)) => return Err(error).with_context(unreadable),
             Err(error) => return Ok(Err(format!("{}: {error}", path.display()))),
         };
-        let town = Town::new(bins, inner(roads.area()), args.seed);
+        let recorded = town.is_some();
+        let town = town.unwrap_or_else(|| Town::new(bins, inner(roads.area()), args.seed));
         let near = |place: usize| if place < Town::BINS { DEPOT_NEAR } else { NEAR };
         let places = town.places.iter().enumerate();
         let snaps: Vec<_> =
@@ -56,6 +57,15 @@ impl Ground {
             if let Err(why) = snap {
                 return Ok(Err(format!("{}: no place for a depot: {why}", path.display())));
             }
+        }
+        let nowhere = town
+            .containers
+            .iter()
+            .zip(&snaps[Town::BINS..])
+            .find_map(|(bin, snap)| Some((&bin.id, snap.as_ref().err()?)));
+        // a bin by chance may be in a lake, a recorded one stands somewhere
+        if let (true, Some((id, why))) = (recorded, nowhere) {
+            return Ok(Err(format!("{}: bin {id:?}: {why}", path.display())));
         }
         let mut town = town.with(|bin| snaps[Town::BINS + bin].is_ok());
         if town.containers.is_empty() {
