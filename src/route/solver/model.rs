@@ -114,7 +114,7 @@ impl Model {
         let stops = numbers.len();
         let routes = problem.vehicles.len();
         let places = Places::new(problem, &numbers);
-        let width = places.matrix.size();
+        let width = places.width;
         let base = places.base;
         let kind = kind(problem);
         let pool = if problem.sites.is_empty() { 0 } else { visits_to_sites(problem) };
@@ -171,8 +171,8 @@ impl Model {
             ends_at_site: problem.haul == Haul::Collect && !problem.sites.is_empty(),
             places: node_places,
             fixed,
-            time: Arc::clone(places.matrix.times()),
-            costs: tariffs.into_iter().map(|rates| Costs::new(&places.matrix, rates)).collect(),
+            time: Arc::clone(&places.time),
+            costs: tariffs.iter().map(|rates| places.costs(*rates, tariffs.len() == 1)).collect(),
             crews,
             classes: heads.len(),
             around: Vec::new(),

@@ -140,7 +140,7 @@ fn best_gap<const TIMES: bool, const ALL: bool>(tour: &Tour<'_>, stop: u32, rng:
     let mut best = Gap::NOWHERE;
     let mut costs = &model.costs[0];
     let mut to = &costs.to[stop as usize * model.width..][..model.width];
-    let mut from = &costs.from[stop as usize * model.width..][..model.width];
+    let mut from = costs.towards(model.width, stop as usize);
     for &other in model.neighbours(stop) {
         let node = &tour.nodes[other as usize];
         if node.route == NONE {
@@ -155,12 +155,13 @@ fn best_gap<const TIMES: bool, const ALL: bool>(tour: &Tour<'_>, stop: u32, rng:
             if model.costs.len() > 1 {
                 costs = model.costs_of(node.route);
                 to = &costs.to[stop as usize * model.width..][..model.width];
-                from = &costs.from[stop as usize * model.width..][..model.width];
+                from = costs.towards(model.width, stop as usize);
             }
         } else if !fits {
             continue;
         }
-        let before = from[model.place(node.prev)] as i32 + to[other as usize] as i32 - node.cost;
+        let before =
+            from.from(model.place(node.prev)) as i32 + to[other as usize] as i32 - node.cost;
         if before < best.cost {
             weigh::<TIMES, ALL>(
                 tour,
@@ -172,7 +173,7 @@ fn best_gap<const TIMES: bool, const ALL: bool>(tour: &Tour<'_>, stop: u32, rng:
             );
         }
         let next = node.next;
-        let behind = from[other as usize] as i32 + to[model.place(next)] as i32
+        let behind = from.from(other as usize) as i32 + to[model.place(next)] as i32
             - tour.nodes[next as usize].cost;
         if behind < best.cost {
             weigh::<TIMES, ALL>(
