@@ -229,11 +229,11 @@ impl<'a> Desk<'a> {
             }
             let (better, moves) = self.search(&narrower, Some(&plan), calibration, go_on);
             all_moves += moves;
-            if better.unserved.len() > plan.unserved.len() {
+            let found = check(&narrower, &better).map_err(PlanningError::Faulty)?;
+            if found.prizes > reckoning.prizes {
                 break;
             }
-            reckoning = check(&narrower, &better).map_err(PlanningError::Faulty)?;
-            (*problem, plan) = (narrower, better);
+            (*problem, plan, reckoning) = (narrower, better, found);
         }
         Ok(Found { plan, reckoning, iterations: Some(all_moves) })
     }
