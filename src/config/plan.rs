@@ -175,7 +175,25 @@ impl PlanSettings {
     #[must_use]
     pub fn meet_twice(&self, hours: Hours) -> bool {
         let next = Hours { from: hours.from + DAY, to: hours.to + DAY };
-        self.on_duty(hours) && self.on_duty(next) && next.from > hours.to + MINUTE
+        let works = |hours: Hours| {
+            let mut shifts = self.vehicle.iter().map(|vehicle| vehicle.shift);
+            shifts.any(|shift| hours.from < shift.to && shift.from < hours.to)
+        };
+        // where somebody is on duty all day long, the first are meant
+        !self.shifts_overlap() && works(hours) && works(next) && next.from > hours.to + MINUTE
+    }
+
+    /// When the last shift ends that goes on through midnight, by the clock of that morning.
+    fn last_morning(&self) -> u32 {
+        let last = self.vehicle.iter().map(|vehicle| vehicle.shift.to).max().unwrap_or(0);
+        last.saturating_sub(DAY)
+    }
+
+    /// Whether the last shift of a day goes on when the first one of the next day begins.
+    #[must_use]
+    pub fn shifts_overlap(&self) -> bool {
+        let first = self.vehicle.iter().map(|vehicle| vehicle.shift.from).min().unwrap_or(0);
+        self.last_morning() > first
     }
 
     fn on_duty(&self, hours: Hours) -> bool {

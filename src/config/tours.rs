@@ -102,6 +102,12 @@ impl Checks<'_> {
             let what = "when it would be made, the last shift is over or nearly so";
             self.error(&path.key("at"), what, "write a time before the shifts");
         }
+        if plan.shifts_overlap() {
+            let what = "the last shift of a day goes on when the first one of the next day begins";
+            let help =
+                "a plan is for one day at a time: end the one before the other, or write two plans";
+            self.warning(&path.key("vehicle"), what, help);
+        }
         if plan.budget.as_secs_f64() < 0.1 || plan.budget.as_secs() > 3600 {
             let what = "budget must be from 100ms to 1h";
             self.error(&path.key("budget"), what, "\"20s\" is good for some hundred bins");

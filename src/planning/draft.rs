@@ -94,7 +94,7 @@ impl<'a> Desk<'a> {
     /// The tours of the day that have left by now, if it has any.
     pub(super) fn under_way(&self, task: &Task) -> Option<UnderWay<'a>> {
         let sheet = self.kept.sheet.as_deref().filter(|sheet| sheet.day == task.day)?;
-        Some(UnderWay::new(self.scheme, sheet, task.now))
+        Some(UnderWay::new(self.scheme, sheet, &self.kept.asked, task.now))
     }
 
     /// The vehicles that can still leave.

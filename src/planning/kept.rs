@@ -96,6 +96,7 @@ impl Kept {
         if let Some(parts) = parts.as_object_mut() {
             // what was asked for is more than the plan that was made of it
             parts.remove("sheet");
+            parts.remove("nightly");
         }
         (serde_json::from_value(parts).unwrap_or_default(), Some(error))
     }
@@ -112,7 +113,10 @@ impl Kept {
         }
         for asked in &mut kept.asked {
             if asked.unset && now.quality != ClockQuality::Unsynced {
-                (asked.since, asked.unset) = (now.wall, false);
+                asked.unset = false;
+                if !self.ahead.is_some_and(same) {
+                    asked.since = now.wall;
+                }
             }
         }
         kept
@@ -120,14 +124,17 @@ impl Kept {
 
     /// The last visit up to now of each bin, by this plan and those before it.
     pub(super) fn visits(&self, now: Timestamp) -> BTreeMap<String, Visited> {
-        let mut all = self.visits_of(|_, stop| stop.begins() <= now);
-        all.retain(|_, visit| visit.at <= now);
-        all
+        self.visits_of(now, |_, stop| stop.begins() <= now)
     }
 
-    /// The last visit of each bin, by such stops of this plan and by those before it.
-    fn visits_of(&self, counts: impl Fn(&Tour, &TourStop) -> bool) -> BTreeMap<String, Visited> {
+    /// The last visit of each bin, by such stops of this plan, and until then by those before it.
+    fn visits_of(
+        &self,
+        until: Timestamp,
+        counts: impl Fn(&Tour, &TourStop) -> bool,
+    ) -> BTreeMap<String, Visited> {
         let mut all = self.visited.clone();
+        all.retain(|_, visit| visit.at <= until);
         for tour in self.sheet.iter().flat_map(|sheet| &sheet.routes) {
             for stop in tour.stops.iter().filter(|stop| counts(tour, stop)) {
                 let visit = Visited { at: stop.begins(), level: stop.level };
@@ -184,7 +191,9 @@ impl Kept {
     pub(super) fn replace(&mut self, sheet: Arc<Sheet>, now: Moment, known: impl Fn(&str) -> bool) {
         let other_day = self.sheet.as_ref().is_some_and(|before| before.day != sheet.day);
         // whoever is out on the tours of another day goes on by them
-        self.visited = self.visits_of(|tour, stop| {
+        // a clock that was far ahead is no reason to remember the future
+        let tomorrow = now.wall.checked_add(SignedDuration::from_hours(24)).unwrap_or(now.wall);
+        self.visited = self.visits_of(tomorrow, |tour, stop| {
             stop.begins() <= now.wall || other_day && tour.leave_at <= now.wall
         });
         self.visited.retain(|stop, _| known(stop));
@@ -240,12 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_in_the_future_of_a_clock_that_was_wrong_hides_none() {
+        let sheet = Arc::new(sample::sheet());
+        let at = sheet.routes[0].stops[0].arrival;
+        let mut kept = Kept { sheet: Some(sheet), ..Kept::default() };
+        let far = Timestamp::MAX;
+        kept.visited.insert("a&b".into(), Visited { at: far, level: None });
+        assert_eq!(kept.visits(at)["a&b"].at, at);
+        kept.replace(Arc::new(sample::sheet()), moment(at), |_| true);
+        assert_eq!(kept.visited["a&b"].at, at);
+    }
+
+    #[test]
     fn what_was_asked_for_outlives_a_plan_that_cannot_be_read() {
         let body = r#"{"sheet":{"old":1},"nightly":"2026-11-23","asked":[{"stop":"r1!1",
             "of":"r1","since":"2026-11-23T05:00:00Z"}]}"#;
         let (kept, error) = Kept::read(body);
         assert!(error.is_some() && kept.sheet.is_none());
-        assert_eq!((kept.asked.len(), kept.nightly.is_some()), (1, true));
+        assert_eq!((kept.asked.len(), kept.nightly), (1, None), "it is made anew");
         assert!(Kept::read("{").1.is_some());
     }
 

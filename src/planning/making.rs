@@ -28,6 +28,9 @@ const EMERGENCY: u32 = 30;
 /// But no sooner than this.
 const LEAST_EMERGENCY: Duration = Duration::from_secs(60);
 
+/// So many moves a search always has.
+const LEAST_MOVES: u64 = 512;
+
 /// A patrol is not kept waiting for a better plan.
 const URGENT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -230,7 +233,8 @@ impl Planner {
             }
             let stopped = || stop.load(Relaxed);
             let goes_on = if urgent { !stopped() } else { rest.take(&mut **house, &stopped) };
-            goes_on && begin.elapsed() < patience
+            // each search has some moves, however late it is
+            goes_on && (progress.iterations < LEAST_MOVES || begin.elapsed() < patience)
         };
         let mut calibration = plan.kept.calibration;
         let sheet = desk.plan(task, &mut calibration, go_on);

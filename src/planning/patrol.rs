@@ -73,7 +73,7 @@ impl<'a> Desk<'a> {
                     .stops
                     .iter_mut()
                     .for_each(|stop| stop.window.latest = Window::ALWAYS.latest);
-                let plan = given(&problem, &routes.routes)?;
+                let plan = given(&problem, &self.still_open(task, &routes.routes))?;
                 let reckoning = check(&problem, &plan).map_err(PlanningError::Faulty)?;
                 let nobody = "the plan from the cloud does not visit it";
                 (Found { plan, reckoning, iterations: None }, nobody)
@@ -86,7 +86,7 @@ impl<'a> Desk<'a> {
         let mut missed: Vec<usize> = found.plan.unserved.clone();
         missed.sort_unstable();
         let missed: Vec<Call<'_>> = missed.into_iter().rev().map(|i| calls.remove(i)).collect();
-        let late = self.lateness(task, &problem, &found, &calls);
+        let late = self.lateness(task, &problem, &found.reckoning, &calls);
         let notes = calls.iter().map(|call| {
             let reason = self.reason(call, late.get(call.stop.id.as_str()).copied());
             (call.stop.id.clone(), Note { level: None, reason })
@@ -101,6 +101,33 @@ impl<'a> Desk<'a> {
         Ok(self.write(task, &draft))
     }
 
+    /// Routes as they are told, without what patrols did that are back.
+    fn still_open(
+        &self,
+        task: &Task,
+        routes: &[(String, Vec<String>)],
+    ) -> Vec<(String, Vec<String>)> {
+        let made = self.made(task);
+        let open = |stops: &Vec<String>| {
+            stops.iter().filter(|stop| !made.contains(*stop)).cloned().collect()
+        };
+        routes.iter().map(|(vehicle, stops)| (vehicle.clone(), open(stops))).collect()
+    }
+
+    /// The visits of this night that were made by patrols that are back, or not there any more.
+    fn made(&self, task: &Task) -> HashSet<String> {
+        let calendar = &self.scheme.calendar;
+        let tonight = self.scheme.begin(task.day).max(calendar.free_from(task.day));
+        let under_way = self.under_way(task);
+        let begun: HashSet<&str> = under_way
+            .iter()
+            .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
+            .collect();
+        let visits = self.kept.visits(task.now).into_iter();
+        let made = visits.filter(|(stop, at)| at.at >= tonight && !begun.contains(stop.as_str()));
+        made.map(|(stop, _)| stop).collect()
+    }
+
     /// All that is to be visited, and what nobody can visit.
     fn calls(&self, task: &Task) -> (Vec<Call<'a>>, Vec<LeftOut>) {
         let (mut calls, mut unable) = (Vec::new(), Vec::new());
@@ -110,12 +137,7 @@ impl<'a> Desk<'a> {
             .iter()
             .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
             .collect();
-        let visits = self.kept.visits(task.now);
-        let tonight = self.scheme.begin(task.day);
-        // by a patrol that is back, or by one that is not there any more
-        let made = |id: &str| {
-            !begun.contains(id) && visits.get(id).is_some_and(|visit| visit.at >= tonight)
-        };
+        let made = self.made(task);
         let asked = self.kept.asked.iter();
         let asked = asked.map(|asked| (asked.stop.as_str(), asked.of.as_str(), Some(asked.since)));
         let asked: Vec<(&str, &str, Option<Timestamp>)> = asked.collect();
@@ -140,7 +162,7 @@ impl<'a> Desk<'a> {
                 need,
             };
             let mut ours = Vec::new();
-            if !made(&settings.id) {
+            if !made.contains(&settings.id) {
                 let window = self.scheme.window(task.day, agreed.window);
                 let due = agreed.window.map(|_| calendar.moment(task.day, window.latest));
                 let stop = stop(&settings.id, window, AGREED);
@@ -208,32 +230,37 @@ impl<'a> Desk<'a> {
             from = Some(plan);
         };
         let mut reckoning = check(problem, &plan).map_err(PlanningError::Faulty)?;
+        // who is late by as little as can be, as far as is known
+        let mut settled = done;
         for _ in 0..NARROWING {
-            let mut narrower = problem.clone();
-            let found = Found { plan, reckoning, iterations: None };
-            let late = self.lateness(task, problem, &found, calls);
-            Found { plan, reckoning, .. } = found;
+            let late = self.lateness(task, problem, &reckoning, calls);
             let begins = begins(&reckoning);
-            let mut changed = false;
-            for (i, call) in
-                calls.iter().enumerate().filter(|(i, _)| !done.contains(&Visit::Stop(*i)))
-            {
-                if let (Some(late), Some(begin)) = (late.get(call.stop.id.as_str()), begins.get(&i))
+            let mut narrower = problem.clone();
+            let mut tried = Vec::new();
+            for (i, call) in calls.iter().enumerate() {
+                let late = late.get(call.stop.id.as_str());
+                if let (Some(late), Some(begin)) = (late, begins.get(&i))
+                    && !settled.contains(&Visit::Stop(i))
                 {
                     narrower.stops[i].window.latest = begin.saturating_sub(late / 2 + 1);
-                    changed = true;
+                    tried.push(i);
                 }
             }
-            if !changed {
+            if tried.is_empty() {
                 break;
             }
             let (better, moves) = self.search(&narrower, Some(&plan), calibration, go_on);
             all_moves += moves;
-            let found = check(&narrower, &better).map_err(PlanningError::Faulty)?;
-            if found.prizes > reckoning.prizes {
+            let lost = |stop: &&usize| !plan.unserved.contains(*stop);
+            let lost: Vec<usize> = better.unserved.iter().filter(lost).copied().collect();
+            if lost.is_empty() {
+                reckoning = check(&narrower, &better).map_err(PlanningError::Faulty)?;
+                (*problem, plan) = (narrower, better);
+            } else if lost.iter().any(|stop| tried.contains(stop)) {
+                settled.extend(lost.into_iter().map(Visit::Stop));
+            } else {
                 break;
             }
-            (*problem, plan, reckoning) = (narrower, better, found);
         }
         Ok(Found { plan, reckoning, iterations: Some(all_moves) })
     }
@@ -243,12 +270,12 @@ impl<'a> Desk<'a> {
         &self,
         task: &Task,
         problem: &Problem,
-        found: &Found,
+        reckoning: &Reckoning,
         calls: &'c [Call<'_>],
     ) -> HashMap<&'c str, u32> {
         let numbers: HashMap<&str, usize> =
             problem.stops.iter().enumerate().map(|(i, stop)| (stop.id.as_str(), i)).collect();
-        let begins = begins(&found.reckoning);
+        let begins = begins(reckoning);
         let late = calls.iter().filter_map(|call| {
             let begin = begins.get(numbers.get(call.stop.id.as_str())?)?;
             let begin = self.scheme.calendar.moment(task.day, *begin);
@@ -320,14 +347,21 @@ fn begins(reckoning: &Reckoning) -> HashMap<usize, u32> {
 /// The first moment at which somebody who is able can be at a stop; none if nobody can.
 fn first_moment(problem: &Problem, stop: usize, soon: u32) -> Option<u32> {
     let Stop { place, skills, .. } = problem.stops[stop];
-    let able = problem.vehicles.iter().filter(|vehicle| skills & !vehicle.skills == 0);
-    let moments = able.filter_map(|vehicle| {
-        let last = vehicle.frozen.iter().rev().find_map(|visit| match *visit {
-            Visit::Stop(stop) => Some(problem.stops[stop].place),
-            Visit::Site(_) | Visit::Pause => None,
-        });
-        let free = vehicle.shift.earliest.max(vehicle.not_before).max(soon);
-        let way = problem.matrix.time(last.unwrap_or(vehicle.start), place);
+    let moments = problem.vehicles.iter().filter_map(|vehicle| {
+        let done = || {
+            vehicle.frozen.iter().filter_map(|visit| match *visit {
+                Visit::Stop(stop) => Some(&problem.stops[stop]),
+                Visit::Site(_) | Visit::Pause => None,
+            })
+        };
+        let full = done().count() >= vehicle.most_stops as usize;
+        if full || skills & !vehicle.skills != 0 {
+            return None;
+        }
+        let last = done().last();
+        let over = last.map_or(0, |stop| stop.window.earliest.saturating_add(stop.service));
+        let free = vehicle.shift.earliest.max(vehicle.not_before).max(soon).max(over);
+        let way = problem.matrix.time(last.map_or(vehicle.start, |stop| stop.place), place);
         (way < NO_WAY).then(|| free.saturating_add(way))
     });
     moments.min()

@@ -48,8 +48,12 @@ pub(crate) fn messages(sheet: &Sheet, at: Moment) -> Vec<Message> {
 }
 
 fn tracks(sheet: &Sheet) -> Value {
-    let routes = sheet.routes.iter().map(|Tour { vehicle, .. }| {
-        json!({ "vehicle": vehicle, "gpx": gpx::write(sheet, Some(vehicle)) })
+    // who is back has driven it, and may leave again
+    let ahead = |tour: &&Tour| tour.back_at > sheet.made_at;
+    let tours: Vec<Tour> = sheet.routes.iter().filter(ahead).cloned().collect();
+    let ahead = Sheet { routes: tours, ..sheet.clone() };
+    let routes = ahead.routes.iter().map(|Tour { vehicle, .. }| {
+        json!({ "vehicle": vehicle, "gpx": gpx::write(&ahead, Some(vehicle)) })
     });
     json!({ "name": sheet.name, "day": sheet.day, "routes": routes.collect::<Vec<_>>() })
 }

@@ -131,7 +131,8 @@ impl Scheme {
         let second = |clock| self.calendar.second(day, clock);
         hours.map_or(Window::ALWAYS, |hours| Window {
             earliest: second(hours.from),
-            latest: second(hours.to),
+            // an hour that is skipped in spring turns none inside out
+            latest: second(hours.to).max(second(hours.from)),
         })
     }
 

@@ -108,19 +108,17 @@ impl Plan {
     /// that is asked for in the last hour of a day.
     pub(super) fn refusal(&self, task: &Task) -> Option<PlanningError> {
         let calendar = &self.scheme.calendar;
-        let Some(day) = task.given.as_ref().map(|given| given.day) else {
-            let until = self.kept.believed(task.clock).out_until(task.day, task.now)?;
-            let day = self.kept.sheet.as_ref()?.day;
-            return Some(PlanningError::Out { day, until });
-        };
-        let open = calendar.target(task.now);
-        if day == open {
-            None
-        } else if calendar.nearly_over(day, task.now) {
-            Some(PlanningError::Over { day })
-        } else {
-            Some(PlanningError::Day { day, open })
+        if let Some(day) = task.given.as_ref().map(|given| given.day) {
+            let open = calendar.target(task.now);
+            if day != open && calendar.nearly_over(day, task.now) {
+                return Some(PlanningError::Over { day });
+            }
+            if day != open {
+                return Some(PlanningError::Day { day, open });
+            }
         }
+        let until = self.kept.believed(task.clock).out_until(task.day, task.now)?;
+        Some(PlanningError::Out { day: self.kept.sheet.as_ref()?.day, until })
     }
 }
 

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct UnderWay<'a> {
     scheme: &'a Scheme,
     sheet: &'a Sheet,
+    asked: &'a [Asked],
     now: Timestamp,
 }
 
@@ -26,8 +27,13 @@ struct Begun<'a> {
 }
 
 impl<'a> UnderWay<'a> {
-    pub(super) fn new(scheme: &'a Scheme, sheet: &'a Sheet, now: Timestamp) -> Self {
-        Self { scheme, sheet, now }
+    pub(super) fn new(
+        scheme: &'a Scheme,
+        sheet: &'a Sheet,
+        asked: &'a [Asked],
+        now: Timestamp,
+    ) -> Self {
+        Self { scheme, sheet, asked, now }
     }
 
     /// The tours that have left. One whose vehicle is not in the settings any more is nobody's:
@@ -64,7 +70,8 @@ impl<'a> UnderWay<'a> {
             let begun = doings.iter().take_while(|doing| begins(doing) <= self.now).count();
             let lead = SignedDuration::from_secs(LEAD.into());
             let sent = doings.get(begun).is_some_and(|next| {
-                let urgent = matches!(next.1, Doing::Stop(id) if Asked::visit_of(id).is_some());
+                let asked = |id: &str| self.asked.iter().any(|asked| asked.stop == id);
+                let urgent = matches!(next.1, Doing::Stop(id) if asked(id));
                 urgent || begins(next).duration_since(self.now) <= lead
             });
             begun + usize::from(sent)
@@ -122,9 +129,6 @@ impl<'a> UnderWay<'a> {
             }
             // it is not at home, whatever is known of where it has been
             problem.vehicles.retain(|other| other.id != begun.tour.vehicle);
-            if begun.visits.is_empty() {
-                continue;
-            }
             let possible = self.attempts(&begun, whole).into_iter().find_map(|vehicle| {
                 let mut trial = problem.clone();
                 self.settle(&mut trial, begun.tour, &vehicle);

@@ -70,10 +70,7 @@ impl Calendar {
         let done = self.credible(done, now);
         let days = self.days_around(now).take(2);
         let open = days.filter(|day| self.has(*day) && done.is_none_or(|done| *day > done));
-        let free = |day: &Date| {
-            let before = day.yesterday().ok().filter(|before| self.has(*before));
-            before.is_none_or(|before| self.end(before) <= now)
-        };
+        let free = |day: &Date| self.free_from(*day) <= now;
         open.filter(|day| self.nightly(*day) <= now && !self.nearly_over(*day, now) && free(day))
             .last()
     }
@@ -110,6 +107,13 @@ impl Calendar {
     /// When the last shift of a day ends.
     fn end(&self, day: Date) -> Timestamp {
         self.moment(day, self.second(day, self.last))
+    }
+
+    /// When the tours of the day before are over.
+    #[must_use]
+    pub fn free_from(&self, day: Date) -> Timestamp {
+        let before = day.yesterday().ok().filter(|before| self.has(*before));
+        before.map_or(Timestamp::MIN, |before| self.end(before))
     }
 
     /// A plan without days is made when somebody asks, on any.

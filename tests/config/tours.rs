@@ -135,6 +135,19 @@ fn a_patrol_has_visits_in_the_hours_of_its_shifts() {
         let text = night(from, to).told();
         assert!(text.contains(part) && text.ends_with("ok"), "{text}");
     }
+    let day_and_night = |handover: &str| {
+        let shift = |id: &str, hours: &str| {
+            format!("[[plan.night.vehicle]]\nid = \"{id}\"\nshift = \"{hours}\"\n")
+        };
+        let day = shift("car-2", "06:00-22:00");
+        let all = NIGHT.replace("22:00-06:00", &format!("22:00-{handover}"));
+        let all = all.replace("[[plan.night.visit]]", &format!("{day}[[plan.night.visit]]"));
+        let all = all.replace("03:00-04:00", "06:00-08:00").replace("21:00", "05:00");
+        Site::new(&format!("{LEAST}{all}")).told()
+    };
+    assert!(day_and_night("06:00").ends_with("ok"), "{}", day_and_night("06:00"));
+    let text = day_and_night("06:15");
+    assert!(text.contains("the last shift of a day goes on") && text.ends_with("ok"), "{text}");
     let visits = "\n[[plan.tours.visit]]\nid = \"r1\"\nlat = 59.0\nlon = 18.0\n";
     let text = Site::new(&format!("{LEAST}{POSITION}{PLAN}{visits}")).told();
     assert!(text.contains("visits are for patrols"), "{text}");

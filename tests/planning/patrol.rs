@@ -302,3 +302,40 @@ fn many_urgent_calls_in_a_night_that_is_too_short_come_to_an_end() {
     let urgent = stops(&plan).iter().filter(|(id, _)| id.contains('!')).count() as u64;
     assert_eq!(urgent, served, "no agreed one instead of an urgent one");
 }
+
+#[test]
+fn an_urgent_visit_that_is_withdrawn_is_not_driven_to_and_a_second_call_comes_before() {
+    let running = night("2026-11-23T21:05:00+01:00", &three(), None);
+    let planned = running.tell("x", json!({}));
+    drop(running);
+    let running = night("2026-11-23T22:30:00+01:00", &three(), remembered(&planned));
+    let called = running.tell("alarm", json!({ "urgent": ["r2"] }));
+    drop(running);
+    // on its way to r2
+    let running = night("2026-11-23T22:36:00+01:00", &three(), remembered(&called));
+    let held = plan(&running.tell("more", json!({ "urgent": ["r3"] })));
+    assert_eq!(arrival(&held, "r2!1"), arrival(&plan(&called), "r2!1"), "it is on its way");
+    let calm = plan(&running.tell("calm", json!({ "withdraw": ["r2"] })));
+    assert!(stops(&calm).iter().all(|(id, _)| id != "r2!1"), "{calm}");
+    assert!(arrival(&calm, "r3!1") < arrival(&held, "r3!1"), "{calm}");
+}
+
+#[test]
+fn the_cloud_may_tell_again_what_a_patrol_has_done_that_is_back() {
+    let short = format!(
+        "{NIGHT}{}{}",
+        visit("r1", 2.0, "window = \"22:00-22:30\""),
+        visit("r2", 3.0, "crew = 1")
+    );
+    let running = night("2026-11-23T21:05:00+01:00", &short, None);
+    let planned = running.tell("x", json!({}));
+    drop(running);
+    let running = night("2026-11-24T01:00:00+01:00", &short, remembered(&planned));
+    let routes = json!([{ "vehicle": "car-1", "stops": ["r1", "r2"] }]);
+    let given = json!({ "supersede": { "day": "2026-11-23", "routes": routes } });
+    let told = running.tell("again", given);
+    let told = plan(&told);
+    assert_eq!(told["routes"].as_array().unwrap().len(), 1, "both are made: {told}");
+    let called = plan(&running.tell("alarm", json!({ "urgent": ["r2"] })));
+    assert_eq!(called["routes"].as_array().unwrap().len(), 2);
+}
