@@ -9,6 +9,7 @@ mod support;
 mod clock;
 mod cloud;
 mod mending;
+mod nights;
 mod patrol;
 #[allow(dead_code, reason = "another test's")]
 #[path = "../roads/pbf.rs"]
