@@ -358,7 +358,7 @@ fn first_moment(problem: &Problem, stop: usize, soon: u32) -> Option<u32> {
         if full || skills & !vehicle.skills != 0 {
             return None;
         }
-        let last = done().last();
+        let last = done().next_back();
         let over = last.map_or(0, |stop| stop.window.earliest.saturating_add(stop.service));
         let free = vehicle.shift.earliest.max(vehicle.not_before).max(soon).max(over);
         let way = problem.matrix.time(last.map_or(vehicle.start, |stop| stop.place), place);
