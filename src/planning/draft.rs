@@ -25,6 +25,9 @@ use std::collections::HashMap;
 const MENDING: u64 = 400;
 const LEAST: u64 = 500;
 
+/// So many moves for each stop are enough: an alarm is not kept waiting by a patrol of three.
+const ENOUGH: u64 = 20_000;
+
 /// What is to be planned.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
@@ -168,6 +171,9 @@ impl<'a> Desk<'a> {
                 iterations
             }
         };
+        if settings.iterations.is_none() {
+            iterations = iterations.min(open.max(1) as u64 * ENOUGH);
+        }
         if from.is_some() && open > 0 {
             iterations = mending(iterations, budget_ms);
         }

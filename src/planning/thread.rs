@@ -157,6 +157,7 @@ impl Planner {
         if !sys::yield_to_all() {
             log::debug!("the thread that plans cannot be given a low priority");
         }
+        self.look_at(self.clock.now().quality);
         loop {
             match self.orders.next(self.patience()) {
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -200,14 +201,19 @@ impl Planner {
         }
     }
 
-    /// Makes the plans for which it is time. A clock that nobody has set knows no time.
-    fn nightly(&mut self) {
-        let now = self.clock.now();
-        let unset = now.quality == ClockQuality::Unsynced;
+    /// Says whether plans can be made by themselves.
+    fn look_at(&self, quality: ClockQuality) {
+        let unset = quality == ClockQuality::Unsynced;
         for name in self.plans.keys() {
             self.board.post(name, |notice| notice.clock_unset = unset);
         }
-        if unset {
+    }
+
+    /// Makes the plans for which it is time. A clock that nobody has set knows no time.
+    fn nightly(&mut self) {
+        let now = self.clock.now();
+        self.look_at(now.quality);
+        if now.quality == ClockQuality::Unsynced {
             return;
         }
         let due = |(name, plan): (&PlanName, &Plan)| {

@@ -62,17 +62,13 @@ impl<'a> UnderWay<'a> {
     /// about to begin.
     fn begun(&self, tour: &'a Tour) -> Vec<Doing<'a>> {
         let mut doings = tour.doings();
-        let begins = |(at, doing): &(Timestamp, Doing<'_>)| {
-            let stop = tour.stops.iter().find(|stop| *doing == Doing::Stop(&stop.id));
-            stop.map_or(*at, TourStop::begins)
-        };
         let count = if self.scheme.is_patrol() {
-            let begun = doings.iter().take_while(|doing| begins(doing) <= self.now).count();
+            let begun = doings.iter().take_while(|(begin, _)| *begin <= self.now).count();
             let lead = SignedDuration::from_secs(LEAD.into());
             let sent = doings.get(begun).is_some_and(|next| {
                 let asked = |id: &str| self.asked.iter().any(|asked| asked.stop == id);
                 let urgent = matches!(next.1, Doing::Stop(id) if asked(id));
-                urgent || begins(next).duration_since(self.now) <= lead
+                urgent || next.0.duration_since(self.now) <= lead
             });
             begun + usize::from(sent)
         } else {

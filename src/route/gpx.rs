@@ -54,7 +54,7 @@ fn route(text: &mut String, sheet: &Sheet, tour: &Tour, number: usize) {
         order: stop.order,
         lat: stop.lat,
         lon: stop.lon,
-        arrival: stop.arrival,
+        arrival: stop.begins(),
         name: &stop.id,
         text: stop.reason.clone(),
         kind: "stop",

@@ -305,7 +305,7 @@ impl Tour {
     /// All that it does, in order, and when it begins.
     #[must_use]
     pub fn doings(&self) -> Vec<(Timestamp, Doing<'_>)> {
-        let stops = self.stops.iter().map(|s| (s.order, s.arrival, Doing::Stop(s.id.as_str())));
+        let stops = self.stops.iter().map(|s| (s.order, s.begins(), Doing::Stop(s.id.as_str())));
         let unloadings =
             self.unloadings.iter().map(|u| (u.order, u.arrival, Doing::Unloading(u.site.as_str())));
         let pause = self.pause.iter().map(|p| (p.order, p.at, Doing::Pause));
