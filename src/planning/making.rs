@@ -162,7 +162,13 @@ impl Planner {
             messages: publish::messages(&sheet, now),
             command: command.map(|id| (id.clone(), Ok(summary(&sheet)))),
         };
-        self.hand_over(&planned)?;
+        // whoever reads of it elsewhere finds it here as well
+        let before = plan.kept.sheet.clone();
+        self.board.post(name, |notice| notice.sheet = Some(Arc::clone(&sheet)));
+        if let Err(error) = self.hand_over(&planned) {
+            self.board.post(name, |notice| notice.sheet = before);
+            return Err(error);
+        }
         let Some(plan) = self.plans.get_mut(name) else { return Err(PlanningError::Stopped) };
         plan.kept = kept;
         plan.retry_at = None;
@@ -170,7 +176,6 @@ impl Planner {
             plan.tried.clear();
         }
         plan.told.sheet(&tenant, &sheet, made.roads);
-        self.board.post(name, |notice| notice.sheet = Some(sheet));
         Ok(())
     }
 
