@@ -17,7 +17,7 @@ use crate::route::problem::{Haul, Load, Need, Problem, Stop, Vehicle, Window};
 use crate::route::sheet::{Lack, LeftOut, Sheet};
 use crate::route::{Visit, check};
 use jiff::Timestamp;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// An urgent visit may come later than the first moment at which somebody can be there by this, in
 /// seconds.
@@ -114,15 +114,18 @@ impl<'a> Desk<'a> {
         routes.iter().map(|(vehicle, stops)| (vehicle.clone(), open(stops))).collect()
     }
 
+    /// The stops that patrols on duty have made, or begun.
+    fn begun(&self, task: &Task) -> BTreeSet<&'a str> {
+        let under_way = self.under_way(task);
+        let stops = under_way.iter().flat_map(|under_way| under_way.stops());
+        stops.map(|stop| stop.id.as_str()).collect()
+    }
+
     /// The visits of this night that were made by patrols that are back, or not there any more.
-    fn made(&self, task: &Task) -> HashSet<String> {
+    fn made(&self, task: &Task) -> BTreeSet<String> {
         let calendar = &self.scheme.calendar;
         let tonight = self.scheme.begin(task.day).max(calendar.free_from(task.day));
-        let under_way = self.under_way(task);
-        let begun: HashSet<&str> = under_way
-            .iter()
-            .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
-            .collect();
+        let begun = self.begun(task);
         let visits = self.kept.visits(task.now).into_iter();
         let made = visits.filter(|(stop, at)| at.at >= tonight && !begun.contains(stop.as_str()));
         made.map(|(stop, _)| stop).collect()
@@ -132,20 +135,18 @@ impl<'a> Desk<'a> {
     fn calls(&self, task: &Task) -> (Vec<Call<'a>>, Vec<LeftOut>) {
         let (mut calls, mut unable) = (Vec::new(), Vec::new());
         let calendar = &self.scheme.calendar;
-        let under_way = self.under_way(task);
-        let begun: HashSet<&str> = under_way
-            .iter()
-            .flat_map(|under_way| under_way.stops().map(|stop| stop.id.as_str()))
-            .collect();
-        let made = self.made(task);
-        let asked = self.kept.asked.iter();
-        let asked = asked.map(|asked| (asked.stop.as_str(), asked.of.as_str(), Some(asked.since)));
-        let asked: Vec<(&str, &str, Option<Timestamp>)> = asked.collect();
-        let open: HashSet<&str> = asked.iter().map(|(stop, ..)| *stop).collect();
-        let begun_urgent = begun.iter().filter(|stop| !open.contains(**stop));
-        let begun_urgent =
-            begun_urgent.filter_map(|stop| Some((*stop, Asked::visit_of(stop)?, None)));
-        let asked: Vec<_> = asked.iter().copied().chain(begun_urgent).collect();
+        let (begun, made) = (self.begun(task), self.made(task));
+        let mut urgent: Vec<(&str, &str, Option<Timestamp>)> = Vec::new();
+        for Asked { stop, of, since, .. } in &self.kept.asked {
+            urgent.push((stop, of, Some(*since)));
+        }
+        for &stop in &begun {
+            if let Some(of) = Asked::visit_of(stop)
+                && !self.kept.asked.iter().any(|asked| asked.stop == stop)
+            {
+                urgent.push((stop, of, None));
+            }
+        }
         // whether somebody is able is not a matter of who is on duty still
         let fleet: Vec<Vehicle> = self.scheme.vehicles(task.day, 0);
         for (i, agreed) in self.scheme.visits.iter().enumerate() {
@@ -168,7 +169,7 @@ impl<'a> Desk<'a> {
                 let stop = stop(&settings.id, window, AGREED);
                 ours.push(Call { agreed, urgent: None, due, stop });
             }
-            for (id, _, since) in asked.iter().filter(|(_, of, _)| *of == settings.id) {
+            for (id, _, since) in urgent.iter().filter(|(_, of, _)| *of == settings.id) {
                 let due = since.and_then(|since| since.checked_add(settings.urgent_within).ok());
                 let stop = stop(id, Window::ALWAYS, URGENT);
                 ours.push(Call { agreed, urgent: *since, due, stop });
@@ -178,14 +179,19 @@ impl<'a> Desk<'a> {
                     && self.reached(vehicle)
             };
             let why = if let Some(why) = self.ways.unreachable(place) {
-                why.to_string()
+                Some(why.to_string())
             } else if !fleet.iter().any(able) {
-                "nobody has the skills or the number of people that it takes".to_owned()
+                Some("nobody has the skills or the number of people that it takes".to_owned())
             } else {
-                calls.append(&mut ours);
-                continue;
+                None
             };
-            unable.extend(ours.iter().map(|call| left_out(agreed, &call.stop.id, &why)));
+            // who has begun was able
+            let (possible, others): (Vec<_>, Vec<_>) = ours
+                .into_iter()
+                .partition(|call| why.is_none() || begun.contains(call.stop.id.as_str()));
+            calls.extend(possible);
+            let why = why.unwrap_or_default();
+            unable.extend(others.iter().map(|call| left_out(agreed, &call.stop.id, &why)));
         }
         (calls, unable)
     }

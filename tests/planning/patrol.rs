@@ -339,3 +339,18 @@ fn the_cloud_may_tell_again_what_a_patrol_has_done_that_is_back() {
     let called = plan(&running.tell("alarm", json!({ "urgent": ["r2"] })));
     assert_eq!(called["routes"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_visit_that_was_made_stays_so_when_nobody_is_able_any_more() {
+    let two = three().replace("shift = ", "crew = 2\nshift = ");
+    let two = format!("{two}{}", visit("r4", 0.5, "crew = 2\nwindow = \"22:00-22:10\""));
+    let running = night("2026-11-23T21:05:00+01:00", &two, None);
+    let planned = running.tell("x", json!({}));
+    let made = arrival(&plan(&planned), "r4");
+    drop(running);
+    let one = two.replacen("crew = 2\nshift", "shift", 1);
+    let running = night("2026-11-23T22:40:00+01:00", &one, remembered(&planned));
+    let after = plan(&running.tell("y", json!({})));
+    assert_eq!(arrival(&after, "r4"), made, "{after}");
+    assert_eq!(after["leftOut"], json!([]), "{after}");
+}
