@@ -106,6 +106,11 @@ impl Planner {
             Ok(()) => None,
             // whoever asked will ask again
             Err(PlanningError::Stopped) => return false,
+            // it is still due
+            Err(PlanningError::Later) => {
+                self.board.post(name, |notice| notice.search = None);
+                return false;
+            }
             Err(error) => {
                 let from_cloud = task.given.is_some();
                 let asked = command.is_some() || ticket.is_some();
@@ -227,6 +232,9 @@ impl Planner {
         };
         let begin = Instant::now();
         let (board, house, stop) = (&self.board, &mut self.house, &self.stop);
+        // whoever waits for an answer gets one; nobody waits for these
+        let makes_way = matches!(task.cause, Cause::Nightly | Cause::Full);
+        let (orders, mut made_way) = (&self.orders, false);
         let mut shown: Option<Instant> = None;
         let go_on: &mut GoOn<'_> = &mut |progress: Progress, of: u64| {
             if shown.is_none_or(|shown| shown.elapsed() > Duration::from_millis(100)) {
@@ -236,8 +244,12 @@ impl Planner {
                 let search = Search { iterations, of, cost, missing };
                 board.post(name, |notice| notice.search = Some(search));
             }
-            let stopped = || stop.load(Relaxed);
+            let stopped = || stop.load(Relaxed) || makes_way && orders.urgent_waits();
             let goes_on = if urgent { !stopped() } else { rest.take(&mut **house, &stopped) };
+            made_way |= makes_way && orders.urgent_waits();
+            if made_way {
+                return false;
+            }
             // each search has some moves, however late it is
             goes_on && (progress.iterations < LEAST_MOVES || begin.elapsed() < patience)
         };
@@ -245,6 +257,9 @@ impl Planner {
         let sheet = desk.plan(task, &mut calibration, go_on);
         if self.stop.load(Relaxed) {
             return Err(PlanningError::Stopped);
+        }
+        if made_way {
+            return Err(PlanningError::Later);
         }
         plan.kept.calibration = calibration;
         let roads = ways.trouble.map(|trouble| trouble.to_string());

@@ -46,7 +46,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ pub struct Desk {
     orders: Option<SyncSender<Order>>,
     /// Whether it was said, and not heard yet, that a bin is full.
     nudged: Arc<AtomicBool>,
+    /// How many orders wait that are urgent.
+    urgent: Arc<AtomicUsize>,
 }
 
 /// Where orders are taken.
@@ -101,6 +103,13 @@ pub struct Desk {
 pub struct Orders {
     taken: Receiver<Order>,
     nudged: Arc<AtomicBool>,
+    urgent: Arc<AtomicUsize>,
+}
+
+impl Order {
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Command { planning, .. } if !planning.urgent.is_empty())
+    }
 }
 
 impl Orders {
@@ -109,7 +118,15 @@ impl Orders {
         if order == Order::Full {
             self.nudged.store(false, Relaxed);
         }
+        if order.is_urgent() {
+            self.urgent.fetch_sub(1, Relaxed);
+        }
         Ok(order)
+    }
+
+    /// Whether somebody waits for whom a plan that nobody waits for makes way.
+    fn urgent_waits(&self) -> bool {
+        self.urgent.load(Relaxed) > 0
     }
 }
 
@@ -119,8 +136,8 @@ impl Desk {
     pub fn new() -> (Self, Orders) {
         let (orders, taken) = sync_channel(ROOM);
         let desk = Self { orders: Some(orders), ..Self::default() };
-        let nudged = Arc::clone(&desk.nudged);
-        (desk, Orders { taken, nudged })
+        let (nudged, urgent) = (Arc::clone(&desk.nudged), Arc::clone(&desk.urgent));
+        (desk, Orders { taken, nudged, urgent })
     }
 
     /// The same desk, for these plans only.
@@ -138,7 +155,14 @@ impl Desk {
     /// Leaves an order; whether there was room. Never blocks.
     #[must_use]
     pub fn pass(&self, order: Order) -> bool {
-        self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok())
+        let urgent = usize::from(order.is_urgent());
+        // counted before it can be taken
+        self.urgent.fetch_add(urgent, Relaxed);
+        let passed = self.orders.as_ref().is_some_and(|orders| orders.try_send(order).is_ok());
+        if !passed {
+            self.urgent.fetch_sub(urgent, Relaxed);
+        }
+        passed
     }
 
     /// Says that a bin is full, or will be before long. With no room left it is looked after all the same, a
@@ -199,6 +223,9 @@ pub(crate) enum PlanningError {
     /// Nobody has taken it.
     #[error("it was made and could not be handed over: the ingest loop takes nothing")]
     Refused,
+    /// Something urgent goes before it.
+    #[error("something urgent goes before it")]
+    Later,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,

@@ -2,10 +2,11 @@
 
 use crate::running::{Running, at, plan};
 use crate::support::wait_until;
-use crate::world::Town;
+use crate::world::{BINS, PLAN, TRUCK, Town};
 use jiff::{SignedDuration, Timestamp};
 use lykta::clock::Clock;
-use lykta::planning::Planned;
+use lykta::planning::{Order, Planned};
+use lykta::upstream::command::Planning;
 use serde_json::{Value, json};
 
 const NIGHT: &str = r#"
@@ -353,4 +354,27 @@ fn a_visit_that_was_made_stays_so_when_nobody_is_able_any_more() {
     let after = plan(&running.tell("y", json!({})));
     assert_eq!(arrival(&after, "r4"), made, "{after}");
     assert_eq!(after["leftOut"], json!([]), "{after}");
+}
+
+#[test]
+fn a_plan_for_bins_that_nobody_waits_for_makes_way_for_an_urgent_visit() {
+    // hours of searching, and it is due
+    let plan = PLAN.replace("iterations = 2000", "iterations = 4000000000\nbins = [\"1\", \"2\"]");
+    let tours = format!("{BINS}{plan}{TRUCK}");
+    let running = night("2026-11-23T22:30:00+01:00", &format!("{tours}{}", three()), None);
+    let searches = || {
+        let notice = running.board.notice(&"tours".parse().unwrap());
+        notice.is_some_and(|notice| notice.search.is_some())
+    };
+    // the night's plan is made before it
+    let first = running.next();
+    assert_eq!(first.messages[0].topic, "plan/night");
+    wait_until("it searches for tours", searches);
+    let args = json!({ "name": "night", "urgent": ["r1"] });
+    let planning = Planning::parse(args.as_object().unwrap()).unwrap();
+    assert!(running.desk.pass(Order::Command { id: "alarm".into(), planning }));
+    let planned = running.next();
+    assert_eq!(planned.command.as_ref().map(|(id, _)| id.as_str()), Some("alarm"));
+    assert!(stops(&crate::running::plan(&planned)).iter().any(|(id, _)| id == "r1!1"));
+    wait_until("it searches again", searches);
 }
