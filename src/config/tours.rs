@@ -181,10 +181,6 @@ impl Checks<'_> {
         }
         let ids: Vec<&String> = plan.visit.iter().map(|visit| &visit.id).collect();
         self.unique(&list, &ids);
-        let there: BTreeSet<&str> =
-            plan.vehicle.iter().flat_map(|v| &v.skills).map(String::as_str).collect();
-        let names: Vec<&str> = there.iter().copied().collect();
-        let crew = plan.vehicle.iter().map(|vehicle| vehicle.crew).max().unwrap_or(2);
         let paths: Vec<KeyPath> =
             self.reader.elements_of(list.clone()).take(plan.visit.len()).collect();
         for (visit, path) in plan.visit.iter().zip(&paths) {
@@ -203,14 +199,7 @@ impl Checks<'_> {
                 let help = "write two visits with a name for each, or hours of one part";
                 self.error(&path.key("window"), what, help);
             }
-            for skill in visit.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
-                let what = format!("no vehicle of the plan has the skill \"{skill}\"");
-                self.warning(&path.key("skills"), what, known(skill, &names, "skills of vehicles"));
-            }
-            if visit.crew > crew {
-                let what = "no vehicle of the plan has a crew of two";
-                self.warning(&path.key("crew"), what, "write crew = 2 at a vehicle");
-            }
+            self.able(path, &visit.skills, visit.crew, plan);
         }
     }
 
@@ -322,8 +311,6 @@ impl Checks<'_> {
     fn skills(&mut self, path: &KeyPath, plan: &PlanSettings, settings: &Settings) {
         let there: BTreeSet<&str> =
             plan.vehicle.iter().flat_map(|v| &v.skills).map(String::as_str).collect();
-        let names: Vec<&str> = there.iter().copied().collect();
-        let crew = plan.vehicle.iter().map(|vehicle| vehicle.crew).max().unwrap_or(2);
         let needed = settings.bin.values().flat_map(|bin| &bin.skills).map(String::as_str);
         if there.iter().copied().chain(needed).collect::<BTreeSet<_>>().len() > MOST_SKILLS {
             let help = format!("at most {MOST_SKILLS} are told apart");
@@ -336,14 +323,22 @@ impl Checks<'_> {
         };
         for (id, bin) in settings.bin.iter().filter(|(id, _)| members.contains(id.as_str())) {
             let at = KeyPath::default().key("bin").key(id.as_str());
-            for skill in bin.skills.iter().filter(|skill| !there.contains(skill.as_str())) {
-                let what = format!("no vehicle of the plan has the skill \"{skill}\"");
-                self.warning(&at.key("skills"), what, known(skill, &names, "skills of vehicles"));
-            }
-            if bin.crew > crew {
-                let what = "no vehicle of the plan has a crew of two";
-                self.warning(&at.key("crew"), what, "write crew = 2 at a vehicle");
-            }
+            self.able(&at, &bin.skills, bin.crew, plan);
+        }
+    }
+
+    /// Whether a vehicle has the skills and the people that a stop needs.
+    fn able(&mut self, stop: &KeyPath, skills: &[String], crew: u8, plan: &PlanSettings) {
+        let there: BTreeSet<&str> =
+            plan.vehicle.iter().flat_map(|v| &v.skills).map(String::as_str).collect();
+        let names: Vec<&str> = there.iter().copied().collect();
+        for skill in skills.iter().filter(|skill| !there.contains(skill.as_str())) {
+            let what = format!("no vehicle of the plan has the skill \"{skill}\"");
+            self.warning(&stop.key("skills"), what, known(skill, &names, "skills of vehicles"));
+        }
+        if crew > plan.vehicle.iter().map(|vehicle| vehicle.crew).max().unwrap_or(2) {
+            let what = "no vehicle of the plan has a crew of two";
+            self.warning(&stop.key("crew"), what, "write crew = 2 at a vehicle");
         }
     }
 

@@ -221,8 +221,8 @@ impl Planner {
         };
         let kept = plan.kept.with(task, scheme)?;
         let ways = Ways::measure(scheme, &self.directory);
-        let (name_of_it, levels, kept) = (name.as_str(), &levels, &kept);
-        let desk = draft::Desk { name: name_of_it, scheme, ways: &ways, levels, kept };
+        let desk =
+            draft::Desk { name: name.as_str(), scheme, ways: &ways, levels: &levels, kept: &kept };
         let mut rest = Rest::new();
         // before an urgent visit begins there must be time to tell of it
         let urgent = scheme.is_patrol() && !kept.asked.is_empty();

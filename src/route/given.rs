@@ -1,7 +1,7 @@
 //! Plans that come by names: from the cloud, or from the plan before.
 
 use super::check::check;
-use super::plan::{Plan, Route, Visit};
+use super::plan::{Plan, Route, Visit, unserved};
 use super::problem::{Haul, Problem};
 use super::sheet::{Doing, Sheet};
 use std::collections::{HashMap, HashSet};
@@ -143,17 +143,6 @@ fn completed(problem: &Problem, route: Route) -> Route {
         }
     }
     route
-}
-
-/// The stops that no route has.
-fn unserved(problem: &Problem, routes: &[Route]) -> Vec<usize> {
-    let mut served = vec![false; problem.stops.len()];
-    for visit in routes.iter().flat_map(|route| &route.visits) {
-        if let Visit::Stop(stop) = *visit {
-            served[stop] = true;
-        }
-    }
-    (0..served.len()).filter(|stop| !served[*stop]).collect()
 }
 
 #[cfg(test)]

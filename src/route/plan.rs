@@ -1,5 +1,7 @@
 //! The answer to a problem: who visits what, in which order.
 
+use super::problem::Problem;
+
 /// One visit of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Visit {
@@ -28,4 +30,15 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// The stops that nobody visits, in order.
     pub unserved: Vec<usize>,
+}
+
+/// The stops that no route has.
+pub(super) fn unserved(problem: &Problem, routes: &[Route]) -> Vec<usize> {
+    let mut served = vec![false; problem.stops.len()];
+    for visit in routes.iter().flat_map(|route| &route.visits) {
+        if let Visit::Stop(stop) = *visit {
+            served[stop] = true;
+        }
+    }
+    (0..served.len()).filter(|stop| !served[*stop]).collect()
 }

@@ -1,5 +1,6 @@
 //! Whatever happens in a night: everybody is visited once, or named.
 
+use crate::patrol::NIGHT;
 use crate::running::{Running, at, plan};
 use jiff::{SignedDuration, Timestamp};
 use lykta::clock::Clock;
@@ -7,22 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const NIGHT: &str = r#"
-[plan.night]
-tenant = "care"
-kind = "patrol"
-profile = "car"
-timezone = "Europe/Stockholm"
-at = "21:00"
-days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-iterations = 200
-[[plan.night.depot]]
-id = "base"
-lat = 59.3293
-lon = 18.0686
-[[plan.night.vehicle]]
-id = "car-1"
-shift = "22:00-06:00"
+/// A second car, with two people.
+const SECOND: &str = r#"
 [[plan.night.vehicle]]
 id = "car-2"
 shift = "23:00-05:00"
@@ -61,7 +48,8 @@ fn settings(visits: &[Visit]) -> String {
              service = \"{service}min\"\ncrew = {crew}\n{window}"
         )
     });
-    NIGHT.to_owned() + &visits.collect::<String>()
+    let night = NIGHT.replace("iterations = 2000", "iterations = 200");
+    night + SECOND + &visits.collect::<String>()
 }
 
 /// What happens: so many minutes later, somebody calls, or a call is withdrawn.

@@ -9,7 +9,8 @@ use lykta::planning::{Order, Planned};
 use lykta::upstream::command::Planning;
 use serde_json::{Value, json};
 
-const NIGHT: &str = r#"
+/// A night's patrol with one car, that visits nobody.
+pub(crate) const NIGHT: &str = r#"
 [plan.night]
 tenant = "care"
 kind = "patrol"

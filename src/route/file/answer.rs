@@ -4,7 +4,7 @@
 //! a place for it.
 
 use super::super::check::check;
-use super::super::plan::{Plan, Route, Visit};
+use super::super::plan::{Plan, Route, Visit, unserved};
 use super::super::problem::Problem;
 use super::Document;
 use std::collections::HashMap;
@@ -97,17 +97,6 @@ fn with_break(problem: &Problem, route: Route) -> Route {
 fn fits(problem: &Problem, route: &Route) -> bool {
     let unserved = unserved(problem, std::slice::from_ref(route));
     check(problem, &Plan { routes: vec![route.clone()], unserved }).is_ok()
-}
-
-/// The stops that no route has.
-fn unserved(problem: &Problem, routes: &[Route]) -> Vec<usize> {
-    let mut served = vec![false; problem.stops.len()];
-    for visit in routes.iter().flat_map(|route| &route.visits) {
-        if let Visit::Stop(stop) = *visit {
-            served[stop] = true;
-        }
-    }
-    (0..served.len()).filter(|stop| !served[*stop]).collect()
 }
 
 /// Why an answer cannot be read.
