@@ -34,6 +34,11 @@ pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
 
+/// Names the time since the machine has booted.
+pub(crate) fn boot_id() -> Option<uuid::Uuid> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().parse().ok()
+}
+
 /// The kernel's monotonic clock, as it stamps the edges of GPIO lines with.
 pub(crate) fn monotonic() -> std::time::Duration {
     clock(libc::CLOCK_MONOTONIC)

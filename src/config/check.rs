@@ -81,6 +81,10 @@ impl Checks<'_> {
         self.reader.faults[before..].iter_mut().for_each(|fault| fault.of_machine = true);
         let store = root.key("store");
         self.at_most(&store.key("commit_interval"), settings.store.commit_interval, 60);
+        if !(1..=1000).contains(&settings.store.commit_rows) {
+            let help = "what waits is in memory, and lost with the power: keep it short";
+            self.error(&store.key("commit_rows"), "1 to 1000 is allowed here", help);
+        }
         if let Some(concentrator) = &settings.concentrator {
             self.concentrator(&root.key("concentrator"), concentrator);
         }

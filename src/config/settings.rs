@@ -48,9 +48,12 @@ settings! {
 
     /// How data is kept.
     pub struct StoreSettings {
-        /// How long an uplink may wait so that several share one write to the card. What is
-        /// waiting is lost with the power. With "0s" each uplink is written at once.
-        pub commit_interval: Duration = "0s",
+        /// How long an uplink may wait so that several share one write to the card, which spares
+        /// it. What is waiting is lost with the power. Alarms, events and what a sensor waits an
+        /// answer for never wait. With "0s" each uplink is written at once.
+        pub commit_interval: Duration = "2s",
+        /// So many uplinks are written without waiting any longer, 1 to 1000.
+        pub commit_rows: u32 = 100,
     }
 
     /// The Semtech UDP listener.

@@ -175,7 +175,7 @@ impl Gateway {
         let mut remembered = HashMap::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let store = Store::open(&file)?;
+            let store = Store::open(&file, &clock)?;
             memories.push((tenant.id.clone(), store.memory()?));
             let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
@@ -234,6 +234,7 @@ impl Gateway {
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,
+            commit_rows: settings.store.commit_rows as usize,
         });
         let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
         let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());

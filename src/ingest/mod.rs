@@ -47,9 +47,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tours::Change;
 
-/// How many uplinks share one write at most: bounds what a power cut can take with it and how
-/// long an acknowledgement can wait.
-const MAX_BATCH: usize = 256;
+/// How many inputs are taken in before what is due is done: bounds how long an answer can wait.
+const MAX_INPUTS: usize = 256;
 
 /// How many entries that no frame brought may wait for a disk that fails.
 const MAX_PUSHED: usize = 1024;
@@ -212,6 +211,7 @@ pub struct Ingest {
     begin: Instant,
     counters: Arc<Counters>,
     commit_interval: Duration,
+    commit_rows: usize,
     /// When the oldest uplink of the batches must be on disk.
     commit_at: Option<Instant>,
     /// When what waits for devices is next looked through for what has waited too long.
@@ -240,6 +240,8 @@ pub struct Parts {
     pub counters: Arc<Counters>,
     /// How long an uplink may wait for others to share its write.
     pub commit_interval: Duration,
+    /// So many share one and wait no longer.
+    pub commit_rows: usize,
 }
 
 impl Ingest {
@@ -258,6 +260,7 @@ impl Ingest {
             begin: Instant::now(),
             counters: parts.counters,
             commit_interval: parts.commit_interval,
+            commit_rows: parts.commit_rows,
             commit_at: None,
             expire_at: Instant::now() + IDLE,
             journal: Journal::default(),
@@ -273,7 +276,7 @@ impl Ingest {
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
             let mut waiting = 1;
-            while waiting < MAX_BATCH
+            while waiting < MAX_INPUTS
                 && let Ok(input) = inputs.try_recv()
             {
                 self.offer(input);
@@ -323,7 +326,8 @@ impl Ingest {
         }
         self.take_due(self.begin.elapsed());
         self.expire();
-        let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= MAX_BATCH);
+        let rows = self.commit_rows;
+        let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= rows);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
             self.commit();
         }
@@ -428,9 +432,10 @@ impl Ingest {
             states.push(state);
         }
         let entry = Entry { dev_eui, changes, queued: None, command: None, states, messages };
+        let at_once = answer.is_some() || entry.is_urgent();
+        let wait = if at_once { Duration::ZERO } else { self.commit_interval };
         batch.entries.push(entry);
         batch.back.push(Back::Frame(undo));
-        let wait = if answer.is_some() { Duration::ZERO } else { self.commit_interval };
         batch.answers.extend(answer.map(|answer| Departure {
             dev_eui,
             answer,
@@ -506,6 +511,12 @@ impl Ingest {
         if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
             self.commit_within(Duration::ZERO);
         }
+        for (tenant, (sink, _)) in &mut self.tenants {
+            let noted = sink.store.note_clock();
+            if let Err(error) = &noted {
+                self.journal.stored(tenant, Err(error));
+            }
+        }
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
         self.watch.tick(now.monotonic);
@@ -566,15 +577,11 @@ impl Ingest {
             sink.counters.not_stored.fetch_add(1, Relaxed);
             batch.pushed.pop_front();
         }
-        batch.pushed.push_back(Entry {
-            dev_eui,
-            changes,
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages,
-        });
-        self.commit_within(self.commit_interval);
+        let entry =
+            Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
+        let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
+        batch.pushed.push_back(entry);
+        self.commit_within(wait);
     }
 
     fn commit(&mut self) {

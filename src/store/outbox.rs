@@ -1,24 +1,29 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
-use super::{Class, Key, StoreError, failed, schema};
-use crate::clock::ClockQuality;
+use super::{Class, Key, StoreError, boots, failed, packing, schema};
+use crate::clock::history::{History, Told};
+use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is left of a body that the disk has damaged.
+const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its place.
     pub key: Key,
-    /// When it was measured.
-    pub time: Timestamp,
-    /// How far to trust `time`.
-    pub clock: ClockQuality,
+    /// When it was measured, as far as is known by now.
+    pub told: Told,
     /// Its topic, below `{prefix}/{gateway}/{tenant}/`.
     pub topic: String,
     /// A JSON object, without what every message has.
     pub body: String,
+    /// Of the store that it was rescued from, if it is not this one's own.
+    pub epoch: Option<String>,
 }
 
 /// How far the messages of each class have been read.
@@ -38,6 +43,7 @@ pub struct Outbox {
     db: Connection,
     file: PathBuf,
     epoch: String,
+    history: History,
 }
 
 impl Outbox {
@@ -53,7 +59,7 @@ impl Outbox {
             db.query_row("SELECT epoch FROM store", [], |row| row.get(0))
         };
         let epoch = read().map_err(|e| failed(file, e))?;
-        Ok(Self { db, file: file.to_owned(), epoch })
+        Ok(Self { db, file: file.to_owned(), epoch, history: History::default() })
     }
 
     /// What makes this store's sequence numbers unique in the world.
@@ -67,58 +73,34 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn next(
-        &self,
+        &mut self,
         least: Class,
         cursor: &mut Cursor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut rows = Vec::new();
+        let read = read(&self.db, &mut self.history, least, *cursor, limit);
         // moved only when all went well: rows that are not handed on must be read again
-        let mut reached = *cursor;
-        let mut read = || -> rusqlite::Result<()> {
-            let mut query = self.db.prepare_cached(
-                "SELECT key, time_us, clock, topic, body FROM outbox
-                 WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-            )?;
-            let classes = Class::ALL.into_iter().take_while(|class| *class <= least);
-            for (class, after) in classes.zip(&mut reached.0) {
-                let end = (class as i64 + 1) << Key::SEQUENCE_BITS;
-                let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
-                while let Some(row) = found.next()? {
-                    let key = Key(row.get(0)?);
-                    *after = key;
-                    rows.push(Row {
-                        key,
-                        time: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
-                        clock: match row.get(2)? {
-                            0_u8 => ClockQuality::Synced,
-                            1 => ClockQuality::Estimated,
-                            _ => ClockQuality::Unsynced,
-                        },
-                        topic: row.get(3)?,
-                        body: row.get(4)?,
-                    });
-                }
-                if rows.len() >= limit {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        read().map_err(|e| failed(&self.file, e))?;
+        let (rows, reached) = read.map_err(|e| failed(&self.file, e))?;
         *cursor = reached;
         Ok(rows)
     }
 
-    /// The last sequence number given out: messages up to here were there at this moment.
+    /// The highest sequence number that waits, or 0: messages up to here were there at this
+    /// moment.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn last_sequence(&self) -> Result<u64, StoreError> {
-        self.db
-            .query_row("SELECT next_sequence - 1 FROM store", [], |row| row.get::<_, i64>(0))
-            .map(|n| n as u64)
-            .map_err(|e| failed(&self.file, e))
+        let last = |class: Class| {
+            let mut query = self.db.prepare_cached(
+                "SELECT key FROM outbox WHERE key > ?1 AND key < ?2 ORDER BY key DESC LIMIT 1",
+            )?;
+            let found = query.query_row(class.keys(), |row| Ok(Key(row.get(0)?).sequence()));
+            Ok(found.optional()?.unwrap_or(0))
+        };
+        let last =
+            Class::ALL.map(last).into_iter().max_by_key(|n| *n.as_ref().unwrap_or(&u64::MAX));
+        last.unwrap_or(Ok(0)).map_err(|e| failed(&self.file, e))
     }
 
     /// How many messages wait. Walks the whole outbox: for the start, not for every day.
@@ -132,21 +114,78 @@ impl Outbox {
             .map_err(|e| failed(&self.file, e))
     }
 
-    /// Removes messages that the broker has acknowledged.
+    /// Removes messages that the broker has acknowledged. How many of them were still there.
     ///
     /// # Errors
     /// When the database cannot be written; nothing is removed then.
-    pub fn remove(&mut self, keys: &[Key]) -> Result<(), StoreError> {
+    pub fn remove(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
         let mut remove = || {
+            let mut removed = 0;
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut delete = tx.prepare_cached("DELETE FROM outbox WHERE key = ?1")?;
                 for key in keys {
-                    delete.execute([key.0])?;
+                    removed += delete.execute([key.0])?;
                 }
             }
-            tx.commit()
+            tx.commit()?;
+            Ok(removed as u64)
         };
         remove().map_err(|e| failed(&self.file, e))
     }
+}
+
+fn read(
+    db: &Connection,
+    history: &mut History,
+    least: Class,
+    mut cursor: Cursor,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Row>, Cursor)> {
+    let mut rows = Vec::new();
+    let mut asked = false;
+    let mut query = db.prepare_cached(
+        "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch FROM outbox
+         WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
+    )?;
+    let classes = Class::ALL.into_iter().take_while(|class| *class <= least);
+    for (class, after) in classes.zip(&mut cursor.0) {
+        let (_, end) = class.keys();
+        let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
+        while let Some(row) = found.next()? {
+            let key = Key(row.get(0)?);
+            *after = key;
+            let at = Moment {
+                wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
+                quality: match row.get(2)? {
+                    0_u8 => ClockQuality::Synced,
+                    1 => ClockQuality::Estimated,
+                    _ => ClockQuality::Unsynced,
+                },
+                monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
+            };
+            let boot = row.get(3)?;
+            // it may have become known meanwhile what time it was
+            if at.quality == ClockQuality::Unsynced && !asked && !history.knows(boot) {
+                asked = true;
+                *history = boots::read(db)?;
+            }
+            let packed: Option<Vec<u8>> = row.get(7)?;
+            rows.push(Row {
+                key,
+                told: history.tell(boot, at),
+                topic: row.get(5)?,
+                body: match packed {
+                    None => row.get(6)?,
+                    // it holds up nothing that stands behind it, and goes by no silence
+                    Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
+                },
+                epoch: row.get(8)?,
+            });
+        }
+        if rows.len() >= limit {
+            break;
+        }
+    }
+    Ok((rows, cursor))
 }

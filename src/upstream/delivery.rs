@@ -380,11 +380,9 @@ impl<'a> Delivery<'a> {
         while !self.acknowledged.is_empty() {
             let group = self.acknowledged.len().min(REMOVE_AT);
             let removed = self.forwarder.outbox.remove(&self.acknowledged[..group]);
-            if self.forwarder.note_outbox(removed).is_none() {
-                return;
-            }
+            let Some(removed) = self.forwarder.note_outbox(removed) else { return };
             self.acknowledged.drain(..group);
-            self.forwarder.shared.counters.waiting.fetch_sub(group as u64, Relaxed);
+            self.forwarder.shared.counters.waiting.fetch_sub(removed, Relaxed);
         }
     }
 

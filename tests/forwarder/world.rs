@@ -3,8 +3,7 @@
 use crate::journal;
 use crate::settings::upstream;
 use crate::sink::{Script, Sink};
-use jiff::Timestamp;
-use lykta::clock::{Clock, ClockQuality};
+use lykta::clock::Clock;
 use lykta::config::Protocol;
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
@@ -47,7 +46,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let tenant = format!("t-{}", sink.port);
         let file = directory.path().join("t.db");
-        let store = Store::open(&file).unwrap();
+        let store = Store::open(&file, &Clock::system()).unwrap();
         let mut world = Self {
             tenant,
             counters: Arc::default(),
@@ -96,8 +95,7 @@ impl World {
     pub fn commit(&mut self, class: Class, messages: u64) {
         let message = |n: u64| Message {
             class,
-            time: Timestamp::now(),
-            clock: ClockQuality::Synced,
+            at: Clock::system().now(),
             topic: format!("{}/{}", class.as_str(), n % TOPICS),
             body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(200)),
         };

@@ -50,7 +50,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
     let mut devices = Vec::new();
     for (n, mote) in motes.iter().enumerate() {
         let id = tenant(&format!("t{n}"));
-        let store = Store::open(&directory.join(format!("{id}.db"))).unwrap();
+        let store = Store::open(&directory.join(format!("{id}.db")), &Clock::system()).unwrap();
         memories.push((id.clone(), store.memory().unwrap()));
         devices.push(Device { tenant: id.clone(), ..mote.device() });
         let sink = TenantSink {
@@ -105,6 +105,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         clock: clock.clone(),
         counters: Arc::new(Counters::default()),
         commit_interval: Duration::ZERO,
+        commit_rows: 100,
     });
     World { ingest, clock, sent, steps, works, directory: directory.to_owned() }
 }
@@ -152,7 +153,7 @@ impl World {
     }
 
     fn outbox(&self) -> Vec<(String, String)> {
-        let outbox = Outbox::open(&self.directory.join("t0.db")).unwrap();
+        let mut outbox = Outbox::open(&self.directory.join("t0.db")).unwrap();
         let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1000).unwrap();
         rows.into_iter().map(|row| (row.topic, row.body)).collect()
     }

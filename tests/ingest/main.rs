@@ -39,7 +39,7 @@ struct Running {
 /// Three bins of one tenant; the third counts from zero again when it likes.
 fn start(directory: &Path, kind: TenantKind) -> Running {
     let file = directory.join("waste.db");
-    let store = Store::open(&file).unwrap();
+    let store = Store::open(&file, &Clock::system()).unwrap();
     let memory = store.memory().unwrap();
     let profile = |reset| {
         let all = builtin::profiles().unwrap();
@@ -96,6 +96,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         clock,
         counters: Arc::clone(&air),
         commit_interval: Duration::ZERO,
+        commit_rows: 100,
     });
     let (inputs, received) = sync_channel(64);
     let thread = std::thread::spawn(move || ingest.run(&received));
@@ -111,7 +112,7 @@ impl Running {
     fn stop(self) -> (Arc<Counters>, Arc<TenantCounters>, Vec<String>) {
         drop(self.inputs);
         self.thread.join().unwrap();
-        let outbox = Outbox::open(&self.file).unwrap();
+        let mut outbox = Outbox::open(&self.file).unwrap();
         let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), usize::MAX >> 1).unwrap();
         (self.air, self.tenant, rows.into_iter().map(|row| row.topic).collect())
     }

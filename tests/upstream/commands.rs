@@ -4,8 +4,7 @@
 use crate::support::{Broker, Lykta, Sensor, Subscriber, upstream, wait_until};
 use crate::world::Watcher;
 use insta::assert_json_snapshot;
-use jiff::Timestamp;
-use lykta::clock::{Clock, ClockQuality};
+use lykta::clock::Clock;
 use lykta::config::Protocol::{self, V4, V5};
 use lykta::config::Upstream;
 use lykta::lorawan::Changes;
@@ -37,7 +36,7 @@ impl Ears {
     fn start(broker: &Broker, protocol: Protocol, room: usize, messages: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("waste.db");
-        Store::open(&file).unwrap().commit(&[entry(messages)]).unwrap();
+        Store::open(&file, &Clock::system()).unwrap().commit(&[entry(messages)]).unwrap();
         let settings = Upstream {
             reconnect_min: Duration::from_millis(50),
             reconnect_max: Duration::from_millis(200),
@@ -92,8 +91,7 @@ impl Drop for Ears {
 fn entry(messages: u32) -> Entry {
     let message = |n: u32| Message {
         class: Class::Measurement,
-        time: Timestamp::now(),
-        clock: ClockQuality::Synced,
+        at: Clock::system().now(),
         topic: format!("device/{}/event/up", n % 7),
         body: format!(r#"{{"fCnt":{n}}}"#),
     };

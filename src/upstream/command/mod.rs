@@ -175,13 +175,7 @@ pub fn reply_error(id: &str, code: Code, message: &str) -> String {
 /// The answer to a command of this name, to be stored in the outbox. `body` is of [`reply_ok`]
 /// or [`reply_error`].
 pub fn reply(name: &str, body: String, at: Moment) -> Message {
-    Message {
-        class: Class::Event,
-        time: at.wall,
-        clock: at.quality,
-        topic: reply_topic(name),
-        body,
-    }
+    Message { class: Class::Event, at, topic: reply_topic(name), body }
 }
 
 #[cfg(test)]
