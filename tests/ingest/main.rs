@@ -13,10 +13,10 @@ use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
     Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
 };
-use lykta::lorawan::{Channels, EdgeServer, Plan};
+use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
-use lykta::store::{Class, Cursor, Outbox, Store};
+use lykta::store::{Class, Cursor, Entry, Outbox, Store};
 use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -218,8 +218,16 @@ fn a_device_with_new_keys_begins_anew() {
     let file = running.file.clone();
     running.stop();
     // as if it had been heard under another key: what is on disk belongs to that one
-    let store = rusqlite::Connection::open(&file).unwrap();
-    store.execute("UPDATE session SET binding = zeroblob(8)", []).unwrap();
+    let mut store = Store::open(&file, &Clock::system()).unwrap();
+    let sessions = store.memory().unwrap().sessions;
+    let ((dev_eui, slot), session) = sessions.into_iter().next().unwrap();
+    let changes = Changes {
+        sessions: vec![(slot, Some(Session { binding: [0; 8], ..session }))],
+        ..Changes::default()
+    };
+    let entry =
+        Entry { dev_eui, changes, queued: None, command: None, states: vec![], messages: vec![] };
+    store.commit(&[entry]).unwrap();
     drop(store);
 
     let running = start(directory.path(), TenantKind::Waste);

@@ -29,6 +29,7 @@ const OPTIONAL: &[&str] = &[
     "event-up /late",
     "event-up /object",
     "event-up /replayable",
+    "event-up /rxInfo/*/nsTime",
     "health /air",
     "health /concentrator",
     "plan /attribution",
