@@ -8,6 +8,8 @@
 )]
 
 mod broker;
+mod disk;
+mod entry;
 mod field;
 mod forwarder;
 mod lykta;
@@ -16,6 +18,8 @@ mod promises;
 mod settings;
 
 pub use broker::{Broker, Received, Subscriber};
+pub use disk::{Disk, Written};
+pub use entry::{entry, message};
 pub use field::{Concentrator, Sensor, packet, reception};
 pub use forwarder::Forwarder;
 pub use lykta::Lykta;

@@ -1,0 +1,248 @@
+//! What lykta has promised at an instant, and whether a directory keeps it.
+
+use crate::support::{entry, message};
+use lykta::lorawan::{Changes, Counter, Link, Session, Slot};
+use lykta::store::{Class, Cursor, Entry, Outbox, Room, State, Store};
+use lykta::units::DevEui;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The name of the database.
+pub const FILE: &str = "waste.db";
+
+/// One frame: what it leaves behind is derived from this, so that it can be told again.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub device: u64,
+    pub f_cnt: u32,
+    /// Its messages, by their numbers: each number once, in the order of the commits.
+    pub messages: Vec<(u64, Class, Arc<str>)>,
+}
+
+impl Frame {
+    /// As lykta keeps it.
+    pub fn entry(&self) -> Entry {
+        let counter = Counter { f_cnt_up: self.f_cnt, high_water: self.f_cnt, reset_at: None };
+        let session = Session {
+            derived: None,
+            counter: Some(counter),
+            f_cnt_down: self.f_cnt,
+            link: Link::default(),
+            binding: [8; 8],
+        };
+        let messages = self.messages.iter().map(|(_, class, body)| {
+            message(*class, format!("device/{}/readings", DevEui(self.device)), body.to_string())
+        });
+        Entry {
+            changes: Changes {
+                sessions: vec![(Slot::Active, Some(session))],
+                ..Changes::default()
+            },
+            states: vec![State {
+                room: Room::Bins,
+                key: self.device.to_string(),
+                body: format!(r#"{{"fCnt":{}}}"#, self.f_cnt),
+            }],
+            ..entry(self.device, messages.collect())
+        }
+    }
+}
+
+/// The number in a body.
+pub fn number(body: &str) -> u64 {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["n"].as_u64().unwrap()
+}
+
+/// Something that the world learns.
+#[derive(Debug, Clone)]
+pub enum Mark {
+    /// The store is there, with this epoch.
+    Opened(String),
+    /// These are being committed …
+    Begun(Vec<Frame>),
+    /// … and are accepted.
+    Accepted,
+    /// A message may have been sent, under this sequence number.
+    Seen { message: u64, sequence: u64 },
+    /// Their removal has begun: they were delivered.
+    Delivered(Vec<u64>),
+}
+
+/// All that was promised.
+#[derive(Debug, Clone, Default)]
+pub struct Promise {
+    epoch: Option<String>,
+    /// Accepted and not delivered.
+    kept: BTreeMap<u64, Arc<str>>,
+    /// Delivered: may come again.
+    delivered: BTreeMap<u64, Arc<str>>,
+    /// The sequence numbers that the world has seen.
+    seen: HashMap<u64, u64>,
+    counters: HashMap<u64, u32>,
+    under_way: Option<Vec<Frame>>,
+}
+
+/// What a directory holds.
+struct Found {
+    /// Number, sequence number and body, most important first.
+    rows: Vec<(u64, u64, String)>,
+    counters: HashMap<u64, u32>,
+    states: HashMap<u64, u32>,
+    epoch: String,
+}
+
+impl Promise {
+    pub fn note(&mut self, mark: &Mark) {
+        match mark {
+            Mark::Opened(epoch) => self.epoch = Some(epoch.clone()),
+            Mark::Begun(frames) => self.under_way = Some(frames.clone()),
+            Mark::Accepted => {
+                for frame in self.under_way.take().expect("it was begun") {
+                    self.counters.insert(frame.device, frame.f_cnt);
+                    self.kept.extend(frame.messages.into_iter().map(|(n, _, body)| (n, body)));
+                }
+            }
+            Mark::Seen { message, sequence } => {
+                self.seen.insert(*message, *sequence);
+            }
+            Mark::Delivered(messages) => {
+                let gone = messages.iter().filter_map(|n| self.kept.remove_entry(n));
+                self.delivered.extend(gone);
+            }
+        }
+    }
+
+    /// Says what a directory does not keep of it. What it does keep is all that is promised from
+    /// now on.
+    pub fn check(&mut self, directory: &Path) -> Result<(), String> {
+        let found = Found::read(directory)?;
+        if self.epoch.as_ref().is_some_and(|epoch| *epoch != found.epoch) {
+            return Err("another store stands in its place".into());
+        }
+        let lost: Vec<_> = {
+            let there: HashMap<_, _> = found.rows.iter().map(|(n, _, body)| (n, body)).collect();
+            self.kept.keys().filter(|n| !there.contains_key(n)).collect()
+        };
+        if !lost.is_empty() {
+            return Err(format!("{} accepted messages are lost, as {}", lost.len(), lost[0]));
+        }
+        let under_way = self.settle(&found)?;
+        for (n, sequence, body) in &found.rows {
+            let known = self.kept.get(n).or_else(|| self.delivered.get(n));
+            if known.is_none_or(|known| **known != **body) {
+                return Err(format!("message {n} is not what was accepted: {body}"));
+            }
+            if self.seen.get(n).is_some_and(|seen| seen != sequence) {
+                return Err(format!("message {n} has another id than the world has seen"));
+            }
+        }
+        for (what, counters) in [("counters", &found.counters), ("levels", &found.states)] {
+            if counters != &self.counters {
+                return Err(format!(
+                    "{what} are not those of the messages ({under_way}): {counters:?}, not {:?}",
+                    self.counters
+                ));
+            }
+        }
+        in_order(&found.rows)?;
+        let kept = found.rows.iter().map(|(n, _, body)| (*n, body.as_str().into()));
+        self.kept = kept.collect();
+        self.epoch = Some(found.epoch);
+        self.is_new_afterwards(directory)
+    }
+
+    /// What was being committed is there, or it is not, but never half.
+    fn settle(&mut self, found: &Found) -> Result<&'static str, String> {
+        let Some(frames) = self.under_way.take() else { return Ok("nothing was under way") };
+        let messages: Vec<_> = frames.iter().flat_map(|frame| &frame.messages).collect();
+        let is_there = |n: &u64| found.rows.iter().any(|(there, ..)| there == n);
+        match messages.iter().filter(|(n, ..)| is_there(n)).count() {
+            0 => Ok("what was under way is not there"),
+            all if all == messages.len() => {
+                self.under_way = Some(frames);
+                self.note(&Mark::Accepted);
+                Ok("what was under way is there")
+            }
+            some => Err(format!("{some} of {} messages of one commit", messages.len())),
+        }
+    }
+
+    /// A number that was seen is never given to another message.
+    fn is_new_afterwards(&self, directory: &Path) -> Result<(), String> {
+        let file = directory.join(FILE);
+        let mut store = Store::open(&file).map_err(|e| e.to_string())?;
+        let body = r#"{"n":0}"#.into();
+        let next = Frame { device: 1, f_cnt: 0, messages: vec![(0, Class::Alarm, body)] };
+        store.commit(&[next.entry()]).map_err(|e| e.to_string())?;
+        drop(store);
+        let rows = Found::read(directory)?.rows;
+        let (_, sequence, _) = rows.iter().find(|(n, ..)| *n == 0).ok_or("no new message")?;
+        let used = self.seen.values().max().copied().unwrap_or(0);
+        if *sequence > used {
+            Ok(())
+        } else {
+            Err(format!("{sequence} is given again: the world has seen {used}"))
+        }
+    }
+}
+
+impl Found {
+    fn read(directory: &Path) -> Result<Self, String> {
+        let file = directory.join(FILE);
+        let failed = |e: lykta::store::StoreError| format!("not readable: {e}");
+        let store = Store::open(&file).map_err(failed)?;
+        let outbox = Outbox::open(&file).map_err(failed)?;
+        let rows =
+            outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).map_err(failed)?;
+        let sessions = store.memory().map_err(failed)?.sessions;
+        let states = store.states(Room::Bins).map_err(failed)?;
+        let epoch = outbox.epoch().to_owned();
+        drop((store, outbox));
+        let db = rusqlite::Connection::open(&file).map_err(|e| e.to_string())?;
+        let integrity: String = db
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
+            .map_err(|e| format!("not readable: {e}"))?;
+        if integrity != "ok" {
+            return Err(format!("not sound: {integrity}"));
+        }
+        let others = std::fs::read_dir(directory).map_err(|e| e.to_string())?.flatten();
+        let set_aside = others.map(|other| other.file_name()).find(|name| {
+            let name = name.to_string_lossy();
+            !name.starts_with(FILE) || name.contains("damaged")
+        });
+        if let Some(name) = set_aside {
+            return Err(format!("lykta took it for damaged: {}", name.to_string_lossy()));
+        }
+        let state = |body: &str| -> u32 {
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            body["fCnt"].as_u64().unwrap() as u32
+        };
+        Ok(Self {
+            rows: rows
+                .into_iter()
+                .map(|row| (number(&row.body), row.key.sequence(), row.body))
+                .collect(),
+            counters: sessions
+                .into_iter()
+                .filter_map(|((eui, _), session)| Some((eui.0, session.counter?.f_cnt_up)))
+                .collect(),
+            states: states
+                .into_iter()
+                .map(|(key, body)| (key.parse().unwrap(), state(&body)))
+                .collect(),
+            epoch,
+        })
+    }
+}
+
+/// Within a class they leave in the order in which they came.
+fn in_order(rows: &[(u64, u64, String)]) -> Result<(), String> {
+    let mut sorted: Vec<_> = rows.iter().map(|(n, sequence, _)| (sequence, n)).collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0].1 >= pair[1].1) {
+        Some(pair) => Err(format!("message {} stands behind {}", pair[1].1, pair[0].1)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,24 @@
+//! Rows for a store, as tests make them up.
+
+use jiff::Timestamp;
+use lykta::clock::ClockQuality;
+use lykta::lorawan::Changes;
+use lykta::store::{Class, Entry, Message};
+use lykta::units::DevEui;
+
+/// A message of now.
+pub fn message(class: Class, topic: String, body: String) -> Message {
+    Message { class, time: Timestamp::now(), clock: ClockQuality::Synced, topic, body }
+}
+
+/// What brings these messages and changes nothing.
+pub fn entry(dev_eui: u64, messages: Vec<Message>) -> Entry {
+    Entry {
+        dev_eui: DevEui(dev_eui),
+        changes: Changes::default(),
+        queued: None,
+        command: None,
+        states: Vec::new(),
+        messages,
+    }
+}
