@@ -22,7 +22,7 @@ pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 
 use crate::clock::history::Boot;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, ClockQuality, Moment};
 use crate::lorawan::{Changes, Downlink, Memory};
 use crate::units::DevEui;
 use jiff::Timestamp;
@@ -319,14 +319,16 @@ impl Store {
                     let key = Key::new(m.class, next);
                     next += 1;
                     let packed = packing::pack(&m.body);
+                    // a zero takes no byte, and nobody asks for these of a clock that was set
+                    let is_set = m.at.quality == ClockQuality::Synced;
                     outbox.execute(params![
                         key.0,
                         m.at.wall.as_microsecond(),
                         m.at.quality as u8,
                         m.topic,
                         if packed.is_some() { "" } else { &m.body },
-                        boot.number,
-                        m.at.monotonic.as_micros() as i64,
+                        if is_set { 0 } else { boot.number },
+                        if is_set { 0 } else { m.at.monotonic.as_micros() as i64 },
                         packed,
                     ])?;
                 }
@@ -362,7 +364,6 @@ fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ClockQuality;
     use crate::device::Abp;
     use crate::lorawan::{Counter, Join, Link, Session, Slot};
     use crate::units::{AesKey, DevAddr};

@@ -9,18 +9,19 @@ use std::time::Duration;
 /// The newest schema; a file's own stands in its `user_version`.
 const VERSION: i64 = 4;
 
-/// Small pages: a short transaction writes fewer bytes. Fixed when the file is made.
-const PAGE_SIZE: i64 = 1024;
+/// Small pages: a short transaction writes fewer bytes (`cargo bench --bench card`). Fixed when the
+/// file is made; older files have pages of 1024 bytes.
+const PAGE_SIZE: i64 = 512;
 
 /// The WAL is copied back into the file every 4 MB.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: i64 = 8000;
 
 /// A hard limit of 1 GiB, beyond which new uplinks are refused and counted: a full card would
 /// take the rest of the system down as well.
-const MAX_PAGES: i64 = 1024 * 1024;
+const MAX_BYTES: i64 = 1 << 30;
 
 /// What a migration may take on top.
-const SPARE_PAGES: i64 = 16 * 1024;
+const SPARE_BYTES: i64 = 16 << 20;
 
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -152,7 +153,8 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.pragma_update(None, "page_size", PAGE_SIZE)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    db.pragma_update(None, "max_page_count", MAX_PAGES)?;
+    let page_size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    db.pragma_update(None, "max_page_count", MAX_BYTES / page_size)?;
     // a WAL that is deleted at a clean stop grows anew after it, at four times the writes
     db.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -160,7 +162,7 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
         return Ok(version);
     }
     // also of a file that is full: nothing could be delivered from it otherwise
-    db.pragma_update(None, "max_page_count", MAX_PAGES + SPARE_PAGES)?;
+    db.pragma_update(None, "max_page_count", (MAX_BYTES + SPARE_BYTES) / page_size)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {
         0 => {
