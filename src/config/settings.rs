@@ -54,6 +54,9 @@ settings! {
         pub commit_interval: Duration = "2s",
         /// So many uplinks are written without waiting any longer, 1 to 1000.
         pub commit_rows: u32 = 100,
+        /// How many terabytes the card can take in its life (TBW in its data sheet): `lykta status`
+        /// tells by it how many years are left to it. 10 is a careful guess for 32 GB.
+        pub card_endurance_tb: u32 = 10,
     }
 
     /// The Semtech UDP listener.

@@ -23,6 +23,7 @@ use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
 use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
@@ -144,6 +145,8 @@ pub struct Gateway {
     radios: Vec<Worker>,
     /// Shows on the status lamp how the gateway is.
     lamp: JoinHandle<()>,
+    /// Notes what is written to the card.
+    account: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
@@ -311,8 +314,11 @@ impl Gateway {
             // what is in the outbox is delivered all the same, and health is told
             None => (tokio::spawn(async {}), None),
         };
+        let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
+        let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let reporter = Reporter {
             gateway: settings.gateway,
+            card: Arc::clone(&card),
             view: Arc::clone(&view),
             listening,
             roster,
@@ -328,6 +334,7 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            account: account(card, Arc::clone(&view)),
             ingest,
             planner,
             stop_planner,
@@ -391,6 +398,7 @@ impl Gateway {
             log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
+        self.account.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
@@ -442,6 +450,16 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
                 Lamp::NoBroker
             });
             sleep(LAMP).await;
+        }
+    })
+}
+
+/// Notes now and then what was written, so that a day begins with itself.
+fn account(card: Arc<Card>, view: Arc<View>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            card.note(view.now());
+            sleep(card::NOTE).await;
         }
     })
 }

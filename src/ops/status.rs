@@ -1,5 +1,6 @@
 //! What `lykta status` tells: a document that the daemon writes and the command reads.
 
+use super::card::CardStatus;
 use super::device::{DeviceSummary, rounded};
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
@@ -43,6 +44,9 @@ pub struct Status {
     pub concentrators: Vec<ConcentratorSeen>,
     /// Good frames that were dropped because the disk was too slow, since the start.
     pub dropped: u64,
+    /// What was written to the card that holds the state; `None` of a daemon that does not count.
+    #[serde(default)]
+    pub card: Option<CardStatus>,
     /// Each tenant's books.
     pub tenants: Vec<TenantStatus>,
     /// The radio HATs.
