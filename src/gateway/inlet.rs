@@ -27,11 +27,16 @@ impl Inlet {
 
     /// Never blocks for longer than another takes to do the same.
     pub(super) fn pass(&self, input: Input) -> Result<(), OutletError> {
+        self.send(input).map_err(|(error, _)| error)
+    }
+
+    /// The same, and what was not passed comes back.
+    fn send(&self, input: Input) -> Result<(), (OutletError, Input)> {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = sender.as_ref() else { return Err(OutletError::Closed) };
+        let Some(sender) = sender.as_ref() else { return Err((OutletError::Closed, input)) };
         sender.try_send(input).map_err(|error| match error {
-            TrySendError::Full(_) => OutletError::Full,
-            TrySendError::Disconnected(_) => OutletError::Closed,
+            TrySendError::Full(input) => (OutletError::Full, input),
+            TrySendError::Disconnected(input) => (OutletError::Closed, input),
         })
     }
 
@@ -41,9 +46,12 @@ impl Inlet {
         Outlet::new(move |event| inlet.pass(Input::Air(event)))
     }
 
-    /// The end that a tenant's upstream has; whether there was room. Frames come first: whoever
-    /// may send commands cannot fill the way, nor the disk with replies.
-    pub(super) fn commands(&self, tenant: TenantId) -> impl Fn(Command) -> bool + use<> {
+    /// The end that a tenant's upstream has, which gets back what there was no room for. Frames
+    /// come first: whoever may send commands cannot fill the way, nor the disk with replies.
+    pub(super) fn commands(
+        &self,
+        tenant: TenantId,
+    ) -> impl Fn(Command) -> Result<(), Command> + use<> {
         let (inlet, allowance) = (self.clone(), Mutex::new((BURST, Instant::now())));
         move |command| {
             let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +61,13 @@ impl Inlet {
             let price = command.payload.len().div_ceil(SHORT).max(1) as f64;
             let passes = left >= price;
             *allowance = (if passes { left - price } else { left }, Instant::now());
-            passes && inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
+            if !passes {
+                return Err(command);
+            }
+            match inlet.send(Input::Command(tenant.clone(), command)) {
+                Err((_, Input::Command(_, command))) => Err(command),
+                _ => Ok(()),
+            }
         }
     }
 

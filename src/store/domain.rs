@@ -11,6 +11,8 @@ pub enum Room {
     Bins = 0,
     /// The plans that hold now, by the plan's name.
     Plans = 1,
+    /// Commands to plan that are not answered yet, by the command's id: gone with the answer.
+    Orders = 2,
 }
 
 /// Something remembered anew.
@@ -37,5 +39,12 @@ pub(super) fn write(db: &Connection, state: &State) -> rusqlite::Result<()> {
         key,
         body
     ])?;
+    Ok(())
+}
+
+/// What has been answered is no order any more.
+pub(super) fn answered(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM domain WHERE room = ?1 AND key = ?2")?
+        .execute(params![Room::Orders as u8, id])?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What is remembered of devices, as rows.
 
-use super::{Command, Entry};
+use super::{Command, Entry, domain};
 use crate::device::Abp;
 use crate::lorawan::{Counter, Downlink, Joins, Memory, Session, Slot};
 use crate::units::{AesKey, DevAddr, DevEui};
@@ -125,6 +125,7 @@ pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     if let Some(Command { id, reply }) = &entry.command {
         db.prepare_cached("INSERT INTO command (id, reply) VALUES (?1, ?2)")?
             .execute([id, reply])?;
+        domain::answered(db, id)?;
         // one whose downlink still waits is remembered with it
         db.prepare_cached(
             "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",

@@ -13,7 +13,7 @@ use lykta::radio::vigil::Step;
 use lykta::radio::{AirEvent, Heard, Report, Transmission, TxError};
 use lykta::store::{Class, Cursor, Outbox, Store};
 use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
-use lykta::upstream::command::Command;
+use lykta::upstream::command::{Command, Receipt};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -132,7 +132,7 @@ impl World {
 
     fn command(&mut self, payload: &str) {
         let payload = payload.as_bytes().to_vec();
-        let command = Command { name: "downlink".into(), payload };
+        let command = Command { name: "downlink".into(), payload, receipt: Receipt::default() };
         self.ingest.offer(Input::Command(tenant("t0"), command));
         self.ingest.turn();
     }
