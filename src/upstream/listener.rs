@@ -39,8 +39,11 @@ const OFFER_AGAIN: Duration = Duration::from_millis(100);
 /// How long the broker may take to answer the subscription.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// When a broker that refuses is asked again, doubling.
-const RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
+/// A broker that refuses is asked again after so many times `reconnect_min`, doubling.
+const RELUCTANCE: u32 = 10;
+
+/// But no later than this.
+const RETRY_MAX: Duration = Duration::from_secs(3600);
 
 /// What breaks may be an accident of the line. So many in a row are told.
 const TELL_AT: u32 = 2;
@@ -110,7 +113,10 @@ impl Listener {
     ) -> Self {
         Self {
             backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
-            refused: Backoff::new(RETRY.0, RETRY.1),
+            refused: Backoff::new(
+                settings.reconnect_min.saturating_mul(RELUCTANCE),
+                RETRY_MAX,
+            ),
             settings,
             tenant,
             root,
