@@ -9,9 +9,7 @@ use crate::lorawan::{self, Changes, QueueError};
 use crate::planning::Planned;
 use crate::store::{self, Entry, Room, State};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::{
-    self, Code, Command, Downlink, Fault, Receipt, Rejection, Request,
-};
+use crate::upstream::command::{self, Code, Command, Downlink, Fault, Receipt, Rejection, Request};
 use serde_json::json;
 use std::time::Duration;
 
@@ -129,12 +127,7 @@ impl Ingest {
     }
 
     /// Hands the order for a plan on, and keeps it until it is answered.
-    fn plan(
-        &mut self,
-        tenant: &TenantId,
-        request: Request,
-        payload: &[u8],
-    ) -> Result<(), Fault> {
+    fn plan(&mut self, tenant: &TenantId, request: Request, payload: &[u8]) -> Result<(), Fault> {
         let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Ok(()) };
         let order = command::Planning::parse(&request.args)?;
         let body = String::from_utf8_lossy(payload).into_owned();

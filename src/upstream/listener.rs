@@ -15,12 +15,12 @@
 //! once, and asked by one client. A broker that does not want it keeps its messages: it is asked
 //! ever less often.
 
+use super::Shared;
 use super::backoff::{Backoff, STABLE};
 use super::command::{self, Command, Receipt, Settled};
 use super::error::LinkError;
 use super::event_loop::{Event, Incoming};
 use super::link::{Link, Purpose};
-use super::Shared;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::units::TenantId;
@@ -113,10 +113,7 @@ impl Listener {
     ) -> Self {
         Self {
             backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
-            refused: Backoff::new(
-                settings.reconnect_min.saturating_mul(RELUCTANCE),
-                RETRY_MAX,
-            ),
+            refused: Backoff::new(settings.reconnect_min.saturating_mul(RELUCTANCE), RETRY_MAX),
             settings,
             tenant,
             root,
