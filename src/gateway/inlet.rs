@@ -27,17 +27,23 @@ impl Inlet {
 
     /// Never blocks for longer than another takes to do the same.
     pub(super) fn pass(&self, input: Input) -> Result<(), OutletError> {
-        self.send(input).map_err(|(error, _)| error)
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = sender.as_ref() else { return Err(OutletError::Closed) };
+        sender.try_send(input).map_err(|error| match error {
+            TrySendError::Full(_) => OutletError::Full,
+            TrySendError::Disconnected(_) => OutletError::Closed,
+        })
     }
 
     /// The same, and what was not passed comes back.
-    fn send(&self, input: Input) -> Result<(), (OutletError, Input)> {
+    fn pass_command(&self, tenant: TenantId, command: Command) -> Result<(), Command> {
+        use TrySendError::{Disconnected, Full};
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = sender.as_ref() else { return Err((OutletError::Closed, input)) };
-        sender.try_send(input).map_err(|error| match error {
-            TrySendError::Full(input) => (OutletError::Full, input),
-            TrySendError::Disconnected(input) => (OutletError::Closed, input),
-        })
+        let Some(sender) = sender.as_ref() else { return Err(command) };
+        match sender.try_send(Input::Command(tenant, command)) {
+            Err(Full(Input::Command(_, back)) | Disconnected(Input::Command(_, back))) => Err(back),
+            _ => Ok(()),
+        }
     }
 
     /// The end that the front ends of the air have.
@@ -61,13 +67,7 @@ impl Inlet {
             let price = command.payload.len().div_ceil(SHORT).max(1) as f64;
             let passes = left >= price;
             *allowance = (if passes { left - price } else { left }, Instant::now());
-            if !passes {
-                return Err(command);
-            }
-            match inlet.send(Input::Command(tenant.clone(), command)) {
-                Err((_, Input::Command(_, command))) => Err(command),
-                _ => Ok(()),
-            }
+            if passes { inlet.pass_command(tenant.clone(), command) } else { Err(command) }
         }
     }
 
