@@ -21,6 +21,7 @@ use super::command::{self, Command, Receipt, Settled};
 use super::error::LinkError;
 use super::event_loop::{Event, Incoming};
 use super::link::{Link, Purpose};
+use super::unacknowledged::Unacknowledged;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::units::TenantId;
@@ -399,7 +400,7 @@ impl<'a> Hearing<'a> {
         let counters = &self.listener.shared.counters;
         counters.commands.fetch_add(1, Relaxed);
         // a broker of MQTT 3.1.1 is not told how much there is room for
-        if self.renew_at.is_some() || self.unacknowledged.line.len() >= WINDOW {
+        if self.renew_at.is_some() || self.unacknowledged.len() >= WINDOW {
             self.miss();
             return;
         }
@@ -461,59 +462,5 @@ impl<'a> Hearing<'a> {
         let closed = async { while !matches!(self.link.event().await, Event::Closed(_)) {} };
         // a broker that does not answer finds out by itself
         let _ = timeout(GOODBYE, closed).await;
-    }
-}
-
-/// What a connection has brought and was not acknowledged, in the order in which it came: that is
-/// the order in which MQTT wants the acknowledgements.
-#[derive(Debug, Default)]
-struct Unacknowledged {
-    /// The number of the first in the line.
-    first: u64,
-    /// The packet identifiers, and whether they are to be acknowledged.
-    line: VecDeque<(u16, bool)>,
-}
-
-impl Unacknowledged {
-    /// Its number.
-    fn enter(&mut self, packet: u16) -> u64 {
-        self.line.push_back((packet, false));
-        self.first + self.line.len() as u64 - 1
-    }
-
-    fn settle(&mut self, number: u64) {
-        let place = number.checked_sub(self.first).and_then(|n| usize::try_from(n).ok());
-        if let Some((_, settled)) = place.and_then(|place| self.line.get_mut(place)) {
-            *settled = true;
-        }
-    }
-
-    /// The next one to be acknowledged.
-    fn take(&mut self) -> Option<u16> {
-        let (packet, _) = self.line.pop_front_if(|(_, settled)| *settled)?;
-        self.first += 1;
-        Some(packet)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_acknowledged_in_the_order_in_which_they_came() {
-        let mut open = Unacknowledged::default();
-        let [first, second, third] = [7, 7000, 3].map(|packet| open.enter(packet));
-        open.settle(second);
-        open.settle(third);
-        assert_eq!(open.take(), None, "the first is not in good hands");
-        open.settle(first);
-        assert_eq!([open.take(), open.take(), open.take()], [Some(7), Some(7000), Some(3)]);
-        open.settle(first);
-        open.settle(99);
-        let fourth = open.enter(7);
-        assert_eq!(open.take(), None);
-        open.settle(fourth);
-        assert_eq!((open.take(), open.take()), (Some(7), None));
     }
 }

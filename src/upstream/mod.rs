@@ -29,6 +29,7 @@ mod link;
 mod listener;
 mod tls;
 mod trouble;
+mod unacknowledged;
 
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
