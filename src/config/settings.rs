@@ -170,6 +170,11 @@ settings! {
         pub reconnect_min: Duration = "1s",
         /// Longest wait between two attempts.
         pub reconnect_max: Duration = "60s",
+        /// Whether commands are taken: by a second connection, whose client id ends in -commands.
+        pub commands: bool = true,
+        /// How long the broker keeps commands while this gateway is away, from 1min to 8760h (a year). With
+        /// MQTT 3.1.1 that is for the broker's settings to say.
+        pub command_session: Duration = "168h",
     }
 
     /// One sensor.

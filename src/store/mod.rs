@@ -314,7 +314,10 @@ impl Store {
                     let word = (Room::Sessions, &*key, body.as_deref());
                     recent = remembered::write(&tx, [word], recent)?;
                 }
-                recent = remembered::write(&tx, entry.states.iter().map(State::word), recent)?;
+                // what is answered is no order any more
+                let answered = entry.command.iter().map(|c| (Room::Orders, &*c.id, None));
+                let words = answered.chain(entry.states.iter().map(State::word));
+                recent = remembered::write(&tx, words, recent)?;
                 for m in &entry.messages {
                     let key = Key::new(m.class, next);
                     next += 1;
