@@ -83,6 +83,13 @@ impl Broker {
 
     /// Starts it again on the same port, with what it had saved.
     pub fn restart(&mut self) {
+        self.spawn();
+        let port = self.port;
+        wait_until("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    /// As [`Broker::restart`], without waiting.
+    pub fn spawn(&mut self) {
         self.kill();
         let process = Command::new("mosquitto")
             .arg("-c")
@@ -92,8 +99,6 @@ impl Broker {
             .spawn()
             .expect("mosquitto is installed; tests/run installs it");
         self.process = Some(process);
-        let port = self.port;
-        wait_until("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
     /// Publishes with QoS 1; each line is a message.
