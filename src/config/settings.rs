@@ -166,6 +166,12 @@ settings! {
         /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
         /// is noticed within twice this time.
         pub keep_alive: Duration = "20s",
+        /// How many messages of a backlog go in a second after an outage, so that a city of gateways
+        /// does not storm its broker. Alarms, events and plans go at once. 0: as fast as it goes.
+        pub backlog_rate: u32 = 100,
+        /// The backlog begins at a random time within this, or within the time that it takes if
+        /// that is shorter.
+        pub backlog_delay: Duration = "1min",
         /// First wait after a failed connection; doubles, with jitter.
         pub reconnect_min: Duration = "1s",
         /// Longest wait between two attempts.

@@ -43,7 +43,16 @@ pub struct Outbox {
     db: Connection,
     file: PathBuf,
     epoch: String,
+    past: Past,
+}
+
+/// What is known about the boots of the machine.
+#[derive(Debug, Default)]
+struct Past {
     history: History,
+    /// Whether it was read in this very question: while nobody sets the clock there is nothing
+    /// new in it, row after row.
+    fresh: bool,
 }
 
 impl Outbox {
@@ -59,7 +68,7 @@ impl Outbox {
             db.query_row("SELECT epoch FROM store", [], |row| row.get(0))
         };
         let epoch = read().map_err(|e| failed(file, e))?;
-        Ok(Self { db, file: file.to_owned(), epoch, history: History::default() })
+        Ok(Self { db, file: file.to_owned(), epoch, past: Past::default() })
     }
 
     /// What makes this store's sequence numbers unique in the world.
@@ -78,11 +87,35 @@ impl Outbox {
         cursor: &mut Cursor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let read = read(&self.db, &mut self.history, least, *cursor, limit);
+        self.past.fresh = false;
+        let read = read(&self.db, &mut self.past, least, *cursor, limit);
         // moved only when all went well: rows that are not handed on must be read again
         let (rows, reached) = read.map_err(|e| failed(&self.file, e))?;
         *cursor = reached;
         Ok(rows)
+    }
+
+    /// The messages of the same class before this one, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn before(&mut self, key: Key, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let Self { db, past, file, .. } = self;
+        past.fresh = false;
+        let mut read = || {
+            let (first, _) = key.class().unwrap_or(Class::Diagnostic).keys();
+            let mut query = db.prepare_cached(
+                "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch
+                 FROM outbox WHERE key < ?1 AND key > ?2 ORDER BY key DESC LIMIT ?3",
+            )?;
+            let mut found = query.query((key.0, first, limit as i64))?;
+            let mut rows = Vec::new();
+            while let Some(found) = found.next()? {
+                rows.push(row(db, past, found)?);
+            }
+            Ok(rows)
+        };
+        read().map_err(|e| failed(file, e))
     }
 
     /// The highest sequence number that waits, or 0: messages up to here were there at this
@@ -137,13 +170,12 @@ impl Outbox {
 
 fn read(
     db: &Connection,
-    history: &mut History,
+    past: &mut Past,
     least: Class,
     mut cursor: Cursor,
     limit: usize,
 ) -> rusqlite::Result<(Vec<Row>, Cursor)> {
     let mut rows = Vec::new();
-    let mut asked = false;
     let mut query = db.prepare_cached(
         "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch FROM outbox
          WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
@@ -152,40 +184,43 @@ fn read(
     for (class, after) in classes.zip(&mut cursor.0) {
         let (_, end) = class.keys();
         let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
-        while let Some(row) = found.next()? {
-            let key = Key(row.get(0)?);
-            *after = key;
-            let at = Moment {
-                wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
-                quality: match row.get(2)? {
-                    0_u8 => ClockQuality::Synced,
-                    1 => ClockQuality::Estimated,
-                    _ => ClockQuality::Unsynced,
-                },
-                monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
-            };
-            let boot = row.get(3)?;
-            // it may have become known meanwhile what time it was
-            if at.quality == ClockQuality::Unsynced && !asked && !history.knows(boot) {
-                asked = true;
-                *history = boots::read(db)?;
-            }
-            let packed: Option<Vec<u8>> = row.get(7)?;
-            rows.push(Row {
-                key,
-                told: history.tell(boot, at),
-                topic: row.get(5)?,
-                body: match packed {
-                    None => row.get(6)?,
-                    // it holds up nothing that stands behind it, and goes by no silence
-                    Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
-                },
-                epoch: row.get(8)?,
-            });
+        while let Some(found) = found.next()? {
+            let row = row(db, past, found)?;
+            *after = row.key;
+            rows.push(row);
         }
         if rows.len() >= limit {
             break;
         }
     }
     Ok((rows, cursor))
+}
+
+fn row(db: &Connection, past: &mut Past, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let at = Moment {
+        wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
+        quality: match row.get(2)? {
+            0_u8 => ClockQuality::Synced,
+            1 => ClockQuality::Estimated,
+            _ => ClockQuality::Unsynced,
+        },
+        monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
+    };
+    let boot = row.get(3)?;
+    // it may have become known meanwhile what time it was
+    if at.quality == ClockQuality::Unsynced && !past.fresh && !past.history.knows(boot) {
+        *past = Past { history: boots::read(db)?, fresh: true };
+    }
+    let packed: Option<Vec<u8>> = row.get(7)?;
+    Ok(Row {
+        key: Key(row.get(0)?),
+        told: past.history.tell(boot, at),
+        topic: row.get(5)?,
+        body: match packed {
+            None => row.get(6)?,
+            // it holds up nothing that stands behind it, and goes by no silence
+            Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
+        },
+        epoch: row.get(8)?,
+    })
 }

@@ -27,6 +27,7 @@ pub(crate) mod event;
 mod event_loop;
 mod link;
 mod listener;
+mod supply;
 mod tls;
 mod trouble;
 mod unacknowledged;
