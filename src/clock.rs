@@ -7,7 +7,7 @@
 use crate::sys;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -59,7 +59,13 @@ struct Source {
 #[derive(Debug)]
 enum Kind {
     System,
-    Simulated { begin: Timestamp, speed: u32, quality: ClockQuality },
+    Simulated {
+        begin: Timestamp,
+        speed: u32,
+        quality: ClockQuality,
+        /// When it was set, and to what.
+        set: OnceLock<(Instant, Timestamp)>,
+    },
 }
 
 impl Clock {
@@ -75,15 +81,23 @@ impl Clock {
 
     /// As [`Clock::simulated`], of this quality.
     pub fn simulated_as(quality: ClockQuality, begin: Timestamp, speed: u32) -> Self {
-        let kind = Kind::Simulated { begin, speed, quality };
+        let kind = Kind::Simulated { begin, speed, quality, set: OnceLock::new() };
         Self(Arc::new(Source { origin: Instant::now(), kind }))
+    }
+
+    /// Sets a simulated clock, as a time source does: from now on it is right, and known to be.
+    /// Only once, and not the machine's clock.
+    pub fn set(&self, wall: Timestamp) {
+        if let Kind::Simulated { set, .. } = &self.0.kind {
+            let _ = set.set((Instant::now(), wall));
+        }
     }
 
     /// How many times as fast as real time it runs.
     pub fn speed(&self) -> u32 {
-        match self.0.kind {
+        match &self.0.kind {
             Kind::System => 1,
-            Kind::Simulated { speed, .. } => speed,
+            Kind::Simulated { speed, .. } => *speed,
         }
     }
 
@@ -95,7 +109,7 @@ impl Clock {
     /// What time it was, as far as is known now.
     pub fn at(&self, instant: Instant) -> Moment {
         let elapsed = instant.saturating_duration_since(self.0.origin);
-        match self.0.kind {
+        match &self.0.kind {
             Kind::System => Moment {
                 wall: earlier(Timestamp::now(), instant.elapsed()),
                 quality: if sys::clock_is_synchronized() {
@@ -105,12 +119,18 @@ impl Clock {
                 },
                 monotonic: elapsed,
             },
-            Kind::Simulated { begin, speed, quality } => {
-                let simulated = elapsed.saturating_mul(speed);
+            Kind::Simulated { begin, speed, quality, set } => {
+                let (from, since, quality) = match set.get() {
+                    Some((at, wall)) if instant >= *at => {
+                        (*wall, instant.saturating_duration_since(*at), ClockQuality::Synced)
+                    }
+                    _ => (*begin, elapsed, *quality),
+                };
+                let since = since.saturating_mul(*speed);
                 Moment {
-                    wall: begin.checked_add(simulated).unwrap_or(Timestamp::MAX),
+                    wall: from.checked_add(since).unwrap_or(Timestamp::MAX),
                     quality,
-                    monotonic: simulated,
+                    monotonic: elapsed.saturating_mul(*speed),
                 }
             }
         }

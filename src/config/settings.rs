@@ -160,10 +160,16 @@ settings! {
         /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
         /// is noticed within twice this time.
         pub keep_alive: Duration = "20s",
-        /// First wait after a failed connection; doubles, with jitter.
-        pub reconnect_min: Duration = "1s",
+        /// The first wait after a failed attempt, half of it more or less; doubles. After a lost
+        /// connection the first wait is anything up to six times this, so that a city of gateways
+        /// does not come back to its broker in one wave.
+        pub reconnect_min: Duration = "5s",
         /// Longest wait between two attempts.
-        pub reconnect_max: Duration = "60s",
+        pub reconnect_max: Duration = "10min",
+        /// After a connection of this length the waits begin anew with the shortest.
+        pub reconnect_stable: Duration = "5min",
+        /// Longest wait while an alarm waits.
+        pub reconnect_alarm_max: Duration = "30s",
     }
 
     /// One sensor.

@@ -64,6 +64,8 @@ pub struct TenantHealth {
     pub waiting: u64,
     /// Connections that the broker accepted.
     pub connections: u64,
+    /// Attempts to connect that failed.
+    pub attempts_failed: u64,
     /// Messages that came in on command topics.
     pub commands: u64,
     /// Those of them that were not passed on: retained, too large, misnamed, or no room.
@@ -96,6 +98,7 @@ impl TenantHealth {
             refused: n(&messages.refused),
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
+            attempts_failed: n(&messages.attempts_failed),
             commands: n(&messages.commands),
             commands_refused: n(&messages.commands_refused),
             subscriptions_refused: n(&messages.subscriptions_refused),

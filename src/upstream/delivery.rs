@@ -341,7 +341,7 @@ impl<'a> Delivery<'a> {
         if self.retry_at.is_some() {
             return;
         }
-        let wait = self.forwarder.refused.next(1.0);
+        let wait = self.forwarder.refused.next();
         self.retry_at = Some(Instant::now() + wait);
         log::error!(
             MESSAGE_ID = message::UPSTREAM_REFUSED,

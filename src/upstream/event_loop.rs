@@ -139,7 +139,7 @@ impl EventLoop {
                 Err(rumqttc::ConnectionError::MqttState(rumqttc::StateError::Deserialization(
                     TooLargeV4(_),
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v4(&error))),
+                Err(error) => Err(peer.v4(&error)),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
                 Ok(event) => {
@@ -156,7 +156,7 @@ impl EventLoop {
                 Err(v5::ConnectionError::MqttState(v5::StateError::Deserialization(
                     TooLargeV5 { .. },
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v5(&error))),
+                Err(error) => Err(peer.v5(&error)),
             },
         }
     }

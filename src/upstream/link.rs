@@ -9,6 +9,7 @@ use super::error::LinkError;
 use super::event_loop::{Event, EventLoop, MAX_PACKET, pump};
 use super::tls;
 use super::trouble::Peer;
+use crate::clock::Clock;
 use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
@@ -54,16 +55,19 @@ enum Client {
 }
 
 impl Link {
-    /// Begins to connect; the broker publishes `will` when this client vanishes. Certificates and password are read anew each time, so that a renewed
-    /// one is used without a restart.
+    /// Begins to connect; the broker publishes `will` when this client vanishes. Certificates and
+    /// password are read anew each time, so that a renewed one is used without a restart.
     pub(super) fn connect(
         settings: &Upstream,
         url: &BrokerUrl,
         client_id: &str,
         will: Outgoing,
+        clock: &Clock,
     ) -> Result<Self, LinkError> {
-        let transport =
-            if url.tls { Transport::Tls(tls::configuration(settings)?) } else { Transport::Tcp };
+        let transport = match url.tls {
+            true => Transport::Tls(tls::configuration(settings, clock)?),
+            false => Transport::Tcp,
+        };
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };

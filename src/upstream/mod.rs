@@ -3,11 +3,12 @@
 //! A [`Forwarder`] is a small state machine:
 //!
 //! ```text
-//!            ┌────────────── waited ───────────────┐
-//!            ▼                                     │
-//!   ──► Connecting ── accepted ──► Delivering ── lost ──► Waiting
-//!            └───────────── failed ────────────────────────▲
+//!   ──► Waiting ── it is time ──► Connecting ── accepted ──► Delivering
+//!          ▲                          │                          │
+//!          └───────── failed ─────────┴────────── lost ──────────┘
 //! ```
+//!
+//! How long it waits is said by `reconnect`, which knows nothing but numbers.
 //!
 //! Each connection begins anew with the first message in the outbox, so whatever was on its
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
@@ -25,14 +26,16 @@ mod error;
 pub(crate) mod event;
 mod event_loop;
 mod link;
+mod reconnect;
 mod subscription;
 mod tls;
 mod trouble;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
-use crate::store::{Class, Outbox, StoreError};
+use crate::store::{Class, Cursor, Outbox, StoreError};
+use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
 use command::Command;
@@ -40,6 +43,7 @@ use delivery::{Delivery, REFUSED_RETRY};
 use error::LinkError;
 use event_loop::{Event, Incoming};
 use link::Link;
+use reconnect::{Pace, Reconnect};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -47,10 +51,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use subscription::Subscription;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep_until};
 
 /// How many kinds of trouble are told in one outage.
 const MAX_TOLD: usize = 16;
+
+/// Whoever starts so soon after the machine did was started by it, and by power that came back to
+/// a whole street perhaps.
+const BOOTING: Duration = Duration::from_secs(300);
+
+/// How often it is asked whether the clock has been set, by whoever waits for that alone.
+const CLOCK_WATCH: Duration = Duration::from_secs(1);
 
 /// What went to one tenant's broker, since the start.
 #[derive(Debug, Default)]
@@ -61,6 +72,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Connections that the broker accepted.
     pub connections: AtomicU64,
+    /// Attempts to connect that failed.
+    pub attempts_failed: AtomicU64,
     /// Messages that wait in the outbox.
     pub waiting: AtomicU64,
     /// Whether there is a connection now.
@@ -104,9 +117,11 @@ pub struct Forwarder {
     clock: Clock,
     outbox: Outbox,
     shared: Shared,
-    backoff: Backoff,
-    /// Which of the broker's addresses is next.
-    turn: usize,
+    reconnect: Reconnect,
+    /// What the times of `reconnect` are counted from.
+    origin: Instant,
+    /// Whether the last attempt failed for the time of day, and nobody had set the clock.
+    clock_to_blame: bool,
     /// What was told to operations since the last connection, with the address. Each trouble
     /// is told once, also when several take turns: brokers that fail in different ways, or a
     /// mobile link.
@@ -125,9 +140,9 @@ pub struct Forwarder {
 }
 
 enum State {
+    Waiting,
     Connecting,
     Delivering(Link),
-    Waiting(Duration),
     Stopped,
 }
 
@@ -147,9 +162,21 @@ impl Forwarder {
         shared.counters.waiting.store(outbox.count()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
+        let pace = Pace {
+            least: settings.reconnect_min,
+            greatest: settings.reconnect_max,
+            stable: settings.reconnect_stable,
+            alarm: settings.reconnect_alarm_max,
+        };
+        let mut reconnect = Reconnect::new(pace, settings.urls.len(), Duration::ZERO);
+        if sys::monotonic() < BOOTING {
+            reconnect = reconnect.after_boot(fastrand::f64());
+        }
         Ok(Self {
             root: format!("{}/{gateway}/{tenant}", settings.prefix),
-            backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
+            reconnect,
+            origin: Instant::now(),
+            clock_to_blame: false,
             tenant: tenant.clone(),
             run: format!("{:08x}", fastrand::u32(..)),
             settings,
@@ -157,7 +184,6 @@ impl Forwarder {
             clock,
             outbox,
             shared,
-            turn: 0,
             told: Vec::new(),
             refused: Backoff::new(REFUSED_RETRY.0, REFUSED_RETRY.1),
             subscription: Subscription::new(),
@@ -169,33 +195,71 @@ impl Forwarder {
 
     /// Runs until `stop` says so, then delivers what it can within a moment and says goodbye.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut state = State::Connecting;
+        let mut state = State::Waiting;
         loop {
             state = match state {
+                State::Waiting => self.wait(&mut stop).await,
                 State::Connecting => self.connect(&mut stop).await,
                 State::Delivering(link) => self.deliver(link, &mut stop).await,
-                State::Waiting(wait) => tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => State::Stopped,
-                    () = sleep(wait) => State::Connecting,
-                },
                 State::Stopped => return,
             }
         }
     }
 
+    /// Until it is time for the next attempt: sooner when an alarm begins to wait, and at once
+    /// when the clock was to blame and is set.
+    async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> State {
+        let news = Arc::clone(&self.shared.news);
+        let mut clock = interval(CLOCK_WATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return State::Stopped,
+                () = sleep_until(self.origin + self.reconnect.due()) => return State::Connecting,
+                () = news.notified(), if self.reconnect.patient() => {
+                    if self.alarm_waits() {
+                        self.reconnect.alarm(self.origin.elapsed(), fastrand::f64());
+                    }
+                }
+                _ = clock.tick(), if self.clock_to_blame => {
+                    if self.clock.now().quality != ClockQuality::Unsynced {
+                        self.reconnect.at_once(self.origin.elapsed());
+                    }
+                }
+            }
+        }
+    }
+
+    fn alarm_waits(&mut self) -> bool {
+        let alarms = self.outbox.next(Class::Alarm, &mut Cursor::default(), 1);
+        self.note_outbox(alarms).is_some_and(|alarms| !alarms.is_empty())
+    }
+
+    /// The address that is next, or in use.
+    fn url(&self) -> BrokerUrl {
+        self.settings.urls[self.reconnect.address()].clone()
+    }
+
     async fn connect(&mut self, stop: &mut watch::Receiver<bool>) -> State {
-        let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
+        let url = self.url();
         let will = self.live("state", Class::Diagnostic, &state_body("offline"));
-        let mut link = match Link::connect(&self.settings, &url, &self.client_id, will) {
+        let quality = self.clock.now().quality;
+        self.clock_to_blame = false;
+        let mut link = match Link::connect(&self.settings, &url, &self.client_id, will, &self.clock)
+        {
             Ok(link) => link,
-            Err(error) => return self.lost(&url, &error),
+            Err(error) => return self.failed(&url, &error),
         };
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
                     Event::Connected => return State::Delivering(link),
-                    Event::Closed(error) => return self.lost(&url, &error),
+                    Event::Closed(error) => {
+                        let of_time = matches!(error, LinkError::Time(_));
+                        self.clock_to_blame = of_time && quality == ClockQuality::Unsynced;
+                        return self.failed(&url, &error);
+                    }
                     // nothing was sent or asked for yet
                     Event::Sent(_)
                     | Event::Acknowledged(_)
@@ -207,9 +271,20 @@ impl Forwarder {
         }
     }
 
-    /// Notes a failed or broken connection and says how long to wait.
+    fn failed(&mut self, url: &BrokerUrl, error: &LinkError) -> State {
+        self.shared.counters.attempts_failed.fetch_add(1, Relaxed);
+        self.lost(url, error)
+    }
+
+    /// Notes a failed or broken connection, after which it is waited.
     fn lost(&mut self, url: &BrokerUrl, error: &LinkError) -> State {
-        let wait = self.backoff.next(fastrand::f64());
+        let alarm = self.alarm_waits();
+        let now = self.origin.elapsed();
+        self.reconnect.ended(now, alarm, fastrand::f64());
+        let next = match self.reconnect.due().saturating_sub(now) {
+            Duration::ZERO => "the next address is tried at once".to_owned(),
+            wait => format!("next attempt in {}", duration::format(round(wait))),
+        };
         let trouble = error.to_string();
         let telling = format!("{url}: {trouble}");
         if self.told.len() < MAX_TOLD && !self.told.contains(&telling) {
@@ -218,17 +293,17 @@ impl Forwarder {
                 MESSAGE_ID = message::UPSTREAM_LOST,
                 LYKTA_TENANT = self.tenant.as_str(),
                 LYKTA_REASON = trouble.as_str();
-                "no connection to {url} for tenant {}: {trouble}; everything is kept, next \
-                 attempt in {}", self.tenant, duration::format(round(wait))
+                "no connection to {url} for tenant {}: {trouble}; everything is kept, {next}",
+                self.tenant
             );
         }
-        self.turn += 1;
-        State::Waiting(wait)
+        State::Waiting
     }
 
     async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
-        let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
+        let url = self.url();
         self.told.clear();
+        self.reconnect.connected(self.origin.elapsed());
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
         log::info!(
@@ -237,12 +312,8 @@ impl Forwarder {
             "connected to {url} for tenant {}, {} messages wait",
             self.tenant, self.shared.counters.waiting.load(Relaxed)
         );
-        let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;
         self.shared.counters.connected.store(false, Relaxed);
-        if since.elapsed() >= backoff::STABLE {
-            self.backoff.reset();
-        }
         let Some(error) = end else { return State::Stopped };
         let by_command = matches!(error, LinkError::TooLarge { .. });
         if self.subscription.ended(Instant::now(), by_command) {

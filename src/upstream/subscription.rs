@@ -81,7 +81,7 @@ impl Subscription {
             }
             State::Missing => return false,
         }
-        self.not_before = Some(now + self.retry.next(1.0));
+        self.not_before = Some(now + self.retry.next());
         self.broken += 1;
         self.doubtful = by_it;
         self.broken >= TELL_AT

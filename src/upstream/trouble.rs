@@ -3,6 +3,7 @@
 //! No word here may change from attempt to attempt (a time, a count): a trouble is told when
 //! it is another than last time.
 
+use super::error::LinkError;
 use crate::config::{BrokerUrl, Upstream};
 use crate::units::duration;
 use rumqttc::v5;
@@ -62,10 +63,10 @@ impl Peer {
         self.words(Trouble::Silent)
     }
 
-    pub(super) fn v4(&self, error: &rumqttc::ConnectionError) -> String {
+    pub(super) fn v4(&self, error: &rumqttc::ConnectionError) -> LinkError {
         use rumqttc::mqttbytes::Error as Codec;
         use rumqttc::{ConnectionError as E, StateError as S, TlsError as T};
-        self.words(match error {
+        self.error(match error {
             E::Io(e)
             | E::Tls(T::Io(e))
             | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
@@ -80,11 +81,11 @@ impl Peer {
         })
     }
 
-    pub(super) fn v5(&self, error: &v5::ConnectionError) -> String {
+    pub(super) fn v5(&self, error: &v5::ConnectionError) -> LinkError {
         use rumqttc::TlsError as T;
         use v5::mqttbytes::Error as Codec;
         use v5::{ConnectionError as E, StateError as S};
-        self.words(match error {
+        self.error(match error {
             E::Io(e)
             | E::Tls(T::Io(e))
             | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
@@ -96,6 +97,13 @@ impl Peer {
             E::Timeout(_) => Trouble::ConnectTimeout,
             other => Trouble::Other(other.to_string()),
         })
+    }
+
+    fn error(&self, trouble: Trouble<'_>) -> LinkError {
+        let of_time = matches!(trouble, Trouble::Tls(error) if is_of_time(error))
+            || matches!(trouble, Trouble::Io(error) if tls_within(error).is_some_and(is_of_time));
+        let words = self.words(trouble);
+        if of_time { LinkError::Time(words) } else { LinkError::Connection(words) }
     }
 
     fn words(&self, trouble: Trouble<'_>) -> String {
@@ -126,8 +134,7 @@ impl Peer {
 
     fn io(&self, error: &io::Error) -> String {
         use io::ErrorKind as Kind;
-        // rustls hides behind an I/O error of another crate
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        if let Some(tls) = tls_within(error) {
             return self.tls(tls);
         }
         match error.kind() {
@@ -221,6 +228,22 @@ impl Peer {
             None => format!("TLS: the broker answers {}", spaced(&alert)),
         }
     }
+}
+
+/// rustls hides behind an I/O error of another crate.
+fn tls_within(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>())
+}
+
+/// Whether the clock may be at fault: this one, or that of whoever issued the certificate.
+fn is_of_time(error: &TlsError) -> bool {
+    use CertificateError as E;
+    matches!(
+        error,
+        TlsError::InvalidCertificate(
+            E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. }
+        )
+    )
 }
 
 /// What to do about a connection that the broker turned down, by the name of its reason.

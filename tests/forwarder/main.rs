@@ -6,6 +6,7 @@
 mod books;
 mod commands;
 mod journal;
+mod patience;
 #[path = "../support/settings.rs"]
 mod settings;
 #[path = "../support/sink.rs"]

@@ -5,7 +5,7 @@ use crate::settings::upstream;
 use crate::sink::{Script, Sink};
 use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
-use lykta::config::Protocol;
+use lykta::config::{Protocol, Upstream};
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
@@ -42,6 +42,16 @@ pub struct World {
 impl World {
     /// With so many messages in the outbox from the start.
     pub fn new(protocol: Protocol, script: Script, messages: u64) -> Self {
+        Self::with(protocol, script, messages, |_| {})
+    }
+
+    /// The same with other settings.
+    pub fn with(
+        protocol: Protocol,
+        script: Script,
+        messages: u64,
+        change: impl FnOnce(&mut Upstream),
+    ) -> Self {
         journal::start();
         let sink = Sink::start(script);
         let directory = tempfile::tempdir().unwrap();
@@ -62,12 +72,13 @@ impl World {
             _directory: directory,
         };
         world.commit(Class::Measurement, messages);
-        world.start(protocol);
+        let mut settings = upstream(format!("mqtt://127.0.0.1:{}", world.sink.port), protocol);
+        change(&mut settings);
+        world.start(settings);
         world
     }
 
-    fn start(&mut self, protocol: Protocol) {
-        let settings = upstream(format!("mqtt://127.0.0.1:{}", self.sink.port), protocol);
+    fn start(&mut self, settings: Upstream) {
         let commands = Arc::clone(&self.commands);
         let shared = Shared {
             news: Arc::clone(&self.news),
