@@ -218,10 +218,11 @@ impl Checks<'_> {
         for (name, wait) in [
             ("reconnect_min", upstream.reconnect_min),
             ("reconnect_alarm_max", upstream.reconnect_alarm_max),
+            ("set_aside_after", upstream.set_aside_after),
         ] {
             if wait.is_zero() {
                 let what = format!("{name} must be longer than 0s");
-                let help = "without a pause a broker that is down is asked without end";
+                let help = "without a pause the broker is asked, or offered the same, without end";
                 self.error(&path.key(name), what, help);
             }
         }

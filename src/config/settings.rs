@@ -170,6 +170,9 @@ settings! {
         pub reconnect_stable: Duration = "5min",
         /// Longest wait while an alarm waits.
         pub reconnect_alarm_max: Duration = "30s",
+        /// For how long a message is offered that the broker refuses while it takes others. Then
+        /// it is set aside: kept, out of the way, and offered now and then.
+        pub set_aside_after: Duration = "1h",
     }
 
     /// One sensor.

@@ -60,6 +60,8 @@ pub struct TenantHealth {
     pub delivered: u64,
     /// Messages refused by the broker, each time it did so.
     pub refused: u64,
+    /// Messages that are set aside now, since the broker does not take them.
+    pub set_aside: u64,
     /// Messages that wait in the outbox now.
     pub waiting: u64,
     /// Connections that the broker accepted.
@@ -96,6 +98,7 @@ impl TenantHealth {
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),
             refused: n(&messages.refused),
+            set_aside: n(&messages.set_aside),
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
             attempts_failed: n(&messages.attempts_failed),

@@ -11,11 +11,13 @@
 //! spare the SD card, and SQLite is built to call fdatasync (see `.cargo/config.toml`).
 
 pub mod airtime;
+mod aside;
 mod domain;
 mod memory;
 mod outbox;
 mod schema;
 
+pub use aside::Outcast;
 pub use domain::{Room, State};
 pub use outbox::{Cursor, Outbox, Row};
 

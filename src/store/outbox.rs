@@ -21,6 +21,23 @@ pub struct Row {
     pub body: String,
 }
 
+impl Row {
+    /// Of the columns `key, time_us, clock, topic, body`, in this order.
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key: Key(row.get(0)?),
+            time: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
+            clock: match row.get(2)? {
+                0_u8 => ClockQuality::Synced,
+                1 => ClockQuality::Estimated,
+                _ => ClockQuality::Unsynced,
+            },
+            topic: row.get(3)?,
+            body: row.get(4)?,
+        })
+    }
+}
+
 /// How far the messages of each class have been read.
 #[derive(Debug, Clone, Copy)]
 pub struct Cursor([Key; Class::ALL.len()]);
@@ -35,8 +52,8 @@ impl Default for Cursor {
 /// The reading and removing view of a tenant's database.
 #[derive(Debug)]
 pub struct Outbox {
-    db: Connection,
-    file: PathBuf,
+    pub(super) db: Connection,
+    pub(super) file: PathBuf,
     epoch: String,
 }
 
@@ -85,19 +102,9 @@ impl Outbox {
                 let end = (class as i64 + 1) << Key::SEQUENCE_BITS;
                 let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
                 while let Some(row) = found.next()? {
-                    let key = Key(row.get(0)?);
-                    *after = key;
-                    rows.push(Row {
-                        key,
-                        time: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
-                        clock: match row.get(2)? {
-                            0_u8 => ClockQuality::Synced,
-                            1 => ClockQuality::Estimated,
-                            _ => ClockQuality::Unsynced,
-                        },
-                        topic: row.get(3)?,
-                        body: row.get(4)?,
-                    });
+                    let row = Row::read(row)?;
+                    *after = row.key;
+                    rows.push(row);
                 }
                 if rows.len() >= limit {
                     break;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Small pages: a short transaction writes fewer bytes. Fixed when the file is made.
 const PAGE_SIZE: i64 = 1024;
@@ -91,6 +91,19 @@ const DOMAIN: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What the broker does not take; see `super::aside`. New in version 4.
+const ASIDE: &str = "
+    CREATE TABLE aside (
+        key INTEGER PRIMARY KEY,           -- as it was in the outbox, and so are the next four
+        time_us INTEGER NOT NULL,
+        clock INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        body TEXT NOT NULL,
+        reason TEXT NOT NULL,              -- why, in words
+        tries INTEGER NOT NULL             -- how often it was offered
+    ) STRICT;
+";
+
 /// From version 1, which knew uplinks of fixed sessions only. Whoever answered these devices
 /// before did so at most once an uplink.
 const FROM_1: &str = "
@@ -124,19 +137,20 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
         0 => {
             let epoch = uuid::Uuid::new_v4().simple().to_string();
             db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {STORE} {DEVICES} {DOMAIN}
+                "BEGIN IMMEDIATE; {STORE} {DEVICES} {DOMAIN} {ASIDE}
                  INSERT INTO store VALUES (0, '{epoch}', 1);
                  PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
             Ok(VERSION)
         }
-        1 | 2 => {
+        1..=3 => {
             // also of a file that is full: nothing could be delivered from it otherwise
             db.pragma_update(None, "max_page_count", MAX_PAGES + SPARE_PAGES)?;
             let first = format!("ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}");
             let first = if version == 1 { first } else { String::new() };
+            let domain = if version < 3 { DOMAIN } else { "" };
             db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {first} {DOMAIN}
+                "BEGIN IMMEDIATE; {first} {domain} {ASIDE}
                  PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
             Ok(VERSION)
@@ -166,19 +180,25 @@ mod tests {
         PRAGMA user_version = 1;";
 
     #[test]
-    fn a_store_of_version_2_gets_what_is_new_and_keeps_the_rest() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("t.db");
-        drop(Store::open(&file).expect("makes it"));
-        let db = Connection::open(&file).expect("opens");
-        db.execute_batch("DROP TABLE domain; UPDATE store SET next_sequence = 8;").expect("undone");
-        db.pragma_update(None, "user_version", 2).expect("writes");
-        drop(db);
-        for _ in 0..2 {
-            let store = Store::open(&file).expect("opens");
-            assert_eq!(store.states(Room::Plans).expect("reads"), []);
-            let outbox = Outbox::open(&file).expect("opens");
-            assert_eq!(outbox.last_sequence().expect("reads"), 7);
+    fn a_store_of_version_2_or_3_gets_what_is_new_and_keeps_the_rest() {
+        for (version, new) in
+            [(2, "DROP TABLE domain; DROP TABLE aside;"), (3, "DROP TABLE aside;")]
+        {
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("t.db");
+            drop(Store::open(&file).expect("makes it"));
+            let db = Connection::open(&file).expect("opens");
+            db.execute_batch(&format!("{new} UPDATE store SET next_sequence = 8;"))
+                .expect("undone");
+            db.pragma_update(None, "user_version", version).expect("writes");
+            drop(db);
+            for _ in 0..2 {
+                let store = Store::open(&file).expect("opens");
+                assert_eq!(store.states(Room::Plans).expect("reads"), []);
+                let outbox = Outbox::open(&file).expect("opens");
+                assert_eq!(outbox.last_sequence().expect("reads"), 7);
+                assert_eq!(outbox.count_aside().expect("reads"), 0);
+            }
         }
     }
 

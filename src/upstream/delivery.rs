@@ -1,14 +1,18 @@
 //! One connection's worth of delivering.
 
+mod aside;
+
+pub(super) use aside::Aside;
+
 use super::envelope;
 use super::error::LinkError;
-use super::event_loop::{Event, Incoming};
+use super::event_loop::{Event, Incoming, Refusal};
 use super::link::{Link, Outgoing, WINDOW};
 use super::{Forwarder, state_body};
 use crate::message;
-use crate::store::{Class, Cursor, Key, Row};
+use crate::store::{Class, Cursor, Key, Outcast, Row};
 use crate::units::duration;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -39,9 +43,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 /// A broker that answers pings and acknowledges nothing for so long is as good as gone.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
-/// What the broker refused is offered again after this, doubling.
-pub(super) const REFUSED_RETRY: (Duration, Duration) =
-    (Duration::from_secs(60), Duration::from_secs(3600));
+/// So often the outbox is asked in a row when all that it holds is passed over.
+const QUESTIONS: usize = 50;
 
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
@@ -52,11 +55,13 @@ const LIVE_SLOTS: usize = 2;
 const MAX_ANSWERS: usize = 8;
 
 /// What is in the hands of the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Parcel {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Parcel {
     Stored(Key),
+    /// What was set aside, once more.
+    Aside(Key),
     /// About this very moment: state, health.
-    Live,
+    Live(&'static str),
     /// To a command that there was no room for.
     Answer,
 }
@@ -90,6 +95,21 @@ pub(super) struct Delivery<'a> {
     refused_in_a_row: usize,
     /// Whether anything was refused since the last offer.
     refused: bool,
+    /// The last of them, when nothing was acknowledged since.
+    refused_last: Option<Key>,
+    /// On which topics.
+    refused_topics: HashSet<String>,
+    /// Whether health is to be told at once.
+    speak: bool,
+    /// Whether a stored message was acknowledged.
+    gained: bool,
+    /// To be set aside.
+    outcasts: Vec<Outcast>,
+    /// What is set aside and to be offered, and how often that was in vain.
+    offers: VecDeque<Key>,
+    offers_refused: usize,
+    /// Whether all else waits for such an offer to be made and answered.
+    offering: bool,
     /// What must not happen did: a free slot was none.
     overrun: bool,
 }
@@ -112,6 +132,14 @@ impl<'a> Delivery<'a> {
             retry_at: None,
             refused_in_a_row: 0,
             refused: false,
+            refused_last: None,
+            refused_topics: HashSet::new(),
+            speak: false,
+            gained: false,
+            outcasts: Vec::new(),
+            offers: VecDeque::new(),
+            offers_refused: 0,
+            offering: false,
             overrun: false,
         }
     }
@@ -124,6 +152,7 @@ impl<'a> Delivery<'a> {
     pub(super) async fn run(mut self, stop: &mut watch::Receiver<bool>) -> Option<LinkError> {
         let end = self.deliver(stop).await;
         self.remove_acknowledged();
+        self.conclude(end.as_ref());
         end
     }
 
@@ -141,9 +170,15 @@ impl<'a> Delivery<'a> {
             if !held && !std::mem::replace(&mut self.greeted, true) {
                 self.publish_state("online");
             }
+            if !held {
+                self.offer_aside();
+            }
             if !held && self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
                 self.fill();
                 ask = false;
+            }
+            if std::mem::take(&mut self.speak) {
+                health.reset_immediately();
             }
             if self.overrun {
                 return Some(self.ending().await);
@@ -158,6 +193,7 @@ impl<'a> Delivery<'a> {
                 biased;
                 _ = stop.wait_for(|stop| *stop), if leave_at.is_none() => {
                     leave_at = Some(Instant::now() + STOP_PATIENCE);
+                    self.end_offers();
                 }
                 event = self.link.event() => {
                     if let Some(error) = self.note(event) {
@@ -170,19 +206,22 @@ impl<'a> Delivery<'a> {
                 }
                 _ = tick.tick() => {
                     self.remove_acknowledged();
+                    if leave_at.is_none() {
+                        self.tend_aside();
+                    }
                     self.offer_again();
                     self.more |= std::mem::take(&mut self.unread);
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
-                        return Some(LinkError::Connection(format!(
+                        return Some(LinkError::Broken(format!(
                             "the broker has acknowledged nothing for {}",
                             duration::format(UNANSWERED)
                         )));
                     }
                 }
-                _ = health.tick(), if !held => {
+                _ = health.tick(), if !held && self.has_room() => {
                     let body = (self.forwarder.shared.health)().to_string();
                     let message = self.forwarder.live("health", Class::Diagnostic, &body);
-                    self.publish_unstored(message, Parcel::Live);
+                    self.publish_unstored(message, Parcel::Live("health"));
                 }
             }
         }
@@ -221,50 +260,84 @@ impl<'a> Delivery<'a> {
 
     /// Hands over as many messages as there are free slots.
     fn fill(&mut self) {
-        let room = (WINDOW - LIVE_SLOTS).saturating_sub(self.outstanding());
+        let window = self.forwarder.suspicion.window(WINDOW - LIVE_SLOTS);
+        let room = window.saturating_sub(self.outstanding());
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
-        if room == 0 || offer_due || self.acknowledged.len() > MAX_UNREMOVED {
+        let unremoved = self.acknowledged.len() > MAX_UNREMOVED;
+        if room == 0 || offer_due || self.offering || unremoved {
             return;
         }
-        // a broker that refuses everything is not sent the whole backlog in vain; but alarms
-        // are always tried
-        let hopeless = self.retry_at.is_some() && self.refused_in_a_row >= WINDOW;
-        let least = if hopeless { Class::Alarm } else { Class::Diagnostic };
-        let rows = self.forwarder.outbox.next(least, &mut self.cursor, room);
-        let Some(rows) = self.forwarder.note_outbox(rows) else {
-            self.more = false;
-            self.unread = true;
-            return;
-        };
-        self.more = hopeless || rows.len() == room;
-        for row in rows {
-            self.publish(&row);
+        for _ in 0..QUESTIONS {
+            let refuses_all = self.refuses_all();
+            let least = if refuses_all { Class::Alarm } else { Class::Diagnostic };
+            let rows = self.forwarder.outbox.next(least, &mut self.cursor, room);
+            let Some(rows) = self.forwarder.note_outbox(rows) else {
+                self.more = false;
+                self.unread = true;
+                return;
+            };
+            self.more = refuses_all || rows.len() == room;
+            let before = self.outstanding();
+            for row in rows {
+                if !self.passes_over(&row) {
+                    self.publish(&row);
+                }
+            }
+            if !self.more || refuses_all || self.outstanding() > before {
+                return;
+            }
         }
+    }
+
+    /// Whether the broker refuses one message after the other.
+    fn hopeless(&self) -> bool {
+        self.retry_at.is_some() && self.refused_in_a_row >= WINDOW
     }
 
     fn publish(&mut self, row: &Row) {
         let id = envelope::id(self.forwarder.outbox.epoch(), row);
-        let late = row.key.sequence() <= self.late_until;
+        let message = self.message(row, id, row.key.sequence() <= self.late_until);
+        if self.link.fits(&message) {
+            self.hand_over(message, Parcel::Stored(row.key));
+        } else {
+            self.too_large(row.key);
+        }
+    }
+
+    fn message(&self, row: &Row, id: String, late: bool) -> Outgoing {
         let class = row.key.class();
-        let message = Outgoing {
+        Outgoing {
             topic: self.forwarder.topic(&row.topic),
             payload: envelope::stored(&id, row, self.forwarder.clock.now(), late),
             retain: class == Some(Class::Plan),
             properties: envelope::properties(id, class),
-        };
-        self.hand_over(message, Parcel::Stored(row.key));
+        }
     }
 
     fn publish_state(&mut self, state: &str) {
         let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
-        self.publish_unstored(message, Parcel::Live);
+        self.publish_unstored(message, Parcel::Live("state"));
     }
 
     fn publish_unstored(&mut self, message: Outgoing, parcel: Parcel) {
         // without a free slot it is left out: the next one will say the same, newer
-        if self.outstanding() < WINDOW {
-            self.hand_over(message, parcel);
+        if !self.has_room() || self.forwarder.suspicion.passes_over(parcel) {
+            return;
         }
+        match parcel {
+            Parcel::Live(leaf) if !self.link.fits(&message) => {
+                let reason = self.limit();
+                self.forwarder.silence(leaf, &reason);
+            }
+            _ => self.hand_over(message, parcel),
+        }
+    }
+
+    /// Whether something may be sent beside what is on its way.
+    fn has_room(&self) -> bool {
+        let outstanding = self.outstanding();
+        let alone = self.offering && outstanding > 0;
+        !alone && outstanding < self.forwarder.suspicion.window(WINDOW)
     }
 
     fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
@@ -279,7 +352,7 @@ impl<'a> Delivery<'a> {
     /// Takes note of what happened on the link; the reason, when it is over.
     fn note(&mut self, event: Event) -> Option<LinkError> {
         match event {
-            Event::Connected => {}
+            Event::Connected(_) => {}
             Event::Sent(identifier) => {
                 if let Some(parcel) = self.line.pop_front() {
                     self.sent.insert(identifier, parcel);
@@ -287,20 +360,20 @@ impl<'a> Delivery<'a> {
                 }
             }
             Event::Acknowledged(identifier) => {
-                if let Some(key) = self.answered(identifier) {
-                    self.refused_in_a_row = 0;
-                    self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
-                    self.acknowledged.push(key);
-                    // a disk that fails is asked again at the next tick, not at each answer
-                    if self.acknowledged.len() == REMOVE_AT {
-                        self.remove_acknowledged();
-                    }
+                match self.answered(identifier) {
+                    Some(Parcel::Stored(key)) => self.acknowledge(key),
+                    Some(Parcel::Aside(key)) => self.answered_aside(key, true),
+                    // not the state: each connection begins with it
+                    Some(parcel @ Parcel::Live("health")) => self.try_suspects(parcel),
+                    Some(Parcel::Live(_) | Parcel::Answer) | None => {}
                 }
             }
-            Event::Refused(identifier, reason) => {
+            Event::Refused(identifier, refusal) => {
                 self.forwarder.shared.counters.refused.fetch_add(1, Relaxed);
-                if self.answered(identifier).is_some() {
-                    self.refuse(&reason);
+                match self.answered(identifier) {
+                    Some(Parcel::Stored(key)) => self.refuse(key, &refusal),
+                    Some(Parcel::Aside(key)) => self.answered_aside(key, false),
+                    Some(Parcel::Live(_) | Parcel::Answer) | None => {}
                 }
             }
             Event::Subscribed(answer) => {
@@ -323,19 +396,39 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Which stored message an answer is about.
-    fn answered(&mut self, identifier: u16) -> Option<Key> {
+    /// What an answer is about.
+    fn answered(&mut self, identifier: u16) -> Option<Parcel> {
         let parcel = self.sent.remove(&identifier);
         self.owed_since = (!self.sent.is_empty()).then(Instant::now);
-        match parcel? {
-            Parcel::Stored(key) => return Some(key),
-            Parcel::Answer => self.answers -= 1,
-            Parcel::Live => {}
-        }
-        None
+        self.answers -= usize::from(parcel == Some(Parcel::Answer));
+        parcel
     }
 
-    fn refuse(&mut self, reason: &str) {
+    fn acknowledge(&mut self, key: Key) {
+        self.refused_in_a_row = 0;
+        self.refused_last = None;
+        self.gained = true;
+        self.forwarder.refusals.taken(key, self.forwarder.origin.elapsed());
+        self.try_suspects(Parcel::Stored(key));
+        self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
+        self.acknowledged.push(key);
+        // a disk that fails is asked again at the next tick, not at each answer
+        if self.acknowledged.len() == REMOVE_AT {
+            self.remove_acknowledged();
+        }
+    }
+
+    /// The broker has taken this. What was passed over meanwhile is sent next.
+    fn try_suspects(&mut self, taken: Parcel) {
+        if self.forwarder.suspicion.taken(taken) {
+            self.retry_at = Some(Instant::now());
+            self.speak = true;
+        }
+    }
+
+    fn refuse(&mut self, key: Key, refusal: &Refusal) {
+        self.note_refusal(key, refusal);
+        let reason = refusal.reason.as_str();
         self.refused = true;
         self.refused_in_a_row += 1;
         if self.retry_at.is_some() {
@@ -361,6 +454,7 @@ impl<'a> Delivery<'a> {
             self.retry_at = None;
             self.refused_in_a_row = 0;
             self.refused = false;
+            self.refused_topics.clear();
             self.cursor = Cursor::default();
             self.more = true;
             self.mark_late();

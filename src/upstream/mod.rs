@@ -27,7 +27,9 @@ pub(crate) mod event;
 mod event_loop;
 mod link;
 mod reconnect;
+mod refusals;
 mod subscription;
+mod suspicion;
 mod tls;
 mod trouble;
 
@@ -39,17 +41,19 @@ use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
 use command::Command;
-use delivery::{Delivery, REFUSED_RETRY};
+use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
 use event_loop::{Event, Incoming};
 use link::Link;
 use reconnect::{Pace, Reconnect};
+use refusals::Refusals;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use subscription::Subscription;
+use suspicion::Suspicion;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, interval, sleep_until};
 
@@ -59,6 +63,10 @@ const MAX_TOLD: usize = 16;
 /// Whoever starts so soon after the machine did was started by it, and by power that came back to
 /// a whole street perhaps.
 const BOOTING: Duration = Duration::from_secs(300);
+
+/// What the broker refused is offered again after this part of the time that it is offered for,
+/// doubling: after a minute when that is an hour.
+const OFFERS: u32 = 60;
 
 /// How often it is asked whether the clock has been set, by whoever waits for that alone.
 const CLOCK_WATCH: Duration = Duration::from_secs(1);
@@ -70,6 +78,8 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Messages refused by the broker, each time it did so.
     pub refused: AtomicU64,
+    /// Messages that are set aside, since the broker does not take them.
+    pub set_aside: AtomicU64,
     /// Connections that the broker accepted.
     pub connections: AtomicU64,
     /// Attempts to connect that failed.
@@ -128,6 +138,10 @@ pub struct Forwarder {
     told: Vec<String>,
     /// When what the broker refused is offered again: longer each time, over all connections.
     refused: Backoff,
+    refusals: Refusals,
+    /// Which message the broker breaks connections over.
+    suspicion: Suspicion<Parcel>,
+    aside: Aside,
     /// To commands, over all connections.
     subscription: Subscription,
     /// Why commands cannot come, as was last told to operations.
@@ -160,8 +174,10 @@ impl Forwarder {
         shared: Shared,
     ) -> Result<Self, StoreError> {
         shared.counters.waiting.store(outbox.count()?, Relaxed);
+        shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
+        let patience = settings.set_aside_after;
         let pace = Pace {
             least: settings.reconnect_min,
             greatest: settings.reconnect_max,
@@ -185,7 +201,10 @@ impl Forwarder {
             outbox,
             shared,
             told: Vec::new(),
-            refused: Backoff::new(REFUSED_RETRY.0, REFUSED_RETRY.1),
+            refused: Backoff::new(patience / OFFERS, patience),
+            refusals: Refusals::new(patience),
+            suspicion: Suspicion::new(),
+            aside: Aside::new(patience / OFFERS, patience),
             subscription: Subscription::new(),
             deaf: None,
             outbox_fails: false,
@@ -254,7 +273,10 @@ impl Forwarder {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected => return State::Delivering(link),
+                    Event::Connected(largest) => {
+                        link.largest = largest;
+                        return State::Delivering(link);
+                    }
                     Event::Closed(error) => {
                         let of_time = matches!(error, LinkError::Time(_));
                         self.clock_to_blame = of_time && quality == ClockQuality::Unsynced;

@@ -102,8 +102,37 @@ impl Peer {
     fn error(&self, trouble: Trouble<'_>) -> LinkError {
         let of_time = matches!(trouble, Trouble::Tls(error) if is_of_time(error))
             || matches!(trouble, Trouble::Io(error) if tls_within(error).is_some_and(is_of_time));
+        let broken = self.accepted && self.is_over_a_message(&trouble);
         let words = self.words(trouble);
-        if of_time { LinkError::Time(words) } else { LinkError::Connection(words) }
+        match (of_time, broken) {
+            (true, _) => LinkError::Time(words),
+            (_, true) => LinkError::Broken(words),
+            _ => LinkError::Connection(words),
+        }
+    }
+
+    /// Whether a message may have brought this about: the broker has closed the connection
+    /// without a reason that is another, or answers in a way that nobody understands.
+    fn is_over_a_message(&self, trouble: &Trouble<'_>) -> bool {
+        use v5::mqttbytes::v5::DisconnectReasonCode as Code;
+        match trouble {
+            Trouble::Closed | Trouble::Other(_) => true,
+            Trouble::Io(error) => tls_within(error).is_none() && is_end(error),
+            Trouble::Goodbye(code) => matches!(
+                code,
+                Code::UnspecifiedError
+                    | Code::MalformedPacket
+                    | Code::ProtocolError
+                    | Code::ImplementationSpecificError
+                    | Code::NotAuthorized
+                    | Code::TopicNameInvalid
+                    | Code::PacketTooLarge
+                    | Code::PayloadFormatInvalid
+                    | Code::RetainNotSupported
+                    | Code::QoSNotSupported
+            ),
+            Trouble::Tls(_) | Trouble::Name | Trouble::Silent | Trouble::ConnectTimeout => false,
+        }
     }
 
     fn words(&self, trouble: Trouble<'_>) -> String {
@@ -139,10 +168,7 @@ impl Peer {
         }
         match error.kind() {
             Kind::ConnectionRefused => "nothing listens there (connection refused)".into(),
-            Kind::ConnectionReset
-            | Kind::ConnectionAborted
-            | Kind::BrokenPipe
-            | Kind::UnexpectedEof => self.closed(),
+            _ if is_end(error) => self.closed(),
             Kind::TimedOut => format!("no way there: {error}"),
             // the standard library has no kind of its own for this
             _ if error.to_string().starts_with("failed to lookup address") => {
@@ -228,6 +254,15 @@ impl Peer {
             None => format!("TLS: the broker answers {}", spaced(&alert)),
         }
     }
+}
+
+/// Whether the other side has closed the connection, in whichever way.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof
+    )
 }
 
 /// rustls hides behind an I/O error of another crate.

@@ -7,6 +7,7 @@ mod books;
 mod commands;
 mod journal;
 mod patience;
+mod poison;
 #[path = "../support/settings.rs"]
 mod settings;
 #[path = "../support/sink.rs"]

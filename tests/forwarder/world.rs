@@ -13,6 +13,7 @@ use lykta::upstream::command::Command;
 use lykta::upstream::{Counters, Forwarder, Shared};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -105,12 +106,23 @@ impl World {
 
     /// Puts so many messages into the outbox, numbered on from the last one.
     pub fn commit(&mut self, class: Class, messages: u64) {
+        self.commit_on(class, messages, |n| format!("{}/{}", class.as_str(), n % TOPICS), 200);
+    }
+
+    /// The same on other topics and of another length.
+    pub fn commit_on(
+        &mut self,
+        class: Class,
+        messages: u64,
+        topic: impl Fn(u64) -> String,
+        length: usize,
+    ) {
         let message = |n: u64| Message {
             class,
             time: Timestamp::now(),
             clock: ClockQuality::Synced,
-            topic: format!("{}/{}", class.as_str(), n % TOPICS),
-            body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(200)),
+            topic: topic(n),
+            body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(length)),
         };
         let first = self.committed + 1;
         self.committed += messages;
@@ -123,8 +135,23 @@ impl World {
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();
-        self.counters.waiting.fetch_add(messages, std::sync::atomic::Ordering::Relaxed);
+        self.counters.waiting.fetch_add(messages, Relaxed);
         self.news.notify_one();
+    }
+
+    /// Whether the broker has taken all of these messages.
+    pub fn taken(&self, messages: impl IntoIterator<Item = u64>) -> bool {
+        let records = self.sink.records();
+        let taken = records.iter().filter(|r| !r.refused).filter_map(|r| r.body["n"].as_u64());
+        let taken: std::collections::HashSet<_> = taken.collect();
+        messages.into_iter().all(|n| taken.contains(&n))
+    }
+
+    /// How many messages are set aside, by the store and by the books: nobody knows while they
+    /// differ.
+    pub fn set_aside(&self) -> u64 {
+        let kept = Outbox::open(&self.file).unwrap().count_aside().unwrap();
+        if kept == self.counters.set_aside.load(Relaxed) { kept } else { u64::MAX }
     }
 
     /// How many messages are in the outbox.
@@ -167,6 +194,7 @@ impl World {
         assert!(missing.is_empty(), "{missing:?}: gone from the outbox and never seen");
         assert!(duplicates <= cuts * WINDOW, "{duplicates} duplicates of {cuts} cuts");
         assert_eq!(self.sink.misnumbered(), 0, "packet identifiers that were in use");
+        assert_eq!(self.counters.set_aside.load(Relaxed), 0);
         println!("{} messages, {cuts} cuts, {duplicates} duplicates", self.committed);
     }
 }

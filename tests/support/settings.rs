@@ -20,5 +20,6 @@ pub fn upstream(url: String, protocol: Protocol) -> Upstream {
         reconnect_max: Duration::from_millis(20),
         reconnect_stable: Duration::from_secs(300),
         reconnect_alarm_max: Duration::from_millis(20),
+        set_aside_after: Duration::from_secs(3600),
     }
 }

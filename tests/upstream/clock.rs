@@ -53,6 +53,7 @@ fn patient(url: String, ca: &Path) -> Upstream {
         reconnect_max: hour,
         reconnect_stable: hour,
         reconnect_alarm_max: hour,
+        set_aside_after: hour,
     }
 }
 

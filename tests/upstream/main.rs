@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod formats;
 mod outage;
+mod poison;
 mod refusal;
 mod tenants;
 mod tls;
