@@ -211,10 +211,24 @@ impl Checks<'_> {
             let help =
                 "shorter costs traffic, longer leaves a dead link unnoticed; \"20s\" is good";
             self.error(&path.key("keep_alive"), "keep_alive must be from 5s to 10min", help);
+        } else if upstream.keep_alive >= Duration::from_secs(60) {
+            self.warning(
+                &path.key("keep_alive"),
+                "a link that dies without a word is noticed only after two minutes or more, and \
+                 until then nothing arrives, no alarm either",
+                "write \"59s\" or less; \"20s\" is good",
+            );
         }
-        if upstream.reconnect_min.is_zero() {
-            let help = "write \"1s\": without a pause a broker that is down is asked without end";
-            self.error(&path.key("reconnect_min"), "reconnect_min must be longer than 0s", help);
+        for (name, wait) in [
+            ("reconnect_min", upstream.reconnect_min),
+            ("reconnect_alarm_max", upstream.reconnect_alarm_max),
+            ("set_aside_after", upstream.set_aside_after),
+        ] {
+            if wait.is_zero() {
+                let what = format!("{name} must be longer than 0s");
+                let help = "without a pause the broker is asked, or offered the same, without end";
+                self.error(&path.key(name), what, help);
+            }
         }
         if upstream.reconnect_min > upstream.reconnect_max {
             let help = "raise reconnect_max or lower reconnect_min";

@@ -172,10 +172,19 @@ settings! {
         /// The backlog begins at a random time within this, or within the time that it takes if
         /// that is shorter.
         pub backlog_delay: Duration = "1min",
-        /// First wait after a failed connection; doubles, with jitter.
-        pub reconnect_min: Duration = "1s",
+        /// The first wait after a failed attempt, half of it more or less; doubles. After a lost
+        /// connection the first wait is anything up to six times this, so that a city of gateways
+        /// does not come back to its broker in one wave.
+        pub reconnect_min: Duration = "5s",
         /// Longest wait between two attempts.
-        pub reconnect_max: Duration = "60s",
+        pub reconnect_max: Duration = "10min",
+        /// After a connection of this length the waits begin anew with the shortest.
+        pub reconnect_stable: Duration = "5min",
+        /// Longest wait while an alarm waits.
+        pub reconnect_alarm_max: Duration = "30s",
+        /// For how long a message is offered that the broker refuses while it takes others. Then
+        /// it is set aside: kept, out of the way, and offered now and then.
+        pub set_aside_after: Duration = "1h",
         /// Whether commands are taken: by a second connection, whose client id ends in -commands.
         pub commands: bool = true,
         /// How long the broker keeps commands while this gateway is away, from 1min to 8760h (a year). With

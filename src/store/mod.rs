@@ -11,6 +11,7 @@
 //! spare the SD card, and SQLite is built to call fdatasync (see `.cargo/config.toml`).
 
 pub mod airtime;
+mod aside;
 mod boots;
 mod memory;
 mod outbox;
@@ -18,6 +19,7 @@ mod packing;
 mod remembered;
 mod schema;
 
+pub use aside::Outcast;
 pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 

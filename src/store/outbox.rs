@@ -8,6 +8,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What a message is made of, as it is kept.
+pub(super) const COLUMNS: &str =
+    "key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch";
+
 /// What is left of a body that the disk has damaged.
 const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
@@ -40,19 +44,19 @@ impl Default for Cursor {
 /// The reading and removing view of a tenant's database.
 #[derive(Debug)]
 pub struct Outbox {
-    db: Connection,
-    file: PathBuf,
+    pub(super) db: Connection,
+    pub(super) file: PathBuf,
     epoch: String,
-    past: Past,
+    pub(super) past: Past,
 }
 
 /// What is known about the boots of the machine.
 #[derive(Debug, Default)]
-struct Past {
+pub(super) struct Past {
     history: History,
     /// Whether it was read in this very question: while nobody sets the clock there is nothing
     /// new in it, row after row.
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 impl Outbox {
@@ -104,10 +108,10 @@ impl Outbox {
         past.fresh = false;
         let mut read = || {
             let (first, _) = key.class().unwrap_or(Class::Diagnostic).keys();
-            let mut query = db.prepare_cached(
-                "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch
-                 FROM outbox WHERE key < ?1 AND key > ?2 ORDER BY key DESC LIMIT ?3",
-            )?;
+            let mut query = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM outbox WHERE key < ?1 AND key > ?2
+                 ORDER BY key DESC LIMIT ?3"
+            ))?;
             let mut found = query.query((key.0, first, limit as i64))?;
             let mut rows = Vec::new();
             while let Some(found) = found.next()? {
@@ -176,10 +180,9 @@ fn read(
     limit: usize,
 ) -> rusqlite::Result<(Vec<Row>, Cursor)> {
     let mut rows = Vec::new();
-    let mut query = db.prepare_cached(
-        "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch FROM outbox
-         WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-    )?;
+    let mut query = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM outbox WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3"
+    ))?;
     let classes = Class::ALL.into_iter().take_while(|class| *class <= least);
     for (class, after) in classes.zip(&mut cursor.0) {
         let (_, end) = class.keys();
@@ -196,7 +199,12 @@ fn read(
     Ok((rows, cursor))
 }
 
-fn row(db: &Connection, past: &mut Past, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+/// Of the columns [`COLUMNS`].
+pub(super) fn row(
+    db: &Connection,
+    past: &mut Past,
+    row: &rusqlite::Row<'_>,
+) -> rusqlite::Result<Row> {
     let at = Moment {
         wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
         quality: match row.get(2)? {

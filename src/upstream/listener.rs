@@ -16,12 +16,13 @@
 //! ever less often.
 
 use super::Shared;
-use super::backoff::{Backoff, STABLE};
+use super::backoff::Backoff;
 use super::command::{self, Command, Receipt, Settled};
 use super::error::LinkError;
 use super::event_loop::{Event, Incoming};
 use super::link::{Link, Purpose};
 use super::unacknowledged::Unacknowledged;
+use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::units::TenantId;
@@ -56,6 +57,9 @@ const HARMLESS: Duration = Duration::from_secs(5);
 /// A broker that goes away breaks both connections, within this time.
 const BOTH: Duration = Duration::from_millis(250);
 
+/// After a connection of this length the waits begin anew with the shortest.
+const STABLE: Duration = Duration::from_secs(60);
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -67,6 +71,7 @@ pub(super) struct Listener {
     /// `{prefix}/{gateway}/{tenant}`
     root: String,
     client_id: String,
+    clock: Clock,
     shared: Shared,
     /// The broker to which messages go.
     broker: watch::Receiver<Option<BrokerUrl>>,
@@ -109,6 +114,7 @@ impl Listener {
         tenant: TenantId,
         root: String,
         client_id: String,
+        clock: Clock,
         shared: Shared,
         broker: watch::Receiver<Option<BrokerUrl>>,
     ) -> Self {
@@ -119,6 +125,7 @@ impl Listener {
             tenant,
             root,
             client_id,
+            clock,
             shared,
             broker,
             in_a_row: 0,
@@ -160,7 +167,8 @@ impl Listener {
             afresh: self.afresh,
             window: WINDOW as u16,
         };
-        let mut link = match Link::connect(&self.settings, &url, &self.client_id, purpose) {
+        let link = Link::connect(&self.settings, &url, &self.client_id, purpose, &self.clock);
+        let mut link = match link {
             Ok(link) => link,
             Err(error) => return self.failed(&error),
         };
@@ -168,7 +176,7 @@ impl Listener {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected => return State::Listening(link, url),
+                    Event::Connected(_) => return State::Listening(link, url),
                     Event::Closed(error) => return self.failed(&error),
                     // nothing comes before
                     _ => {}
@@ -217,7 +225,7 @@ impl Listener {
     /// The connection was lost, as any may be.
     fn lost(&mut self, error: &LinkError) -> State {
         log::debug!("tenant {} listens no longer: {error}", self.tenant);
-        State::Waiting(self.backoff.next(fastrand::f64()))
+        State::Waiting(self.backoff.next_spread(fastrand::f64()))
     }
 
     /// The connection did not come about: because there is no way to the broker, or because the
@@ -234,7 +242,7 @@ impl Listener {
         if is_certain || self.in_a_row >= TELL_AT {
             self.tell(reason);
         }
-        State::Waiting(self.refused.next(fastrand::f64()))
+        State::Waiting(self.refused.next_spread(fastrand::f64()))
     }
 
     /// Tells operations that commands cannot come.
@@ -340,7 +348,7 @@ impl<'a> Hearing<'a> {
                     Event::Received(incoming) => self.receive(incoming),
                     Event::Closed(error) => return End::Closed(error),
                     // this connection publishes nothing
-                    Event::Connected
+                    Event::Connected(_)
                     | Event::Sent(_)
                     | Event::Acknowledged(_)
                     | Event::Refused(..) => {}
@@ -449,7 +457,8 @@ impl<'a> Hearing<'a> {
     /// Something was not taken: the broker brings it again with the next connection.
     fn miss(&mut self) {
         if self.renew_at.is_none() {
-            self.renew_at = Some(Instant::now() + self.listener.backoff.next(fastrand::f64()));
+            self.renew_at =
+                Some(Instant::now() + self.listener.backoff.next_spread(fastrand::f64()));
         }
     }
 

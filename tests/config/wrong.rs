@@ -55,7 +55,9 @@ wrong! {
     protocol_3: "urls =" => "protocol = 3\nurls =";
     protocol_4: "urls =" => "protocol = 4\nurls =";
     keep_alive_too_long: "urls =" => "keep_alive = \"1h\"\nurls =";
-    reconnect_upside_down: "urls =" => "reconnect_min = \"5min\"\nurls =";
+    keep_alive_long: "urls =" => "keep_alive = \"1min\"\nurls =";
+    reconnect_upside_down: "urls =" => "reconnect_min = \"20min\"\nurls =";
+    reconnect_without_a_pause: "urls =" => "reconnect_alarm_max = \"0s\"\nurls =";
     command_session_too_short: "urls =" => "command_session = \"1s\"\nurls =";
     cert_without_key: "urls =" => "cert = \"none.pem\"\nurls =";
     password_in_clear: "mqtt://127.0.0.1:1883\"]" => "mqtt://broker.city.example\"]\nusername = \"gw\"";
