@@ -14,6 +14,7 @@
 mod hats;
 mod house;
 mod inlet;
+mod modem;
 mod report;
 mod worker;
 
@@ -144,6 +145,8 @@ pub struct Gateway {
     radios: Vec<Worker>,
     /// Shows on the status lamp how the gateway is.
     lamp: JoinHandle<()>,
+    /// Restarts the modem when there is no broker for long.
+    modem: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
@@ -327,6 +330,7 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            modem: modem::watch(settings.modem, &view),
             ingest,
             planner,
             stop_planner,
@@ -366,6 +370,7 @@ impl Gateway {
     /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
+        self.modem.abort();
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;
