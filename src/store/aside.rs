@@ -77,22 +77,30 @@ impl Outbox {
         read().map_err(|e| failed(&self.file, e))
     }
 
-    /// A message that is set aside, to be offered once more, which is counted before it is done:
-    /// it may be the end of the connection. `None` when it is not there any more.
+    /// A message that is set aside. `None` when it is not there any more.
     ///
     /// # Errors
-    /// When the database cannot be written.
-    pub fn offer_aside(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
-        let offer = || {
+    /// When the database cannot be read.
+    pub fn row_aside(&self, key: Key) -> Result<Option<Row>, StoreError> {
+        let read = || {
             self.db
                 .prepare_cached(
-                    "UPDATE aside SET tries = tries + 1 WHERE key = ?1
-                     RETURNING key, time_us, clock, topic, body",
+                    "SELECT key, time_us, clock, topic, body FROM aside WHERE key = ?1",
                 )?
                 .query_row([key.0], Row::read)
                 .optional()
         };
-        offer().map_err(|e| failed(&self.file, e))
+        read().map_err(|e| failed(&self.file, e))
+    }
+
+    /// Notes that such a message is offered once more. Before it is done: it may be the end of the
+    /// connection.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn offer_aside(&mut self, key: Key) -> Result<(), StoreError> {
+        let counted = self.db.execute("UPDATE aside SET tries = tries + 1 WHERE key = ?1", [key.0]);
+        counted.map(drop).map_err(|e| failed(&self.file, e))
     }
 
     /// Removes a message that was set aside and that the broker has acknowledged, and puts back
@@ -191,8 +199,9 @@ mod tests {
         assert_eq!(rows(&outbox), [third.clone(), last.clone()]);
         assert_eq!((outbox.count().expect("reads"), outbox.count_aside().expect("reads")), (2, 3));
         assert_eq!(outbox.aside(Class::Alarm).expect("reads"), [alarm.key]);
-        assert_eq!(outbox.offer_aside(alarm.key).expect("writes").as_ref(), Some(alarm));
-        assert_eq!(outbox.offer_aside(third.key).expect("writes"), None);
+        assert_eq!(outbox.row_aside(alarm.key).expect("reads").as_ref(), Some(alarm));
+        assert_eq!(outbox.row_aside(third.key).expect("reads"), None);
+        outbox.offer_aside(alarm.key).expect("writes");
         let order = outbox.aside(Class::Diagnostic).expect("reads");
         assert_eq!(order, [first.key, second.key, alarm.key], "the fewest tries first");
 

@@ -99,6 +99,8 @@ pub(super) struct Delivery<'a> {
     refused_last: Option<Key>,
     /// On which topics.
     refused_topics: HashSet<String>,
+    /// When this connection began, or the last pardon was given.
+    begun: Instant,
     /// Whether health is to be told at once.
     speak: bool,
     /// Whether a stored message was acknowledged.
@@ -134,6 +136,7 @@ impl<'a> Delivery<'a> {
             refused: false,
             refused_last: None,
             refused_topics: HashSet::new(),
+            begun: Instant::now(),
             speak: false,
             gained: false,
             outcasts: Vec::new(),
@@ -209,6 +212,7 @@ impl<'a> Delivery<'a> {
                     if leave_at.is_none() {
                         self.tend_aside();
                     }
+                    self.pardon();
                     self.offer_again();
                     self.more |= std::mem::take(&mut self.unread);
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
