@@ -3,7 +3,9 @@
 use super::key::{KeyPath, Part};
 use super::read::{Fault, Reader};
 use super::secret::{Places, Trouble, exposed, read_password};
-use super::settings::{BrokerUrl, Concentrator, Protocol, Settings, Tenant, TenantKind, Upstream};
+use super::settings::{
+    BrokerUrl, Concentrator, ModemSettings, Protocol, Settings, Tenant, TenantKind, Upstream,
+};
 use super::tls;
 use crate::sys;
 use std::collections::HashMap;
@@ -89,6 +91,9 @@ impl Checks<'_> {
             self.concentrator(&root.key("concentrator"), concentrator);
         }
         self.radios(settings);
+        if let Some(modem) = &settings.modem {
+            self.modem(&root.key("modem"), modem);
+        }
         if settings.tenant.is_empty() && self.reader.is_whole(&root.key("tenant")) {
             let help = "add [[tenant]] with an id and [tenant.upstream] with urls";
             self.reader.wrong_key(
@@ -177,6 +182,31 @@ impl Checks<'_> {
                 "list your concentrators in `allow` or their network in `allow_from`, or listen on \
                  127.0.0.1",
             );
+        }
+    }
+
+    fn modem(&mut self, path: &KeyPath, modem: &ModemSettings) {
+        let command = path.key("command");
+        match modem.command.first().map(Path::new) {
+            None => self.error(&command, "no command is given", "name a program"),
+            Some(program) if !program.is_absolute() => {
+                let help =
+                    "write its whole path, such as \"/usr/bin/mmcli\"; no shell looks for it";
+                self.error(&command, "this is no whole path of a program", help);
+            }
+            // not an error: all else works without it
+            Some(program) if !program.is_file() => {
+                let what = format!("there is no program {}", program.display());
+                self.warning(&command, what, "install it, or mend the path");
+            }
+            Some(_) => {}
+        }
+        let (after, help) = (path.key("after"), "write \"15min\"");
+        if modem.after.is_zero() {
+            self.error(&after, "after must be longer than 0s", help);
+        } else if modem.after < Duration::from_secs(300) {
+            let what = "a modem takes minutes to find the network, and is restarted meanwhile";
+            self.warning(&after, what, help);
         }
     }
 

@@ -34,6 +34,8 @@ settings! {
         pub lorawan: LorawanSettings = {},
         /// Lamps and relays on GPIO pins of this machine.
         pub output: OutputSettings = {},
+        /// What to do about a mobile modem that has hung itself up. Left out: nothing.
+        pub modem: Option<ModemSettings>,
         /// Who owns data: each tenant has its own database, broker connection and topics.
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
@@ -131,6 +133,17 @@ settings! {
         pub relay: Option<u8> => 13,
         /// A buzzer for alarms. No alarm uses it yet: it stays off.
         pub buzzer: Option<u8> => 19,
+    }
+
+    /// A mobile modem, and how it is restarted.
+    pub struct ModemSettings {
+        /// A program, by its whole path, and its arguments. It is run without a shell, with
+        /// nothing in its environment but PATH, and killed after 60s. As a service lykta has few
+        /// rights, and so has this: see the README.
+        pub command: Vec<String> => ["/usr/bin/touch", "/var/lib/lykta/restart-modem"],
+        /// It is run when no tenant has had a broker for so long, and again after twice as long,
+        /// up to 6h.
+        pub after: Duration = "15min",
     }
 
     /// One owner of data.

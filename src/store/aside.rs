@@ -77,22 +77,29 @@ impl Outbox {
         read().map_err(|e| failed(&self.file, e))
     }
 
-    /// A message that is set aside, to be offered once more, which is counted before it is done:
-    /// it may be the end of the connection. `None` when it is not there any more.
+    /// A message that is set aside. `None` when it is not there any more.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn row_aside(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
+        let Self { db, past, file, .. } = self;
+        past.fresh = false;
+        let mut read = || {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM aside WHERE key = ?1"))?
+                .query_row([key.0], |found| row(db, past, found))
+                .optional()
+        };
+        read().map_err(|e| failed(file, e))
+    }
+
+    /// Notes that such a message is offered once more. Before it is done: it may be the end of the
+    /// connection.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn offer_aside(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
-        let Self { db, past, file, .. } = self;
-        past.fresh = false;
-        let mut offer = || {
-            db.prepare_cached(&format!(
-                "UPDATE aside SET tries = tries + 1 WHERE key = ?1 RETURNING {COLUMNS}"
-            ))?
-            .query_row([key.0], |found| row(db, past, found))
-            .optional()
-        };
-        offer().map_err(|e| failed(file, e))
+    pub fn offer_aside(&mut self, key: Key) -> Result<(), StoreError> {
+        let counted = self.db.execute("UPDATE aside SET tries = tries + 1 WHERE key = ?1", [key.0]);
+        counted.map(drop).map_err(|e| failed(&self.file, e))
     }
 
     /// Removes a message that was set aside and that the broker has acknowledged, and puts back
@@ -196,8 +203,9 @@ mod tests {
         assert_eq!(rows(&mut outbox), [third.clone(), last.clone()]);
         assert_eq!((outbox.count().expect("reads"), outbox.count_aside().expect("reads")), (2, 3));
         assert_eq!(outbox.aside(Class::Alarm).expect("reads"), [alarm.key]);
-        assert_eq!(outbox.offer_aside(alarm.key).expect("writes").as_ref(), Some(alarm));
-        assert_eq!(outbox.offer_aside(third.key).expect("writes"), None);
+        assert_eq!(outbox.row_aside(alarm.key).expect("reads").as_ref(), Some(alarm));
+        assert_eq!(outbox.row_aside(third.key).expect("reads"), None);
+        outbox.offer_aside(alarm.key).expect("writes");
         let order = outbox.aside(Class::Diagnostic).expect("reads");
         assert_eq!(order, [first.key, second.key, alarm.key], "the fewest tries first");
 

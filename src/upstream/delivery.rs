@@ -86,6 +86,8 @@ pub(super) struct Delivery<'a> {
     refused_last: Option<Key>,
     /// On which topics.
     refused_topics: HashSet<String>,
+    /// When this connection began, or the last pardon was given.
+    begun: Instant,
     /// Whether health is to be told at once.
     speak: bool,
     /// Whether a stored message was acknowledged.
@@ -122,6 +124,7 @@ impl<'a> Delivery<'a> {
             refused: false,
             refused_last: None,
             refused_topics: HashSet::new(),
+            begun: Instant::now(),
             speak: false,
             gained: false,
             outcasts: Vec::new(),
@@ -195,6 +198,7 @@ impl<'a> Delivery<'a> {
                     if leave_at.is_none() {
                         self.tend_aside();
                     }
+                    self.pardon();
                     self.offer_again();
                     self.unread = false;
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {

@@ -90,6 +90,13 @@ impl<P: Copy + Ord> Suspicion<P> {
         None
     }
 
+    /// Nothing else is there to be taken. Whether there are suspects, who are none any more.
+    pub(super) fn pardon(&mut self) -> bool {
+        let suspected = !self.suspects.is_empty();
+        self.suspects.clear();
+        suspected
+    }
+
     /// This one is guilty and cannot be set aside: it is not sent any more.
     pub(super) fn ban(&mut self, parcel: P) {
         self.banned.push(parcel);
@@ -228,6 +235,21 @@ mod tests {
             assert_eq!(suspicion.window(WIDE), WIDE);
         }
         assert_eq!(suspicion.broke(&[], false), None);
+    }
+
+    #[test]
+    fn a_suspect_that_is_alone_is_sent_again_and_does_not_become_guilty() {
+        let mut suspicion = Suspicion::new();
+        for _ in 0..100 {
+            while suspicion.window(WIDE) > 1 {
+                assert_eq!(suspicion.broke(&[7], false), None);
+            }
+            assert!(!suspicion.pardon());
+            assert_eq!(suspicion.broke(&[7], false), None);
+            assert!(suspicion.passes_over(7));
+            assert!(suspicion.pardon());
+            assert!(!suspicion.passes_over(7));
+        }
     }
 
     #[test]

@@ -42,6 +42,9 @@ wrong! {
     address_without_port: "[concentrator]" => "[concentrator]\nlisten = \"127.0.0.1\"";
     address_by_name: "[concentrator]" => "[concentrator]\nlisten = \"localhost:1700\"";
     listen_everywhere: "[concentrator]" => "[concentrator]\nlisten = \"0.0.0.0:1700\"";
+    modem_by_name: "[concentrator]" => "[modem]\ncommand = [\"mmcli\"]\n[concentrator]";
+    modem_missing: "[concentrator]" => "[modem]\ncommand = [\"/none/mmcli\"]\nafter = \"10s\"\n[concentrator]";
+    modem_of_nothing: "[concentrator]" => "[modem]\ncommand = []\nafter = \"0s\"\n[concentrator]";
     no_concentrator: "[concentrator]" => "";
     radio_hat: "[concentrator]" => "[[radio]]\nchip = \"sx1262\"";
     no_urls: "[\"mqtt://127.0.0.1:1883\"]" => "[]";

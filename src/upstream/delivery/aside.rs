@@ -10,7 +10,7 @@ use super::super::backoff::Backoff;
 use super::super::error::LinkError;
 use super::super::event_loop::{MAX_PACKET, Refusal};
 use super::super::{Forwarder, envelope};
-use super::{Delivery, Parcel};
+use super::{Delivery, HEALTH_INTERVAL, Parcel, QUESTIONS};
 use crate::message;
 use crate::store::{Class, Key, Outcast, Row};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ const MOST_REFUSALS: usize = 20;
 
 /// So many topics are passed over at a time when the broker refuses one message after the other.
 const MOST_TOPICS: usize = 1000;
+
+/// So long a suspect is passed over at most: health would have been taken twice meanwhile.
+const PARDON: Duration = HEALTH_INTERVAL.saturating_mul(2);
 
 /// When what is set aside is offered again, over all connections.
 #[derive(Debug)]
@@ -137,20 +140,34 @@ impl Delivery<'_> {
         self.offering |= !self.offers.is_empty();
     }
 
-    /// Offers the next one that is set aside, once nothing else is on its way.
+    /// Offers the next one that is set aside, once nothing else is on its way. Those that are too
+    /// large as ever are passed over.
     pub(super) fn offer_aside(&mut self) {
-        while self.offering && self.outstanding() == 0 {
-            let Some(key) = self.offers.pop_front() else {
-                self.offering = false;
-                return;
-            };
-            let row = self.forwarder.outbox.offer_aside(key);
+        if !self.offering || self.outstanding() > 0 {
+            return;
+        }
+        for _ in 0..QUESTIONS {
+            let Some(key) = self.offers.pop_front() else { break };
+            let row = self.forwarder.outbox.row_aside(key);
             let Some(row) = self.forwarder.note_outbox(row).flatten() else { continue };
             let id = envelope::id(self.forwarder.outbox.epoch(), &row);
             let message = self.message(&row, id, self.forwarder.clock.now(), true);
             if self.link.fits(&message) {
+                let counted = self.forwarder.outbox.offer_aside(key);
+                self.forwarder.note_outbox(counted);
                 self.hand_over(message, Parcel::Aside(key));
+                return;
             }
+        }
+        self.offering = false;
+    }
+
+    /// A suspect is sent again, for better or worse, when it waits for too long for another
+    /// message to be taken: there may be none.
+    pub(super) fn pardon(&mut self) {
+        if self.begun.elapsed() >= PARDON && self.forwarder.suspicion.pardon() {
+            self.begun = Instant::now();
+            self.retry_at = Some(self.begun);
         }
     }
 
