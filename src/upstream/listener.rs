@@ -38,6 +38,9 @@ const WINDOW: usize = 32;
 /// When a command that there was no room for is offered again.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
 
+/// When an acknowledgement that there was no room for is tried again.
+const ACKNOWLEDGE_AGAIN: Duration = Duration::from_millis(10);
+
 /// How long the broker may take to answer the subscription.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -299,6 +302,8 @@ struct Hearing<'a> {
     /// When it is to be judged whether the other connection broke over this one.
     judged_at: Option<Instant>,
     unacknowledged: Unacknowledged,
+    /// When there may be room for more acknowledgements.
+    acknowledge_at: Option<Instant>,
     /// What there was no room for so far.
     waiting: VecDeque<Command>,
     offer_at: Instant,
@@ -321,6 +326,7 @@ impl<'a> Hearing<'a> {
             harmless: false,
             judged_at: None,
             unacknowledged: Unacknowledged::default(),
+            acknowledge_at: None,
             waiting: VecDeque::new(),
             offer_at: now,
             renew_at: None,
@@ -379,7 +385,7 @@ impl<'a> Hearing<'a> {
             Some(_) if self.harmless => None,
             Some(at) => Some(at + HARMLESS),
         };
-        [offer, renew, judge, self.judged_at].into_iter().flatten().min()
+        [offer, renew, judge, self.judged_at, self.acknowledge_at].into_iter().flatten().min()
     }
 
     fn do_due(&mut self, now: Instant) -> Option<End> {
@@ -395,6 +401,9 @@ impl<'a> Hearing<'a> {
                 self.listener.works();
             }
             _ => {}
+        }
+        if self.acknowledge_at.is_some_and(|at| now >= at) {
+            self.acknowledge();
         }
         if now >= self.offer_at {
             self.offer(now);
@@ -445,13 +454,18 @@ impl<'a> Hearing<'a> {
             return;
         }
         self.unacknowledged.settle(settled.number);
-        while let Some(packet) = self.unacknowledged.take() {
-            // with QoS 0 there is nothing to acknowledge
-            if packet != 0 {
-                self.link.acknowledge(packet);
-            }
-            self.listener.backoff.reset();
-        }
+        self.acknowledge();
+        self.listener.backoff.reset();
+    }
+
+    /// Acknowledges what is in good hands; whether there was room for all of it. There is not
+    /// always: some brokers send more at once than they were told to.
+    fn acknowledge(&mut self) -> bool {
+        let link = &self.link;
+        // with QoS 0 there is nothing to acknowledge
+        let all = self.unacknowledged.acknowledge(|packet| packet == 0 || link.acknowledge(packet));
+        self.acknowledge_at = (!all).then(|| Instant::now() + ACKNOWLEDGE_AGAIN);
+        all
     }
 
     /// Something was not taken: the broker brings it again with the next connection.
@@ -467,9 +481,15 @@ impl<'a> Hearing<'a> {
         while let Ok(settled) = self.settled.try_recv() {
             self.note_settled(settled);
         }
-        self.link.disconnect();
-        let closed = async { while !matches!(self.link.event().await, Event::Closed(_)) {} };
+        let goodbye = async {
+            while !self.acknowledge() {
+                // what comes by now comes again
+                let _ = timeout(ACKNOWLEDGE_AGAIN, self.link.event()).await;
+            }
+            self.link.disconnect();
+            while !matches!(self.link.event().await, Event::Closed(_)) {}
+        };
         // a broker that does not answer finds out by itself
-        let _ = timeout(GOODBYE, closed).await;
+        let _ = timeout(GOODBYE, goodbye).await;
     }
 }

@@ -220,7 +220,7 @@ impl<'a> Connection<'a> {
             stream,
             number: 0,
             for_commands: false,
-            jealousies: 0,
+            jealousies: shared.jealousies.load(SeqCst),
             shared,
             v5: false,
             buffer: vec![],
@@ -287,7 +287,6 @@ impl<'a> Connection<'a> {
         }
         let len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
         self.for_commands = rest[2..2 + len].ends_with(b"-commands");
-        self.jealousies = self.shared.jealousies.load(SeqCst);
         let all = if self.for_commands { &self.shared.ears } else { &self.shared.connections };
         self.number = all.fetch_add(1, SeqCst);
         self.random.seed(self.number as u64);

@@ -191,6 +191,7 @@ fn several_addresses_are_tried_in_turn() {
     let mut concentrator = Concentrator::new(1, lykta.udp);
     concentrator.forward(&[sensor.level(1, 100, 5)]);
     wait_for_counters(&cloud_1, [1]);
+    wait_until("its acknowledgement has come", || waiting(&lykta) == 0);
     first.kill();
     concentrator.forward(&[sensor.level(2, 100, 5)]);
     wait_for_counters(&cloud_2, [2]);
