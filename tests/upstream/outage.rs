@@ -48,6 +48,47 @@ fn what_was_kept_says_late_with_its_own_time_and_what_is_fresh_does_not() {
 }
 
 #[test]
+fn the_newest_of_each_sensor_comes_before_what_was_kept_and_stays_with_the_broker() {
+    let mut broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    broker.save();
+    let sensors = [Sensor::new(1), Sensor::new(2)];
+    let lykta = Lykta::start(&broker, "", &sensors);
+    lykta.wait_for_log("connected to");
+    broker.kill();
+    lykta.wait_for_log("no connection to");
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    for f_cnt in 1..=3 {
+        concentrator.forward(&sensors.each_ref().map(|s| s.level(f_cnt, 100, 5)));
+    }
+    wait_until("all is on disk", || {
+        lykta.accepted().values().filter(|last| **last == 3).count() == 2
+    });
+    broker.restart();
+    wait_until("all has come", || cloud.different() == 12);
+    let received = cloud.received();
+    let late = |m: &crate::support::Received| m.body.get("late").is_some_and(|late| late == true);
+    let first = received.iter().position(|m| m.topic.contains("/device/") && late(m)).unwrap();
+    for sensor in &sensors {
+        let newest = cloud.on(&format!("latest/{}", sensor.dev_eui));
+        // the broker may bring it once more as what it has kept
+        let live: Vec<_> = newest.iter().filter(|message| !message.retained).collect();
+        let [newest] = live[..] else { panic!("once: {newest:?}") };
+        assert_eq!(newest.body["fCnt"], 3);
+        assert!(late(newest));
+        let place = received.iter().position(|m| m.topic == newest.topic).unwrap();
+        assert!(place < first, "before the backlog");
+        let readings = cloud.on(&format!("{}/readings", sensor.dev_eui));
+        let stored = readings.iter().find(|m| m.body["fCnt"] == 3).unwrap();
+        assert_eq!(newest.body["readings"], stored.body["readings"]);
+        assert_eq!(newest.body["time"], stored.body["time"]);
+        assert_ne!(newest.body["id"], stored.body["id"], "the message itself is no copy of it");
+    }
+    let later = crate::world::Watcher::start(&broker);
+    assert!(later.wait_for(&format!("latest/{}", sensors[0].dev_eui)).retained);
+}
+
+#[test]
 fn a_stalled_broker_is_noticed_within_twice_the_keep_alive_over_mqtt_5() {
     stalled(5);
 }
