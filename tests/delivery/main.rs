@@ -4,4 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod books;
+mod crash;
 mod kills;
+mod troubles;

@@ -37,7 +37,13 @@ pub fn publish(port: u16, rows: u64, len: usize) {
                     ..Default::default()
                 };
                 client
-                    .try_publish_with_properties(topic, QoS::AtLeastOnce, false, payload.clone(), properties)
+                    .try_publish_with_properties(
+                        topic,
+                        QoS::AtLeastOnce,
+                        false,
+                        payload.clone(),
+                        properties,
+                    )
                     .unwrap();
             }
             match events.poll().await.unwrap() {

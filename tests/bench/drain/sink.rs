@@ -83,8 +83,11 @@ fn serve(mut stream: TcpStream, delay: Duration, books: &Shared) {
                     answer.extend([0x40, 2, body[end], body[end + 1]]);
                 }
                 8 => {
-                    let granted: &[u8] =
-                        if v5 { &[0x90, 4, body[0], body[1], 0, 1] } else { &[0x90, 3, body[0], body[1], 1] };
+                    let granted: &[u8] = if v5 {
+                        &[0x90, 4, body[0], body[1], 0, 1]
+                    } else {
+                        &[0x90, 3, body[0], body[1], 1]
+                    };
                     let _ = stream.write_all(granted);
                 }
                 12 => drop(stream.write_all(&[0xd0, 0])),
