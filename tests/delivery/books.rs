@@ -5,20 +5,20 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// What was found in the books.
-pub struct Books {
+pub(crate) struct Books {
     /// How many messages of devices there are that are different.
-    pub different: usize,
+    pub(crate) different: usize,
     /// How many came more than once, each time.
-    pub duplicates: usize,
+    pub(crate) duplicates: usize,
     /// How many alarms and events had waited, and left before all measurements that had.
-    pub overtaking: usize,
+    pub(crate) overtaking: usize,
 }
 
 impl Books {
     /// All messages that came are what they were the first time; those of one device on one topic
     /// came in the order of its frames, with none missing; and after each outage the more
     /// important came first.
-    pub fn check(cloud: &Subscriber) -> Self {
+    pub(crate) fn check(cloud: &Subscriber) -> Self {
         let received = cloud.received();
         let mut first = HashMap::new();
         let mut last: HashMap<String, u64> = HashMap::new();

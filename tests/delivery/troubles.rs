@@ -90,7 +90,9 @@ fn go_through(protocol: u8, seed: u64) {
         for (n, trouble) in kinds.into_iter().enumerate() {
             let mote = motes.get_mut(n).map(|mote| mote.join_request());
             joined += usize::from(mote.is_some());
-            world.make(trouble, || mote.iter().for_each(|phy| air.forward(&[phy.clone()])));
+            world.make(trouble, || {
+                mote.iter().for_each(|phy| air.forward(std::slice::from_ref(phy)))
+            });
             let wanted = 2 * sent.load(SeqCst) as usize + joined;
             let what = format!("what was accepted until trouble {n}, {trouble:?}, has arrived");
             wait_until(&what, || world.cloud.different() >= wanted);

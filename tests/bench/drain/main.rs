@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sink::Shared;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::{Broker, Lykta, entry, message, wait_until};
+use support::{Broker, Lykta, entry, message};
 
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
