@@ -118,6 +118,11 @@ impl Broker {
         assert!(program.wait().unwrap().success());
     }
 
+    /// Takes away what it had saved.
+    pub fn forget(&self) {
+        std::fs::remove_file(self.directory.path().join("mosquitto.db")).unwrap();
+    }
+
     /// Makes mosquitto save its sessions, so that a subscription survives its kill -9.
     pub fn save(&self) {
         self.signal("USR1");

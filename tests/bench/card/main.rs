@@ -124,7 +124,7 @@ fn work(disk: &Disk, commits: usize, mut commit: impl FnMut()) -> Measured {
 }
 
 /// A store, and who reads and removes what is in it.
-struct Box {
+struct Mailbox {
     file: PathBuf,
     store: Store,
     outbox: Outbox,
@@ -133,7 +133,7 @@ struct Box {
     number: u64,
 }
 
-impl Box {
+impl Mailbox {
     fn open(directory: &Path) -> Self {
         let file = directory.join("waste.db");
         Self {
@@ -181,9 +181,9 @@ fn generation(file: &Path) -> Vec<u8> {
     wal.get(16..24).unwrap_or_default().to_vec()
 }
 
-/// A box on which the WAL has come round.
-fn warm(disk: &Disk) -> Box {
-    let mut rows = Box::open(disk.root());
+/// A mailbox on which the WAL has come round.
+fn warm(disk: &Disk) -> Mailbox {
+    let mut rows = Mailbox::open(disk.root());
     let first = generation(&rows.file);
     while generation(&rows.file) == first {
         rows.commit(20);
@@ -202,7 +202,7 @@ fn packets(disk: &Disk, group: usize, commits: usize) -> Measured {
 
 fn restarted_packets(disk: &Disk, group: usize, commits: usize) -> Measured {
     drop(warm(disk));
-    let mut rows = Box::open(disk.root());
+    let mut rows = Mailbox::open(disk.root());
     work(disk, commits, || {
         rows.commit(group);
         rows.remove_at(REMOVE_AT);
@@ -211,7 +211,7 @@ fn restarted_packets(disk: &Disk, group: usize, commits: usize) -> Measured {
 
 fn warm_town(disk: &Disk) -> Town {
     let mut town = Town::open(disk.root(), BINS, 1);
-    let mut rows = Box::open(disk.root());
+    let mut rows = Mailbox::open(disk.root());
     let first = generation(&rows.file);
     while generation(&rows.file) == first {
         town.hear_all();
@@ -222,7 +222,7 @@ fn warm_town(disk: &Disk) -> Town {
 
 fn uplinks(disk: &Disk, group: usize, commits: usize) -> Measured {
     let mut town = warm_town(disk);
-    let mut rows = Box::open(disk.root());
+    let mut rows = Mailbox::open(disk.root());
     work(disk, commits, || {
         town.hear(group);
         rows.remove_at(REMOVE_AT);
@@ -232,7 +232,7 @@ fn uplinks(disk: &Disk, group: usize, commits: usize) -> Measured {
 fn restarted_uplinks(disk: &Disk, group: usize, commits: usize) -> Measured {
     drop(warm_town(disk));
     let mut town = Town::open(disk.root(), BINS, 2);
-    let mut rows = Box::open(disk.root());
+    let mut rows = Mailbox::open(disk.root());
     work(disk, commits, || {
         town.hear(group);
         rows.remove_at(REMOVE_AT);
@@ -242,7 +242,7 @@ fn restarted_uplinks(disk: &Disk, group: usize, commits: usize) -> Measured {
 /// So seldom that the kernel has written everything out before the next one comes.
 fn quiet_day(disk: &Disk, group: usize, commits: usize) -> Measured {
     let mut town = warm_town(disk);
-    let mut rows = Box::open(disk.root());
+    let mut rows = Mailbox::open(disk.root());
     work(disk, commits, || {
         town.hear(group);
         rows.remove_at(1);
@@ -255,7 +255,7 @@ fn breakdown() {
     for group in [1, 10] {
         let disk = Disk::new(256);
         let mut town = warm_town(&disk);
-        let mut rows = Box::open(disk.root());
+        let mut rows = Mailbox::open(disk.root());
         let (mut commit, mut removal) = (Pages::new(&rows.file), Pages::new(&rows.file));
         let commits = 200;
         for _ in 0..commits {
