@@ -146,7 +146,7 @@ impl Draining {
         std::fs::copy(full, state.path().join("waste.db")).unwrap();
         let tenant = format!(
             "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
-             urls = [\"mqtt://127.0.0.1:{port}\"]\n"
+             urls = [\"mqtt://127.0.0.1:{port}\"]\nbacklog_rate = 0\n"
         );
         let mut lykta = Lykta::configured_with_state(state.path(), &tenant);
         let begin = Instant::now();
