@@ -1,15 +1,17 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
+use super::condition::Condition;
 use super::{Class, Key, StoreError, boots, failed, packing, schema};
 use crate::clock::history::{History, Told};
 use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is left of a body that the disk has damaged.
-const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
+pub(super) const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub struct Outbox {
     file: PathBuf,
     epoch: String,
     history: History,
+    waiting: u64,
+    condition: Arc<Condition>,
+    /// Which file is open.
+    generation: u64,
 }
 
 impl Outbox {
@@ -56,10 +62,44 @@ impl Outbox {
         let read = || {
             // A removal that is lost with the power costs a duplicate, not a message.
             db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.query_row("SELECT epoch FROM store", [], |row| row.get(0))
+            let epoch = db.query_row("SELECT epoch FROM store", [], |row| row.get(0))?;
+            let count = "SELECT count(*) FROM outbox";
+            Ok((epoch, db.query_row(count, [], |row| row.get::<_, i64>(0))?.cast_unsigned()))
         };
-        let epoch = read().map_err(|e| failed(file, e))?;
-        Ok(Self { db, file: file.to_owned(), epoch, history: History::default() })
+        let (epoch, waiting) = read().map_err(|e| failed(file, e))?;
+        Ok(Self {
+            db,
+            file: file.to_owned(),
+            epoch,
+            history: History::default(),
+            waiting,
+            condition: Arc::default(),
+            generation: 0,
+        })
+    }
+
+    /// Together with the writing view, from now on.
+    pub(super) fn tied_to(self, condition: Arc<Condition>) -> Self {
+        Self { condition, ..self }
+    }
+
+    /// Opens the file that has taken the place of a damaged one.
+    fn follow(&mut self) -> Result<(), StoreError> {
+        let generation = self.condition.generation();
+        if generation != self.generation {
+            let condition = Arc::clone(&self.condition);
+            *self = Self { condition, generation, ..Self::open(&self.file)? };
+        }
+        Ok(())
+    }
+
+    /// Damage is told to the writing view.
+    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|e| failed(&self.file, e)).inspect_err(|error| {
+            if matches!(error, StoreError::Damaged { .. }) {
+                self.condition.report(error.to_string());
+            }
+        })
     }
 
     /// What makes this store's sequence numbers unique in the world.
@@ -78,9 +118,10 @@ impl Outbox {
         cursor: &mut Cursor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        self.follow()?;
         let read = read(&self.db, &mut self.history, least, *cursor, limit);
         // moved only when all went well: rows that are not handed on must be read again
-        let (rows, reached) = read.map_err(|e| failed(&self.file, e))?;
+        let (rows, reached) = self.told(read)?;
         *cursor = reached;
         Ok(rows)
     }
@@ -100,18 +141,12 @@ impl Outbox {
         };
         let last =
             Class::ALL.map(last).into_iter().max_by_key(|n| *n.as_ref().unwrap_or(&u64::MAX));
-        last.unwrap_or(Ok(0)).map_err(|e| failed(&self.file, e))
+        self.told(last.unwrap_or(Ok(0)))
     }
 
-    /// How many messages wait. Walks the whole outbox: for the start, not for every day.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn count(&self) -> Result<u64, StoreError> {
-        self.db
-            .query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0))
-            .map(|n| n as u64)
-            .map_err(|e| failed(&self.file, e))
+    /// How many messages waited when it was opened.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
     }
 
     /// Removes messages that the broker has acknowledged. How many of them were still there.
@@ -119,6 +154,11 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written; nothing is removed then.
     pub fn remove(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        self.follow()?;
+        // what is removed while the file is being replaced would come back, and be counted
+        if let Some(why) = self.condition.damage() {
+            return Err(StoreError::Damage { file: self.file.clone(), why });
+        }
         let mut remove = || {
             let mut removed = 0;
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -131,7 +171,8 @@ impl Outbox {
             tx.commit()?;
             Ok(removed as u64)
         };
-        remove().map_err(|e| failed(&self.file, e))
+        let removed = remove();
+        self.told(removed)
     }
 }
 
