@@ -64,9 +64,9 @@ messages! {
     UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
     /// The broker refuses messages; they are kept.
     UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
-    /// The broker does not grant the subscription to commands.
+    /// The broker does not want the connection for commands, or does not grant the subscription.
     COMMANDS_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e243";
-    /// The subscription to commands is granted again.
+    /// Commands can come again.
     COMMANDS_WORK = "8c9f6a2e4d0b4f57a1e35d7c90b1e244";
     /// A concentrator refuses one downlink after the other.
     DOWNLINK_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e260";

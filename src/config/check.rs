@@ -224,6 +224,12 @@ impl Checks<'_> {
                 help,
             );
         }
+        let range = Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
+        if !range.contains(&upstream.command_session) {
+            let help = "as long as commands may be late; \"168h\" is a week";
+            let path = path.key("command_session");
+            self.error(&path, "command_session must be from 1min to 8760h", help);
+        }
         self.tls(path, upstream);
         self.password(path, upstream);
     }

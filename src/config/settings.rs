@@ -166,10 +166,21 @@ settings! {
         /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
         /// is noticed within twice this time.
         pub keep_alive: Duration = "20s",
+        /// How many messages of a backlog go in a second after an outage, so that a city of gateways
+        /// does not storm its broker. Alarms, events and plans go at once. 0: as fast as it goes.
+        pub backlog_rate: u32 = 100,
+        /// The backlog begins at a random time within this, or within the time that it takes if
+        /// that is shorter.
+        pub backlog_delay: Duration = "1min",
         /// First wait after a failed connection; doubles, with jitter.
         pub reconnect_min: Duration = "1s",
         /// Longest wait between two attempts.
         pub reconnect_max: Duration = "60s",
+        /// Whether commands are taken: by a second connection, whose client id ends in -commands.
+        pub commands: bool = true,
+        /// How long the broker keeps commands while this gateway is away, from 1min to 8760h (a year). With
+        /// MQTT 3.1.1 that is for the broker's settings to say.
+        pub command_session: Duration = "168h",
     }
 
     /// One sensor.

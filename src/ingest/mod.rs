@@ -33,7 +33,7 @@ use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
 use crate::store::{Entry, Message, Store};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::Command;
+use crate::upstream::command::{Command, Receipt};
 use crate::upstream::{self, event};
 use downlinks::Fate;
 use journal::Journal;
@@ -170,6 +170,8 @@ struct Batch {
     back: Vec<Back>,
     /// What leaves once it is on disk.
     answers: Vec<Departure>,
+    /// Of the commands in it. Dropped with what the disk does not take.
+    receipts: Vec<Receipt>,
     uplinks: u64,
     joins: u64,
     /// Whether a bin is so full that a plan may have to be mended.
@@ -269,6 +271,7 @@ impl Ingest {
 
     /// Runs until every sender is gone.
     pub fn run(mut self, inputs: &Receiver<Input>) {
+        self.resume();
         loop {
             match inputs.recv_timeout(self.patience()) {
                 Ok(input) => self.offer(input),
@@ -305,7 +308,7 @@ impl Ingest {
                 let fate = self.downlinks.report(&report, self.radio_now());
                 self.note(fate);
             }
-            Input::Command(tenant, command) => self.command(&tenant, &command),
+            Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
             Input::Look(look) => (look.0)(Sight {
                 levels: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
@@ -575,7 +578,10 @@ impl Ingest {
         let dev_eui = device.dev_eui;
         if batch.pushed.len() >= MAX_PUSHED {
             sink.counters.not_stored.fetch_add(1, Relaxed);
-            batch.pushed.pop_front();
+            // but no order, and no answer to one
+            let news = |entry: &Entry| entry.command.is_none() && entry.states.is_empty();
+            let oldest = batch.pushed.iter().position(news);
+            oldest.and_then(|oldest| batch.pushed.remove(oldest));
         }
         let entry =
             Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
@@ -602,7 +608,7 @@ impl Ingest {
     /// Makes a tenant's batch durable. What leaves now.
     fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
         let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
-        let Batch { mut entries, pushed, back, answers, uplinks, joins, full, .. } =
+        let Batch { mut entries, pushed, back, answers, receipts, uplinks, joins, full, .. } =
             std::mem::take(batch);
         let begin = Instant::now();
         let frames = entries.len();
@@ -619,6 +625,7 @@ impl Ingest {
                 sink.counters.accepted.fetch_add(uplinks, Relaxed);
                 sink.counters.joins.fetch_add(joins, Relaxed);
                 sink.news.notify_one();
+                receipts.into_iter().for_each(Receipt::sign);
                 if full {
                     sink.tours.desk.nudge();
                 }

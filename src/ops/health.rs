@@ -66,9 +66,10 @@ pub struct TenantHealth {
     pub connections: u64,
     /// Messages that came in on command topics.
     pub commands: u64,
-    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    /// Those of them that were not passed on: retained, too large, misnamed, or without a
+    /// readable id.
     pub commands_refused: u64,
-    /// Subscriptions to commands that the broker refused, each time it did so.
+    /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: u64,
 }
 

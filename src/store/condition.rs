@@ -1,8 +1,10 @@
 //! What the two views of a database tell each other of its condition.
 
+use super::{Key, Message};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Wakes the owner of the writing view.
 type Wake = Box<dyn Fn() + Send + Sync>;
@@ -15,7 +17,13 @@ pub(super) struct Condition {
     /// Counts the files that took the place of a damaged one.
     generation: AtomicU64,
     wake: OnceLock<Wake>,
+    /// Alarms that the disk has not taken yet: they go out all the same, under the number that
+    /// they will have.
+    kept: Mutex<Kept>,
 }
+
+/// Alarms in memory, each with the epoch that its number belongs to.
+pub(super) type Kept = BTreeMap<Key, (Message, String)>;
 
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,6 +55,11 @@ impl Condition {
     pub(super) fn replaced(&self) {
         *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.generation.fetch_add(1, SeqCst);
+    }
+
+    /// The alarms in memory.
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which file it is.

@@ -48,6 +48,12 @@ use std::time::Duration;
 /// commit. A restart leaves out what is left of them.
 const RESERVE: u64 = 1 << 16;
 
+/// So many are always in reserve: alarms are given theirs also while the disk takes nothing.
+const IN_HAND: u64 = 1 << 10;
+
+/// So many alarms are kept in memory.
+const MAX_KEPT: usize = 1000;
+
 /// How soon a damaged file is tried again that could not be set aside.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -316,6 +322,9 @@ impl Store {
         };
         store.reconcile(rescue.is_some())?;
         store.rescue = rescue;
+        // numbers to go on with, should the disk take nothing from now on; if it already does not,
+        // the first commit says so
+        let _ = store.write(&[]);
         Ok((store, outbox.0.tied_to(condition)))
     }
 
@@ -386,6 +395,28 @@ impl Store {
             query.query_row([id], |row| row.get(0)).optional()
         };
         read().map_err(|e| failed(&self.file, e)).inspect_err(|error| self.suspect(error))
+    }
+
+    /// Keeps an alarm in memory that the disk has not taken: it goes out under the number that it
+    /// will have there, and goes to the disk with the next commit. Given back when there is no
+    /// room for it.
+    ///
+    /// # Errors
+    /// With the alarm.
+    pub fn keep(&mut self, alarm: Message) -> Result<(), Message> {
+        let mut kept = self.condition.kept();
+        // a number that is not in reserve might be given out again after a crash
+        if kept.len() >= MAX_KEPT || self.next_sequence >= self.reserved {
+            return Err(alarm);
+        }
+        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, self.epoch.clone()));
+        self.next_sequence += 1;
+        Ok(())
+    }
+
+    /// How many alarms are in memory only.
+    pub fn kept(&self) -> usize {
+        self.condition.kept().len()
     }
 
     fn suspect(&self, error: &StoreError) {
@@ -472,6 +503,9 @@ impl Store {
         let before = self.reserved;
         let (mut next, mut reserved, mut recent) = (self.next_sequence, self.reserved, self.recent);
         let now = self.clock.now();
+        // the other view waits while alarms from memory are on their way to the disk
+        let condition = Arc::clone(&self.condition);
+        let mut kept = condition.kept();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let is_news = |boot: Boot| boot.began.is_none() && Boot::began(now).is_some();
         let (boot, note_at) = match self.boot {
@@ -479,10 +513,6 @@ impl Store {
             _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
         };
         {
-            let mut outbox = tx.prepare_cached(
-                "INSERT INTO outbox (key, time_us, clock, topic, body, boot, monotonic_us, packed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
             for entry in entries {
                 memory::write(&tx, entry)?;
                 for (slot, session) in &entry.changes.sessions {
@@ -490,32 +520,27 @@ impl Store {
                     let word = (Room::Sessions, &*key, body.as_deref());
                     recent = remembered::write(&tx, [word], recent)?;
                 }
-                recent = remembered::write(&tx, entry.states.iter().map(State::word), recent)?;
+                // what is answered is no order any more
+                let answered = entry.command.iter().map(|c| (Room::Orders, &*c.id, None));
+                let words = answered.chain(entry.states.iter().map(State::word));
+                recent = remembered::write(&tx, words, recent)?;
                 for m in &entry.messages {
-                    let key = Key::new(m.class, next);
+                    put(&tx, Key::new(m.class, next), m, boot, None)?;
                     next += 1;
-                    let packed = packing::pack(&m.body);
-                    // a zero takes no byte, and nobody asks for these of a clock that was set
-                    let is_set = m.at.quality == ClockQuality::Synced;
-                    outbox.execute(params![
-                        key.0,
-                        m.at.wall.as_microsecond(),
-                        m.at.quality as u8,
-                        m.topic,
-                        if packed.is_some() { "" } else { &m.body },
-                        if is_set { 0 } else { boot.number },
-                        if is_set { 0 } else { m.at.monotonic.as_micros() as i64 },
-                        packed,
-                    ])?;
                 }
             }
-            if next > reserved {
+            for (key, (message, epoch)) in &*kept {
+                put(&tx, *key, message, boot, Some(epoch).filter(|epoch| **epoch != self.epoch))?;
+            }
+            if next + IN_HAND > reserved {
                 reserved = next + RESERVE;
                 tx.prepare_cached("UPDATE store SET next_sequence = ?1")?
                     .execute([reserved as i64])?;
             }
         }
         tx.commit()?;
+        kept.clear();
+        drop(kept);
         (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
         (self.boot, self.note_at) = (Some(boot), note_at);
         if self.reserved != before
@@ -558,7 +583,7 @@ impl Opened {
             let known = copy::identity(&db)?;
             let seen = db.query_row("SELECT seen_us FROM store", [], |row| time(row, 0))?;
             memory::read(&db)?;
-            for room in [Room::Bins, Room::Plans] {
+            for room in [Room::Bins, Room::Plans, Room::Orders] {
                 remembered::read(&db, room)?;
             }
             boots::read(&db)?;
@@ -587,6 +612,35 @@ fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<(), StoreErro
         return gone("its write-ahead log is damaged");
     }
     Ok(())
+}
+
+/// Puts a message in its place.
+fn put(
+    db: &Connection,
+    key: Key,
+    m: &Message,
+    boot: Boot,
+    epoch: Option<&String>,
+) -> rusqlite::Result<()> {
+    let packed = packing::pack(&m.body);
+    // a zero takes no byte, and nobody asks for these of a clock that was set
+    let is_set = m.at.quality == ClockQuality::Synced;
+    db.prepare_cached(
+        "INSERT INTO outbox (key, time_us, clock, topic, body, boot, monotonic_us, packed, epoch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        key.0,
+        m.at.wall.as_microsecond(),
+        m.at.quality as u8,
+        m.topic,
+        if packed.is_some() { "" } else { &m.body },
+        if is_set { 0 } else { boot.number },
+        if is_set { 0 } else { m.at.monotonic.as_micros() as i64 },
+        packed,
+        epoch,
+    ])
+    .map(|_| ())
 }
 
 /// A time that may not be known.

@@ -1,11 +1,13 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
 use super::condition::Condition;
-use super::{Class, Key, StoreError, boots, failed, packing, schema};
+use super::{Class, Key, Message, StoreError, boots, failed, packing, schema};
 use crate::clock::history::{History, Told};
 use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,11 +47,20 @@ pub struct Outbox {
     db: Connection,
     file: PathBuf,
     epoch: String,
-    history: History,
+    past: Past,
     waiting: u64,
     condition: Arc<Condition>,
     /// Which file is open.
     generation: u64,
+}
+
+/// What is known about the boots of the machine.
+#[derive(Debug, Default)]
+struct Past {
+    history: History,
+    /// Whether it was read in this very question: while nobody sets the clock there is nothing
+    /// new in it, row after row.
+    fresh: bool,
 }
 
 impl Outbox {
@@ -71,7 +82,7 @@ impl Outbox {
             db,
             file: file.to_owned(),
             epoch,
-            history: History::default(),
+            past: Past::default(),
             waiting,
             condition: Arc::default(),
             generation: 0,
@@ -91,6 +102,20 @@ impl Outbox {
             *self = Self { condition, generation, ..Self::open(&self.file)? };
         }
         Ok(())
+    }
+
+    /// The alarms that are in memory behind the cursor.
+    fn kept(&self, cursor: Cursor, limit: usize) -> Vec<Row> {
+        let after = (Bound::Excluded(cursor.0[Class::Alarm as usize]), Bound::Unbounded);
+        let kept = self.condition.kept();
+        let row = |(key, (message, epoch)): (&Key, &(Message, String))| Row {
+            key: *key,
+            told: Told { time: message.at.wall, clock: message.at.quality, error: None },
+            topic: message.topic.clone(),
+            body: message.body.clone(),
+            epoch: Some(epoch.clone()),
+        };
+        kept.range(after).take(limit).map(row).collect()
     }
 
     /// Damage is told to the writing view.
@@ -118,12 +143,44 @@ impl Outbox {
         cursor: &mut Cursor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        self.follow()?;
-        let read = read(&self.db, &mut self.history, least, *cursor, limit);
+        let kept = self.kept(*cursor, limit);
+        let followed = self.follow();
+        self.past.fresh = false;
+        let read = followed.and_then(|()| {
+            let read = read(&self.db, &mut self.past, least, *cursor, limit);
+            self.told(read)
+        });
         // moved only when all went well: rows that are not handed on must be read again
-        let (rows, reached) = self.told(read)?;
+        let (rows, reached) = match read {
+            Err(_) if !kept.is_empty() => joined(kept, Vec::new(), *cursor, limit),
+            Ok((rows, _)) if !kept.is_empty() => joined(kept, rows, *cursor, limit),
+            read => read?,
+        };
         *cursor = reached;
         Ok(rows)
+    }
+
+    /// The messages of the same class before this one, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn before(&mut self, key: Key, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let Self { db, past, file, .. } = self;
+        past.fresh = false;
+        let mut read = || {
+            let (first, _) = key.class().unwrap_or(Class::Diagnostic).keys();
+            let mut query = db.prepare_cached(
+                "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch
+                 FROM outbox WHERE key < ?1 AND key > ?2 ORDER BY key DESC LIMIT ?3",
+            )?;
+            let mut found = query.query((key.0, first, limit as i64))?;
+            let mut rows = Vec::new();
+            while let Some(found) = found.next()? {
+                rows.push(row(db, past, found)?);
+            }
+            Ok(rows)
+        };
+        read().map_err(|e| failed(file, e))
     }
 
     /// The highest sequence number that waits, or 0: messages up to here were there at this
@@ -154,6 +211,22 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written; nothing is removed then.
     pub fn remove(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        // alarms that are delivered need not go to the disk any more
+        let kept = self.condition.kept();
+        let (in_memory, keys): (Vec<Key>, Vec<Key>) =
+            keys.iter().partition(|key| kept.contains_key(key));
+        drop(kept);
+        let removed = if keys.is_empty() { 0 } else { self.remove_stored(&keys)? };
+        let mut kept = self.condition.kept();
+        let delivered = in_memory.iter().filter(|key| kept.remove(key).is_some()).count() as u64;
+        drop(kept);
+        // the disk has taken some of them meanwhile
+        let stored = in_memory.len() as u64 - delivered;
+        let stored = if stored == 0 { 0 } else { self.remove_stored(&in_memory)? };
+        Ok(removed + delivered + stored)
+    }
+
+    fn remove_stored(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
         self.follow()?;
         // what is removed while the file is being replaced would come back, and be counted
         if let Some(why) = self.condition.damage() {
@@ -176,15 +249,27 @@ impl Outbox {
     }
 }
 
+/// Alarms from memory and rows from the disk in their order, and how far they reach.
+fn joined(kept: Vec<Row>, rows: Vec<Row>, mut cursor: Cursor, limit: usize) -> (Vec<Row>, Cursor) {
+    let mut all: BTreeMap<Key, Row> = kept.into_iter().map(|row| (row.key, row)).collect();
+    all.extend(rows.into_iter().map(|row| (row.key, row)));
+    let rows: Vec<_> = all.into_values().take(limit).collect();
+    for row in &rows {
+        if let Some(class) = row.key.class() {
+            cursor.0[class as usize] = row.key;
+        }
+    }
+    (rows, cursor)
+}
+
 fn read(
     db: &Connection,
-    history: &mut History,
+    past: &mut Past,
     least: Class,
     mut cursor: Cursor,
     limit: usize,
 ) -> rusqlite::Result<(Vec<Row>, Cursor)> {
     let mut rows = Vec::new();
-    let mut asked = false;
     let mut query = db.prepare_cached(
         "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch FROM outbox
          WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
@@ -193,40 +278,43 @@ fn read(
     for (class, after) in classes.zip(&mut cursor.0) {
         let (_, end) = class.keys();
         let mut found = query.query((after.0, end, (limit - rows.len()) as i64))?;
-        while let Some(row) = found.next()? {
-            let key = Key(row.get(0)?);
-            *after = key;
-            let at = Moment {
-                wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
-                quality: match row.get(2)? {
-                    0_u8 => ClockQuality::Synced,
-                    1 => ClockQuality::Estimated,
-                    _ => ClockQuality::Unsynced,
-                },
-                monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
-            };
-            let boot = row.get(3)?;
-            // it may have become known meanwhile what time it was
-            if at.quality == ClockQuality::Unsynced && !asked && !history.knows(boot) {
-                asked = true;
-                *history = boots::read(db)?;
-            }
-            let packed: Option<Vec<u8>> = row.get(7)?;
-            rows.push(Row {
-                key,
-                told: history.tell(boot, at),
-                topic: row.get(5)?,
-                body: match packed {
-                    None => row.get(6)?,
-                    // it holds up nothing that stands behind it, and goes by no silence
-                    Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
-                },
-                epoch: row.get(8)?,
-            });
+        while let Some(found) = found.next()? {
+            let row = row(db, past, found)?;
+            *after = row.key;
+            rows.push(row);
         }
         if rows.len() >= limit {
             break;
         }
     }
     Ok((rows, cursor))
+}
+
+fn row(db: &Connection, past: &mut Past, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let at = Moment {
+        wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
+        quality: match row.get(2)? {
+            0_u8 => ClockQuality::Synced,
+            1 => ClockQuality::Estimated,
+            _ => ClockQuality::Unsynced,
+        },
+        monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
+    };
+    let boot = row.get(3)?;
+    // it may have become known meanwhile what time it was
+    if at.quality == ClockQuality::Unsynced && !past.fresh && !past.history.knows(boot) {
+        *past = Past { history: boots::read(db)?, fresh: true };
+    }
+    let packed: Option<Vec<u8>> = row.get(7)?;
+    Ok(Row {
+        key: Key(row.get(0)?),
+        told: past.history.tell(boot, at),
+        topic: row.get(5)?,
+        body: match packed {
+            None => row.get(6)?,
+            // it holds up nothing that stands behind it, and goes by no silence
+            Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
+        },
+        epoch: row.get(8)?,
+    })
 }

@@ -26,6 +26,8 @@ pub enum Room {
     Plans = 1,
     /// The sessions of devices, by DevEUI.
     Sessions = 2,
+    /// Commands to plan that are not answered yet, by the command's id: gone with the answer.
+    Orders = 3,
 }
 
 /// Something remembered anew.

@@ -2,7 +2,7 @@
 
 use super::envelope;
 use super::error::LinkError;
-use super::event_loop::{Event, Incoming};
+use super::event_loop::Event;
 use super::link::{Link, Outgoing, WINDOW};
 use super::{Forwarder, state_body};
 use crate::message;
@@ -46,19 +46,12 @@ pub(super) const REFUSED_RETRY: (Duration, Duration) =
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
 
-/// So many commands may be answered on the spot at once, since there is no room for them. One
-/// that gets no answer is sent again by whoever sent it, and a storm of them must not take the
-/// place of messages.
-const MAX_ANSWERS: usize = 8;
-
 /// What is in the hands of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Parcel {
     Stored(Key),
     /// About this very moment: state, health.
     Live,
-    /// To a command that there was no room for.
-    Answer,
 }
 
 pub(super) struct Delivery<'a> {
@@ -72,14 +65,10 @@ pub(super) struct Delivery<'a> {
     more: bool,
     /// Whether the outbox could not be read, and is to be asked again.
     unread: bool,
-    /// Whether this connection was told that the gateway is online.
-    greeted: bool,
     /// Handed to the link, in order, not yet sent.
     line: VecDeque<Parcel>,
     /// Sent and not yet answered, by packet identifier.
     sent: HashMap<u16, Parcel>,
-    /// How many of both answer commands.
-    answers: usize,
     /// Since when the broker owes an answer.
     owed_since: Option<Instant>,
     /// Acknowledged and not yet removed.
@@ -103,10 +92,8 @@ impl<'a> Delivery<'a> {
             late_until: 0,
             more: true,
             unread: false,
-            greeted: false,
             line: VecDeque::new(),
             sent: HashMap::new(),
-            answers: 0,
             owed_since: None,
             acknowledged: Vec::new(),
             retry_at: None,
@@ -133,15 +120,11 @@ impl<'a> Delivery<'a> {
         let mut health = interval(HEALTH_INTERVAL);
         let mut leave_at: Option<Instant> = None;
         self.mark_late();
+        self.publish_state("online");
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            self.subscribe();
-            let held = self.held();
-            if !held && !std::mem::replace(&mut self.greeted, true) {
-                self.publish_state("online");
-            }
-            if !held && self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
+            if self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
                 self.fill();
                 ask = false;
             }
@@ -179,28 +162,13 @@ impl<'a> Delivery<'a> {
                         )));
                     }
                 }
-                _ = health.tick(), if !held => {
+                _ = health.tick() => {
                     let body = (self.forwarder.shared.health)().to_string();
                     let message = self.forwarder.live("health", Class::Diagnostic, &body);
-                    self.publish_unstored(message, Parcel::Live);
+                    self.publish_live(message);
                 }
             }
         }
-    }
-
-    /// Asks for commands when it is time to, and nothing is on its way.
-    fn subscribe(&mut self) {
-        let now = Instant::now();
-        if self.forwarder.subscription.due(now) && self.outstanding() == 0 {
-            self.forwarder.subscription.asked(now);
-            self.overrun |= !self.link.subscribe(self.forwarder.topic("command/+"));
-        }
-    }
-
-    /// Whether messages wait: for the answer to the subscription, or so that it can be asked for.
-    fn held(&self) -> bool {
-        let now = Instant::now();
-        self.forwarder.subscription.due(now) || self.forwarder.subscription.holds(now)
     }
 
     /// Why the link takes nothing any more: it has ended, and the reason stands behind the last
@@ -257,19 +225,18 @@ impl<'a> Delivery<'a> {
 
     fn publish_state(&mut self, state: &str) {
         let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
-        self.publish_unstored(message, Parcel::Live);
+        self.publish_live(message);
     }
 
-    fn publish_unstored(&mut self, message: Outgoing, parcel: Parcel) {
+    fn publish_live(&mut self, message: Outgoing) {
         // without a free slot it is left out: the next one will say the same, newer
         if self.outstanding() < WINDOW {
-            self.hand_over(message, parcel);
+            self.hand_over(message, Parcel::Live);
         }
     }
 
     fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
         if self.link.publish(message) {
-            self.answers += usize::from(parcel == Parcel::Answer);
             self.line.push_back(parcel);
         } else {
             self.overrun = true;
@@ -279,7 +246,8 @@ impl<'a> Delivery<'a> {
     /// Takes note of what happened on the link; the reason, when it is over.
     fn note(&mut self, event: Event) -> Option<LinkError> {
         match event {
-            Event::Connected => {}
+            // commands come by another connection
+            Event::Connected | Event::Subscribed(_) | Event::Received(_) => {}
             Event::Sent(identifier) => {
                 if let Some(parcel) = self.line.pop_front() {
                     self.sent.insert(identifier, parcel);
@@ -303,24 +271,9 @@ impl<'a> Delivery<'a> {
                     self.refuse(&reason);
                 }
             }
-            Event::Subscribed(answer) => {
-                self.forwarder.subscription.answered();
-                self.forwarder.note_subscription(answer);
-            }
-            Event::Received(incoming) => self.receive(incoming),
             Event::Closed(error) => return Some(error),
         }
         None
-    }
-
-    /// Passes a command on, or says at once that there is no room for it.
-    fn receive(&mut self, incoming: Incoming) {
-        let Some((leaf, body)) = self.forwarder.receive(incoming) else { return };
-        let free = self.outstanding() < WINDOW - LIVE_SLOTS && self.answers < MAX_ANSWERS;
-        if free && !self.held() {
-            let message = self.forwarder.live(&leaf, Class::Event, &body);
-            self.publish_unstored(message, Parcel::Answer);
-        }
     }
 
     /// Which stored message an answer is about.
@@ -328,11 +281,9 @@ impl<'a> Delivery<'a> {
         let parcel = self.sent.remove(&identifier);
         self.owed_since = (!self.sent.is_empty()).then(Instant::now);
         match parcel? {
-            Parcel::Stored(key) => return Some(key),
-            Parcel::Answer => self.answers -= 1,
-            Parcel::Live => {}
+            Parcel::Stored(key) => Some(key),
+            Parcel::Live => None,
         }
-        None
     }
 
     fn refuse(&mut self, reason: &str) {

@@ -60,6 +60,26 @@ pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
     join(&head, &row.body)
 }
 
+/// The id of what a stored message says as the newest state: the same for every copy, too, and
+/// another one than that of the message itself, which comes later.
+pub(super) fn newest_id(epoch: &str, row: &Row) -> String {
+    format!("{}-latest", id(epoch, row))
+}
+
+/// What a stored message says, as the newest state of whatever it is about.
+pub(super) fn newest(id: &str, row: &Row, now: Moment) -> String {
+    let head = Envelope {
+        id: Some(id),
+        class: Class::Event.as_str(),
+        time: row.told.time,
+        sent_at: now.wall,
+        clock: row.told.clock,
+        time_error_s: row.told.error.map(|error| error.as_secs() + 1),
+        late: true,
+    };
+    join(&head, &row.body)
+}
+
 /// A message about this very moment, that is not stored. Its topic is below the tenant's.
 pub(super) fn live(id: &str, topic: &str, class: Class, now: Moment, body: &str) -> String {
     let head = Envelope {

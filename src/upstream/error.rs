@@ -21,7 +21,7 @@ pub(super) enum LinkError {
     /// The broker turned the connection down.
     #[error("the broker refuses the connection: {0}")]
     Refused(String),
-    /// The broker sent more than is ever taken in one piece, by a subscription.
+    /// The broker sent more than is ever taken in one piece.
     #[error("the broker sent a message of more than {limit} KiB on a command topic")]
     TooLarge {
         /// What is taken, in KiB.

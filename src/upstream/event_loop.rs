@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const MAX_PACKET: u32 = 256 * 1024;
 
 /// What comes in on a command topic is a few hundred bytes. More is not even passed on, so that
-/// a full channel of events (100) stays below a megabyte.
+/// all that may be unacknowledged stays far below a megabyte.
 const MAX_INCOMING: usize = 8 * 1024;
 
-/// A plan from the cloud names all its bins: 500 with names of a usual length are 10 to 20 KiB. A
-/// channel that is full of them takes 6.4 MB. Behind it they are let through by their size, so
+/// A plan from the cloud names all its bins: 500 with names of a usual length are 10 to 20 KiB.
+/// As many as may be unacknowledged take 2 MB. Behind that they are let through by their size, so
 /// that no more bytes of them wait there than of others.
 const MAX_INCOMING_PLAN: usize = 64 * 1024;
 
@@ -47,6 +47,8 @@ pub(super) enum Event {
 /// A message that came in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Incoming {
+    /// What it is acknowledged by; 0 when it needs no acknowledgement.
+    pub(super) packet: u16,
     pub(super) topic: String,
     /// Whether the broker kept it from before the subscription.
     pub(super) retained: bool,
@@ -56,14 +58,14 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    fn new(topic: &[u8], retained: bool, payload: &[u8]) -> Self {
+    fn new(packet: u16, topic: &[u8], retained: bool, payload: &[u8]) -> Self {
         // copied: a slice of rumqttc's would keep its whole read buffer
         let most = if topic.ends_with(PLAN_TOPIC) { MAX_INCOMING_PLAN } else { MAX_INCOMING };
         if topic.len() + payload.len() > most {
-            return Self { topic: String::new(), retained, payload: None };
+            return Self { packet, topic: String::new(), retained, payload: None };
         }
         let topic = String::from_utf8_lossy(topic).into_owned();
-        Self { topic, retained, payload: Some(payload.to_vec()) }
+        Self { packet, topic, retained, payload: Some(payload.to_vec()) }
     }
 }
 
@@ -206,7 +208,7 @@ fn noted_v4(event: &rumqttc::Event) -> Noted {
             }))
         }
         E::Incoming(P::Publish(p)) => {
-            Some(Event::Received(Incoming::new(p.topic.as_bytes(), p.retain, &p.payload)))
+            Some(Event::Received(Incoming::new(p.pkid, p.topic.as_bytes(), p.retain, &p.payload)))
         }
         _ => None,
     };
@@ -231,7 +233,7 @@ fn noted_v5(event: &v5::Event) -> Noted {
             [] => Err("no reason".into()),
         })),
         E::Incoming(P::Publish(p)) => {
-            Some(Event::Received(Incoming::new(&p.topic, p.retain, &p.payload)))
+            Some(Event::Received(Incoming::new(p.pkid, &p.topic, p.retain, &p.payload)))
         }
         _ => None,
     };
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn only_a_plan_may_be_long_and_not_without_end() {
         let passes = |topic: &str, bytes: usize| {
-            Incoming::new(topic.as_bytes(), false, &vec![b'x'; bytes]).payload.is_some()
+            Incoming::new(1, topic.as_bytes(), false, &vec![b'x'; bytes]).payload.is_some()
         };
         let (plan, other) = ("lykta/gw-1/waste/command/plan", "lykta/gw-1/waste/command/open");
         assert!(passes(plan, 65_536 - plan.len()) && !passes(plan, 65_537 - plan.len()));

@@ -23,11 +23,28 @@ pub(super) const WINDOW: usize = 100;
 /// DNS, TCP, TLS and CONNACK together; a TLS handshake over a weak mobile link is slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests that rumqttc may not have taken yet: all messages, and one subscription.
+/// Requests that rumqttc may not have taken yet: all messages, or all acknowledgements, and the
+/// goodbye or a subscription.
 const REQUESTS: usize = WINDOW + 1;
 
 /// The content type of every message, where the protocol has one.
 const JSON: &str = "application/json";
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// Messages go out; the broker publishes this one when the client vanishes.
+    Deliver(Outgoing),
+    /// Commands come in, and the broker keeps those that are not acknowledged.
+    Listen {
+        /// For how long (MQTT 5), in seconds.
+        expiry: u32,
+        /// Whether it forgets what it has kept so far.
+        afresh: bool,
+        /// How many it may bring before they are acknowledged (MQTT 5).
+        window: u16,
+    },
+}
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -54,13 +71,13 @@ enum Client {
 }
 
 impl Link {
-    /// Begins to connect; the broker publishes `will` when this client vanishes. Certificates and password are read anew each time, so that a renewed
+    /// Begins to connect. Certificates and password are read anew each time, so that a renewed
     /// one is used without a restart.
     pub(super) fn connect(
         settings: &Upstream,
         url: &BrokerUrl,
         client_id: &str,
-        will: Outgoing,
+        purpose: Purpose,
     ) -> Result<Self, LinkError> {
         let transport =
             if url.tls { Transport::Tls(tls::configuration(settings)?) } else { Transport::Tcp };
@@ -79,12 +96,18 @@ impl Link {
                 let mut options = rumqttc::MqttOptions::new(client_id, host, url.port);
                 options.set_transport(transport);
                 options.set_keep_alive(settings.keep_alive);
-                options.set_clean_session(true);
                 options.set_inflight(WINDOW as u16);
                 options.set_max_packet_size(MAX_PACKET as usize, MAX_PACKET as usize);
-                let qos = rumqttc::QoS::AtLeastOnce;
-                let Outgoing { topic, payload, retain, .. } = will;
-                options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
+                match purpose {
+                    Purpose::Deliver(Outgoing { topic, payload, retain, .. }) => {
+                        let qos = rumqttc::QoS::AtLeastOnce;
+                        options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
+                    }
+                    Purpose::Listen { afresh, .. } => {
+                        options.set_clean_session(afresh);
+                        options.set_manual_acks(true);
+                    }
+                }
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
@@ -99,28 +122,21 @@ impl Link {
                 let mut options = v5::MqttOptions::new(client_id, host, url.port);
                 options.set_transport(transport);
                 options.set_keep_alive(settings.keep_alive);
-                options.set_clean_start(true);
                 options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
                 options.set_network_options(network_options);
                 options.set_outgoing_inflight_upper_limit(WINDOW as u16);
                 options.set_max_packet_size(Some(MAX_PACKET));
-                let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                let properties = v5::mqttbytes::v5::LastWillProperties {
-                    delay_interval: None,
-                    payload_format_indicator: Some(1),
-                    message_expiry_interval: None,
-                    content_type: Some(JSON.into()),
-                    response_topic: None,
-                    correlation_data: None,
-                    user_properties: will.properties,
-                };
-                options.set_last_will(v5::mqttbytes::v5::LastWill::new(
-                    will.topic,
-                    will.payload,
-                    qos,
-                    will.retain,
-                    Some(properties),
-                ));
+                match purpose {
+                    Purpose::Deliver(will) => {
+                        options.set_last_will(last_will(will));
+                    }
+                    Purpose::Listen { expiry, afresh, window } => {
+                        options.set_clean_start(afresh);
+                        options.set_session_expiry_interval(Some(expiry));
+                        options.set_receive_maximum(Some(window));
+                        options.set_manual_acks(true);
+                    }
+                }
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
@@ -170,6 +186,24 @@ impl Link {
         }
     }
 
+    /// Acknowledges a message that came in. `false` when there is no room.
+    pub(super) fn acknowledge(&self, packet: u16) -> bool {
+        match &self.client {
+            Client::V4(client) => {
+                let qos = rumqttc::QoS::AtLeastOnce;
+                let mut message = rumqttc::Publish::new("", qos, Vec::new());
+                message.pkid = packet;
+                client.try_ack(&message).is_ok()
+            }
+            Client::V5(client) => {
+                let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                let mut message = v5::mqttbytes::v5::Publish::new("", qos, Vec::new(), None);
+                message.pkid = packet;
+                client.try_ack(&message).is_ok()
+            }
+        }
+    }
+
     /// Asks for messages on these topics. Only while nothing is on its way: a packet identifier
     /// may be in use for one thing at a time. `false` when there is no room.
     pub(super) fn subscribe(&self, filter: String) -> bool {
@@ -181,7 +215,7 @@ impl Link {
         }
     }
 
-    /// Says goodbye, so that the broker does not publish the last will.
+    /// Says goodbye, so that the broker does not publish the last will. A session goes on.
     pub(super) fn disconnect(&self) {
         // a full channel means a broker that answers nothing; it will not miss the goodbye
         let _ = match &self.client {
@@ -195,6 +229,21 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.pump.abort();
     }
+}
+
+fn last_will(will: Outgoing) -> v5::mqttbytes::v5::LastWill {
+    let properties = v5::mqttbytes::v5::LastWillProperties {
+        delay_interval: None,
+        payload_format_indicator: Some(1),
+        message_expiry_interval: None,
+        content_type: Some(JSON.into()),
+        response_topic: None,
+        correlation_data: None,
+        user_properties: will.properties,
+    };
+    let qos = v5::mqttbytes::QoS::AtLeastOnce;
+    let Outgoing { topic, payload, retain, .. } = will;
+    v5::mqttbytes::v5::LastWill::new(topic, payload, qos, retain, Some(properties))
 }
 
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {

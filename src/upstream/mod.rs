@@ -14,8 +14,9 @@
 //! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
 //!
-//! Commands come by the same connection. What they ask for is done elsewhere, by whoever takes
-//! them from [`Shared::commands`]; the answer is a message in the outbox like any other.
+//! Commands come by a connection of their own (see `listener`), so that nothing that comes in
+//! stands in the way of what goes out. What they ask for is done elsewhere, by whoever takes them
+//! from [`Shared::commands`]; the answer is a message in the outbox like any other.
 
 mod backoff;
 pub mod command;
@@ -25,9 +26,11 @@ mod error;
 pub(crate) mod event;
 mod event_loop;
 mod link;
-mod subscription;
+mod listener;
+mod supply;
 mod tls;
 mod trouble;
+mod unacknowledged;
 
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
@@ -38,14 +41,14 @@ use backoff::Backoff;
 use command::Command;
 use delivery::{Delivery, REFUSED_RETRY};
 use error::LinkError;
-use event_loop::{Event, Incoming};
-use link::Link;
+use event_loop::Event;
+use link::{Link, Purpose};
+use listener::Listener;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use subscription::Subscription;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
@@ -67,9 +70,10 @@ pub struct Counters {
     pub connected: AtomicBool,
     /// Messages that came in on command topics.
     pub commands: AtomicU64,
-    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    /// Those of them that were not passed on: retained, too large, misnamed, or without a
+    /// readable id.
     pub commands_refused: AtomicU64,
-    /// Subscriptions to commands that the broker refused, each time it did so.
+    /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: AtomicU64,
 }
 
@@ -82,9 +86,9 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// The body of the health message, as of now.
     pub health: Arc<dyn Fn() -> Value + Send + Sync>,
-    /// Takes a command, which is answered later by a message in the outbox; or `false` when
+    /// Takes a command, which is answered later by a message in the outbox; or gives it back when
     /// there is no room for it now. Must not block.
-    pub commands: Arc<dyn Fn(Command) -> bool + Send + Sync>,
+    pub commands: Arc<dyn Fn(Command) -> Result<(), Command> + Send + Sync>,
 }
 
 impl fmt::Debug for Shared {
@@ -113,10 +117,10 @@ pub struct Forwarder {
     told: Vec<String>,
     /// When what the broker refused is offered again: longer each time, over all connections.
     refused: Backoff,
-    /// To commands, over all connections.
-    subscription: Subscription,
-    /// Why commands cannot come, as was last told to operations.
-    deaf: Option<String>,
+    /// The broker that is connected, for whoever listens to it.
+    reached: watch::Sender<Option<BrokerUrl>>,
+    /// Takes commands, unless none are wanted.
+    listener: Option<Listener>,
     /// Whether the outbox could not be read or cleared at the last attempt.
     outbox_fails: bool,
     /// Numbers the messages that are not stored.
@@ -147,8 +151,15 @@ impl Forwarder {
         shared.counters.waiting.store(outbox.waiting(), Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
+        let root = format!("{}/{gateway}/{tenant}", settings.prefix);
+        let (reached, broker) = watch::channel(None);
+        let listener = settings.commands.then(|| {
+            let client_id = format!("{client_id}-commands");
+            let (settings, tenant, shared) = (settings.clone(), tenant.clone(), shared.clone());
+            Listener::new(settings, tenant, root.clone(), client_id, shared, broker)
+        });
         Ok(Self {
-            root: format!("{}/{gateway}/{tenant}", settings.prefix),
+            root,
             backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
             tenant: tenant.clone(),
             run: format!("{:08x}", fastrand::u32(..)),
@@ -160,15 +171,28 @@ impl Forwarder {
             turn: 0,
             told: Vec::new(),
             refused: Backoff::new(REFUSED_RETRY.0, REFUSED_RETRY.1),
-            subscription: Subscription::new(),
-            deaf: None,
+            reached,
+            listener,
             outbox_fails: false,
             live: 0,
         })
     }
 
     /// Runs until `stop` says so, then delivers what it can within a moment and says goodbye.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        let listener = self.listener.take();
+        let listen = {
+            let stop = stop.clone();
+            async move {
+                if let Some(listener) = listener {
+                    listener.run(stop).await;
+                }
+            }
+        };
+        tokio::join!(self.forward(stop), listen);
+    }
+
+    async fn forward(mut self, mut stop: watch::Receiver<bool>) {
         let mut state = State::Connecting;
         loop {
             state = match state {
@@ -186,7 +210,8 @@ impl Forwarder {
     async fn connect(&mut self, stop: &mut watch::Receiver<bool>) -> State {
         let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
         let will = self.live("state", Class::Diagnostic, &state_body("offline"));
-        let mut link = match Link::connect(&self.settings, &url, &self.client_id, will) {
+        let purpose = Purpose::Deliver(will);
+        let mut link = match Link::connect(&self.settings, &url, &self.client_id, purpose) {
             Ok(link) => link,
             Err(error) => return self.lost(&url, &error),
         };
@@ -196,7 +221,7 @@ impl Forwarder {
                 event = link.event() => match event {
                     Event::Connected => return State::Delivering(link),
                     Event::Closed(error) => return self.lost(&url, &error),
-                    // nothing was sent or asked for yet
+                    // nothing was sent yet, and nothing is asked for
                     Event::Sent(_)
                     | Event::Acknowledged(_)
                     | Event::Refused(..)
@@ -231,6 +256,7 @@ impl Forwarder {
         self.told.clear();
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
+        self.reached.send_replace(Some(url.clone()));
         log::info!(
             MESSAGE_ID = message::UPSTREAM_CONNECTED,
             LYKTA_TENANT = self.tenant.as_str();
@@ -240,14 +266,11 @@ impl Forwarder {
         let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;
         self.shared.counters.connected.store(false, Relaxed);
+        self.reached.send_replace(None);
         if since.elapsed() >= backoff::STABLE {
             self.backoff.reset();
         }
         let Some(error) = end else { return State::Stopped };
-        let by_command = matches!(error, LinkError::TooLarge { .. });
-        if self.subscription.ended(Instant::now(), by_command) {
-            self.note_subscription(Err(format!("the connection broke over it: {error}")));
-        }
         self.lost(&url, &error)
     }
 
@@ -265,61 +288,6 @@ impl Forwarder {
             payload: envelope::live(&id, leaf, class, self.clock.now(), body),
             retain: class == Class::Diagnostic,
             properties: envelope::properties(id, Some(class)),
-        }
-    }
-
-    /// Passes a command on. When there is no room for it and it can be answered: topic and body
-    /// of the answer.
-    fn receive(&self, incoming: Incoming) -> Option<(String, String)> {
-        let counters = &self.shared.counters;
-        counters.commands.fetch_add(1, Relaxed);
-        let Incoming { topic, retained, payload } = incoming;
-        let name = topic.strip_prefix(&self.root).and_then(|leaf| leaf.strip_prefix("/command/"));
-        let command = match (retained, name.filter(|name| command::is_name(name)), payload) {
-            // it would be executed at each connection, however old it is
-            (false, Some(name), Some(payload)) => Command { name: name.into(), payload },
-            _ => {
-                counters.commands_refused.fetch_add(1, Relaxed);
-                log::debug!("a command is refused: retained {retained}, or misnamed, or too large");
-                return None;
-            }
-        };
-        // read before it is given away
-        let (leaf, id) = (command::reply_topic(&command.name), command::id(&command.payload));
-        if (self.shared.commands)(command) {
-            return None;
-        }
-        counters.commands_refused.fetch_add(1, Relaxed);
-        let message = "too many commands wait; send it again, under the same id";
-        Some((leaf, command::reply_error(&id?, command::Code::Busy, message)))
-    }
-
-    /// Tells operations when commands begin or cease to come.
-    fn note_subscription(&mut self, answer: Result<(), String>) {
-        match answer {
-            Ok(()) => {
-                if !self.subscription.doubtful() && self.deaf.take().is_some() {
-                    log::info!(
-                        MESSAGE_ID = message::COMMANDS_WORK,
-                        LYKTA_TENANT = self.tenant.as_str();
-                        "commands for tenant {} can come again", self.tenant
-                    );
-                }
-            }
-            Err(reason) => {
-                self.shared.counters.subscriptions_refused.fetch_add(1, Relaxed);
-                if self.deaf.as_ref() != Some(&reason) {
-                    log::warn!(
-                        MESSAGE_ID = message::COMMANDS_REFUSED,
-                        LYKTA_TENANT = self.tenant.as_str(),
-                        LYKTA_REASON = reason.as_str();
-                        "no commands for tenant {}: the broker does not grant the subscription: \
-                         {reason}; messages go out as ever; may this user subscribe to {}/command/+?",
-                        self.tenant, self.root
-                    );
-                }
-                self.deaf = Some(reason);
-            }
         }
     }
 

@@ -56,6 +56,7 @@ wrong! {
     protocol_4: "urls =" => "protocol = 4\nurls =";
     keep_alive_too_long: "urls =" => "keep_alive = \"1h\"\nurls =";
     reconnect_upside_down: "urls =" => "reconnect_min = \"5min\"\nurls =";
+    command_session_too_short: "urls =" => "command_session = \"1s\"\nurls =";
     cert_without_key: "urls =" => "cert = \"none.pem\"\nurls =";
     password_in_clear: "mqtt://127.0.0.1:1883\"]" => "mqtt://broker.city.example\"]\nusername = \"gw\"";
     password_inline: "urls =" => "password = \"hunter2\"\nurls =";

@@ -8,11 +8,10 @@ use lykta::config::Protocol;
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
-use lykta::upstream::command::Command;
 use lykta::upstream::{Counters, Forwarder, Shared};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -27,8 +26,6 @@ pub struct World {
     pub sink: Sink,
     pub tenant: String,
     pub counters: Arc<Counters>,
-    /// The commands that came.
-    pub commands: Arc<Mutex<Vec<Command>>>,
     store: Store,
     file: PathBuf,
     news: Arc<Notify>,
@@ -50,7 +47,6 @@ impl World {
         let mut world = Self {
             tenant,
             counters: Arc::default(),
-            commands: Arc::default(),
             store,
             file,
             news: Arc::default(),
@@ -67,15 +63,11 @@ impl World {
 
     fn start(&mut self, protocol: Protocol) {
         let settings = upstream(format!("mqtt://127.0.0.1:{}", self.sink.port), protocol);
-        let commands = Arc::clone(&self.commands);
         let shared = Shared {
             news: Arc::clone(&self.news),
             counters: Arc::clone(&self.counters),
             health: Arc::new(|| serde_json::json!({})),
-            commands: Arc::new(move |command| {
-                commands.lock().unwrap().push(command);
-                true
-            }),
+            commands: Arc::new(Err),
         };
         let forwarder = Forwarder::new(
             &"gw-1".parse().unwrap(),

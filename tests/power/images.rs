@@ -1,5 +1,5 @@
 //! The disk as a power cut could have left it, at 1,500 instants of several kinds of days.
-//! `LYKTA_IMAGES=9000 cargo test --test power` looks at more.
+//! `IMAGES=9000 cargo test --test power` looks at more.
 
 use crate::calls;
 use crate::load::{Day, Load};
@@ -14,7 +14,7 @@ const DAYS: usize = 6;
 
 /// How many images of each.
 fn images() -> usize {
-    let all = std::env::var("LYKTA_IMAGES").ok().and_then(|images| images.parse().ok());
+    let all = std::env::var("IMAGES").ok().and_then(|images| images.parse().ok());
     all.unwrap_or(1_500) / DAYS
 }
 

@@ -15,7 +15,7 @@ pub struct Disk {
 }
 
 /// What has reached the device since it was made.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     pub bytes: u64,
     /// How often its cache was to be emptied: each is an fsync or fdatasync, or a commit of the
@@ -48,11 +48,17 @@ impl Disk {
         Self::mount(directory, image)
     }
 
-    /// What reached this disk until now, as another one: the power is cut, and comes back.
+    /// What has reached this disk, as another one: as if the power were cut now, and came back.
+    /// Whoever writes should be stopped, since the copy is taken when nothing changes meanwhile.
     pub fn cut(&self) -> Self {
         let directory = directory();
         let image = directory.path().join("image");
-        run(&["cp", "--sparse=always", text(&self.image), text(&image)]);
+        let copied = (0..50).any(|_| {
+            let before = self.reached();
+            run(&["cp", "--sparse=always", text(&self.image), text(&image)]);
+            self.reached() == before
+        });
+        assert!(copied, "somebody writes to {} all the time", self.device);
         Self::mount(directory, image)
     }
 

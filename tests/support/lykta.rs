@@ -14,6 +14,7 @@ use std::time::Instant;
 pub struct Lykta {
     pub udp: SocketAddr,
     directory: tempfile::TempDir,
+    state: PathBuf,
     process: Option<Child>,
     notify: UnixDatagram,
     log: Arc<Mutex<Vec<String>>>,
@@ -37,6 +38,16 @@ impl Lykta {
     /// Not started yet; `rest` follows after gateway, state_dir and concentrator.
     pub fn configured(rest: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        Self::at(state, directory, rest)
+    }
+
+    /// As [`Lykta::configured`], with its state in this directory.
+    pub fn configured_with_state(state: &Path, rest: &str) -> Self {
+        Self::at(state.to_owned(), tempfile::tempdir().unwrap(), rest)
+    }
+
+    fn at(state: PathBuf, directory: tempfile::TempDir, rest: &str) -> Self {
         let udp = free_udp_address();
         // a test does not wait for others to share a write, unless it is about that
         let store = match rest.contains("[store]") {
@@ -44,8 +55,8 @@ impl Lykta {
             false => "[store]\ncommit_interval = \"0s\"\n",
         };
         let configuration = format!(
-            "gateway = \"gw-1\"\nstate_dir = \"{}/state\"\n[concentrator]\nlisten = \"{udp}\"\n{store}{rest}",
-            directory.path().display()
+            "gateway = \"gw-1\"\nstate_dir = \"{}\"\n[concentrator]\nlisten = \"{udp}\"\n{store}{rest}",
+            state.display()
         );
         let file = directory.path().join("lykta.toml");
         std::fs::write(&file, configuration).unwrap();
@@ -54,7 +65,7 @@ impl Lykta {
         std::fs::set_permissions(&file, owner_only).unwrap();
         let notify = UnixDatagram::bind(directory.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { udp, directory, process: None, notify, log: Arc::default() }
+        Self { udp, directory, state, process: None, notify, log: Arc::default() }
     }
 
     pub fn path(&self) -> &Path {
@@ -175,7 +186,7 @@ impl Lykta {
     }
 
     pub fn database(&self, tenant: &str) -> PathBuf {
-        self.directory.path().join("state").join(format!("{tenant}.db"))
+        self.state.join(format!("{tenant}.db"))
     }
 
     /// The frame counters on disk: what lykta has accepted. Keyed by DevEUI.

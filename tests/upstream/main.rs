@@ -7,6 +7,7 @@ mod support;
 
 mod commands;
 mod formats;
+mod gate;
 mod outage;
 mod refusal;
 mod tenants;

@@ -114,6 +114,12 @@ pub(crate) fn schemas() -> [(&'static str, serde_json::Value); 7] {
     ]
 }
 
+/// The schema of the readings of an uplink.
+#[cfg(test)]
+pub(crate) fn readings() -> serde_json::Value {
+    crate::schemas::of::<up::Readings<'_>>()
+}
+
 /// A message about a device.
 fn message(device: &Device, at: Moment, class: Class, leaf: &str, body: String) -> Message {
     Message { class, at, topic: format!("device/{}/{leaf}", device.dev_eui), body }
