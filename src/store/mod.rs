@@ -25,10 +25,12 @@ mod pages;
 mod remembered;
 mod rescue;
 mod schema;
+mod shed;
 
 pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 pub use rescue::Rescue;
+pub use shed::{Bounds, Shed, Stage};
 
 use crate::clock::history::Boot;
 use crate::clock::{Clock, ClockQuality, Moment};
@@ -250,6 +252,10 @@ pub struct Store {
     condition: Arc<Condition>,
     /// What became of a damaged file, until somebody asks.
     rescue: Option<Rescue>,
+    /// What is being given up.
+    shedding: Option<shed::Shedding>,
+    /// When messages are looked at next for their age, by the monotonic clock.
+    age_at: Duration,
     /// When a damaged file is tried again that could not be set aside, and why it could not.
     again: Option<(Duration, String)>,
 }
@@ -318,6 +324,8 @@ impl Store {
             copy,
             condition: Arc::clone(&condition),
             rescue: None,
+            shedding: None,
+            age_at: Duration::ZERO,
             again: None,
         };
         store.reconcile(rescue.is_some())?;
@@ -419,6 +427,12 @@ impl Store {
         self.condition.kept().len()
     }
 
+    /// Whether an error says that there is no room.
+    pub fn is_full(error: &StoreError) -> bool {
+        let StoreError::Sqlite { source, .. } = error else { return false };
+        source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+
     fn suspect(&self, error: &StoreError) {
         if matches!(error, StoreError::Damaged { .. }) {
             self.condition.report(error.to_string());
@@ -441,7 +455,12 @@ impl Store {
             }
             result => result,
         };
-        result.inspect(|()| self.copy(entries))
+        match &result {
+            Ok(()) => self.copy(entries),
+            // the next one writes in any case, and so tells whether the disk works
+            Err(_) => self.note_at = Duration::ZERO,
+        }
+        result
     }
 
     /// What is to be kept twice.
@@ -479,7 +498,7 @@ impl Store {
         self.db = db;
         self.epoch = known.epoch;
         (self.next_sequence, self.reserved) = (known.next_sequence, known.next_sequence);
-        (self.recent, self.boot, self.again) = (recent, None, None);
+        (self.recent, self.boot, self.again, self.shedding) = (recent, None, None, None);
         self.rescue = Some(rescue);
         self.condition.replaced();
         self.reconcile(true)

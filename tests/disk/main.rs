@@ -5,4 +5,6 @@
 mod support;
 
 mod damage;
+mod running;
+mod shed;
 mod shelf;

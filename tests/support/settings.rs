@@ -18,6 +18,8 @@ pub fn upstream(url: String, protocol: Protocol) -> Upstream {
         keep_alive: Duration::from_secs(5),
         reconnect_min: Duration::from_millis(5),
         reconnect_max: Duration::from_millis(20),
+        backlog_rate: 0,
+        backlog_delay: Duration::ZERO,
         commands: true,
         command_session: Duration::from_secs(3600),
     }
