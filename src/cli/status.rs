@@ -97,6 +97,7 @@ fn describe(status: &Status) -> String {
         );
         for (n, what) in [
             (tenant.refused, "refused by the broker"),
+            (tenant.set_aside, "set aside"),
             (tenant.not_stored, "lost to the disk"),
             (tenant.not_decoded, "not decoded"),
             (tenant.not_mapped, "readings missing"),

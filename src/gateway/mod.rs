@@ -14,6 +14,7 @@
 mod hats;
 mod house;
 mod inlet;
+mod modem;
 mod report;
 mod worker;
 
@@ -147,6 +148,8 @@ pub struct Gateway {
     lamp: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
+    /// Restarts the modem when there is no broker for long.
+    modem: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
@@ -343,6 +346,7 @@ impl Gateway {
             radios,
             lamp: lamp(&settings.output, hats, &view),
             account: account(card, Arc::clone(&view)),
+            modem: modem::watch(settings.modem, &view),
             ingest,
             planner,
             stop_planner,
@@ -382,6 +386,7 @@ impl Gateway {
     /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
+        self.modem.abort();
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;

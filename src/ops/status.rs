@@ -139,6 +139,8 @@ pub struct TenantStatus {
     pub not_mapped: u64,
     pub delivered: u64,
     pub refused: u64,
+    #[serde(default)]
+    pub set_aside: u64,
     pub waiting: u64,
     pub connections: u64,
     /// The size of its database with the write-ahead log, in bytes.
@@ -401,6 +403,7 @@ impl TenantStatus {
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),
             refused: n(&messages.refused),
+            set_aside: n(&messages.set_aside),
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
             store_bytes,

@@ -1,6 +1,6 @@
 //! What was sent in the last hour, so that a restart does not forget it.
 
-use super::{StoreError, aside, failed};
+use super::{StoreError, damaged, failed};
 use crate::clock::ClockQuality;
 use crate::eu868::ledger::Record;
 use crate::radio::schedule::Airtime;
@@ -60,8 +60,8 @@ impl AirtimeStore {
             Ok(store) => Ok((store, None)),
             Err(reason @ StoreError::Damaged { .. }) => {
                 let set_aside = |source| StoreError::SetAside { file: file.to_owned(), source };
-                let aside = aside::set_aside(file, now).map_err(set_aside)?;
-                aside::tidy(file);
+                let aside = damaged::set_aside(file, now).map_err(set_aside)?;
+                damaged::tidy(file);
                 Ok((Self::open_sound(file)?, Some(SetAside { file: aside, reason })))
             }
             Err(error) => Err(error),

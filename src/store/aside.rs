@@ -1,123 +1,243 @@
-//! Damaged files are kept under a dated name, for whoever wants to look; but not so many that
-//! they fill the card.
+//! What the broker does not take: out of the way of all else, and kept.
 
-use jiff::Timestamp;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use super::outbox::{COLUMNS, row};
+use super::{Class, Key, Outbox, Row, StoreError};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-/// What belongs to a database.
-pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+/// So many messages may be set aside. Beyond them one stays in the outbox, where what bounds the
+/// outbox bounds them too; but for an alarm there is as much room again.
+const MOST: i64 = 1000;
 
-/// What stands between the name of a file and the date of its damage.
-const MARK: &str = ".damaged-";
-
-/// So many are kept of each database, and of more than one together no more bytes than these.
-const MAX_KEPT: usize = 3;
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The name with something behind it.
-pub(super) fn with(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+/// A message to be set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcast {
+    /// Which one.
+    pub key: Key,
+    /// Why, in words.
+    pub reason: String,
+    /// How often it was offered.
+    pub tries: u32,
 }
 
-/// Renames the database together with what belongs to it; the new name. Where the database itself
-/// is gone already, what belongs to it goes alone.
-pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let names = std::iter::once(date.clone()).chain((2..).map(|n| format!("{date}-{n}")));
-    let taken = |aside: &Path| {
-        ["", "-wal", "-shm"].iter().any(|suffix| with(aside, suffix).symlink_metadata().is_ok())
-    };
-    let aside = names
-        .map(|date| with(file, &format!("{MARK}{date}")))
-        .find(|aside| !taken(aside))
-        .expect("there are more names than files");
-    // a WAL that were left behind would be applied to the new file
-    for suffix in [""].iter().chain(&COMPANIONS) {
-        match std::fs::rename(with(file, suffix), with(&aside, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(aside)
-}
-
-/// Removes the oldest that were set aside: of each database a few are kept, and the last one in any
-/// case.
-pub(super) fn tidy(file: &Path) {
-    let Some((directory, name)) = file.parent().zip(file.file_name().and_then(OsStr::to_str))
-    else {
-        return;
-    };
-    let mark = format!("{name}{MARK}");
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let is_companion = |name: &str| COMPANIONS.iter().any(|suffix| name.ends_with(suffix));
-    let mut kept: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with(&mark) && !is_companion(name))
-        .collect();
-    kept.sort_unstable_by(|a, b| b.cmp(a));
-    let size = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
-    let mut bytes = 0;
-    for (n, name) in kept.iter().enumerate() {
-        let aside = directory.join(name);
-        bytes += size(&aside) + size(&with(&aside, "-wal"));
-        if n > 0 && (n >= MAX_KEPT || bytes > MAX_BYTES) {
-            for suffix in [""].iter().chain(&COMPANIONS) {
-                // one that cannot be removed is tried again at the next damage
-                let _ = std::fs::remove_file(with(&aside, suffix));
+impl Outbox {
+    /// Sets messages aside, as far as there is room; those that were.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is set aside then.
+    pub fn set_aside(&mut self, outcasts: &[Outcast]) -> Result<Vec<Key>, StoreError> {
+        self.follow()?;
+        let mut set_aside = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut moved = Vec::new();
+            let mut count = count(&tx)?;
+            for Outcast { key, reason, tries } in outcasts {
+                let alarm = key.class() == Some(Class::Alarm);
+                if count >= if alarm { 2 * MOST } else { MOST } {
+                    continue;
+                }
+                let copied = tx
+                    .prepare_cached(&format!(
+                        "INSERT INTO aside ({COLUMNS}, reason, tries)
+                         SELECT {COLUMNS}, ?2, ?3 FROM outbox WHERE key = ?1"
+                    ))?
+                    .execute(params![key.0, reason, tries])?;
+                if copied == 0 {
+                    continue; // it is not in the outbox any more
+                }
+                tx.prepare_cached("DELETE FROM outbox WHERE key = ?1")?.execute([key.0])?;
+                count += 1;
+                moved.push(*key);
             }
-        }
+            tx.commit()?;
+            Ok(moved)
+        };
+        let moved = set_aside();
+        self.told(moved)
+    }
+
+    /// How many messages are set aside.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn count_aside(&self) -> Result<u64, StoreError> {
+        self.told(count(&self.db).map(|n| n as u64))
+    }
+
+    /// What is set aside, none less important than `least`: what was offered least often first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn aside(&self, least: Class) -> Result<Vec<Key>, StoreError> {
+        let end = (least as i64 + 1) << Key::SEQUENCE_BITS;
+        let read = || -> rusqlite::Result<Vec<Key>> {
+            let mut query = self
+                .db
+                .prepare_cached("SELECT key FROM aside WHERE key < ?1 ORDER BY tries, key")?;
+            let keys = query.query_map([end], |row| row.get(0).map(Key))?;
+            keys.collect()
+        };
+        self.told(read())
+    }
+
+    /// A message that is set aside. `None` when it is not there any more.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn row_aside(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
+        self.follow()?;
+        let Self { db, past, .. } = self;
+        past.fresh = false;
+        let mut read = || {
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM aside WHERE key = ?1"))?
+                .query_row([key.0], |found| row(db, past, found))
+                .optional()
+        };
+        let found = read();
+        self.told(found)
+    }
+
+    /// Notes that such a message is offered once more. Before it is done: it may be the end of the
+    /// connection.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn offer_aside(&mut self, key: Key) -> Result<(), StoreError> {
+        self.follow()?;
+        let counted = self.db.execute("UPDATE aside SET tries = tries + 1 WHERE key = ?1", [key.0]);
+        self.told(counted.map(drop))
+    }
+
+    /// Removes a message that was set aside and that the broker has acknowledged, and puts back
+    /// into the outbox what was set aside for the same reason: so many.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is changed then.
+    pub fn remove_aside(&mut self, key: Key) -> Result<u64, StoreError> {
+        self.follow()?;
+        let mut remove = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let remove = "DELETE FROM aside WHERE key = ?1 RETURNING reason";
+            let reason: Option<String> =
+                tx.query_row(remove, [key.0], |row| row.get(0)).optional()?;
+            let back = tx.execute(
+                &format!(
+                    "INSERT INTO outbox ({COLUMNS}) SELECT {COLUMNS} FROM aside WHERE reason = ?1"
+                ),
+                [&reason],
+            )?;
+            tx.execute("DELETE FROM aside WHERE reason = ?1", [&reason])?;
+            tx.commit()?;
+            Ok(back as u64)
+        };
+        let removed = remove();
+        self.told(removed)
+    }
+
+    /// The topic of a message that waits, below the tenant's.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn topic(&self, key: Key) -> Result<Option<String>, StoreError> {
+        let read = || {
+            let mut query = self.db.prepare_cached("SELECT topic FROM outbox WHERE key = ?1")?;
+            query.query_row([key.0], |row| row.get(0)).optional()
+        };
+        self.told(read())
     }
 }
 
-/// Removes a database together with what belongs to it; nothing there is well, too.
-pub(super) fn remove(file: &Path) -> io::Result<()> {
-    for suffix in [""].iter().chain(&COMPANIONS) {
-        match std::fs::remove_file(with(file, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Makes the names in the directory of a file durable.
-pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
-    match file.parent() {
-        Some(directory) if directory != Path::new("") => File::open(directory)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+fn count(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("SELECT count(*) FROM aside", [], |row| row.get(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, ClockQuality, Moment};
+    use crate::lorawan::Changes;
+    use crate::store::{Cursor, Entry, Message, Store};
+    use crate::units::DevEui;
+    use jiff::Timestamp;
+    use std::time::Duration;
+
+    fn commit(store: &mut Store, class: Class, count: usize) {
+        let message = Message {
+            class,
+            at: Moment {
+                wall: Timestamp::from_second(7).expect("in range"),
+                quality: ClockQuality::Estimated,
+                monotonic: Duration::ZERO,
+            },
+            topic: format!("bin/{}", class.as_str()),
+            body: r#"{"a":1}"#.into(),
+        };
+        let entry = Entry {
+            dev_eui: DevEui(1),
+            changes: Changes::default(),
+            queued: None,
+            command: None,
+            states: Vec::new(),
+            messages: vec![message; count],
+        };
+        store.commit(&[entry]).expect("commits");
+    }
+
+    fn rows(outbox: &mut Outbox) -> Vec<Row> {
+        outbox.next(Class::Diagnostic, &mut Cursor::default(), 10_000).expect("reads")
+    }
+
+    fn outcasts(rows: &[Row], reason: &str) -> Vec<Outcast> {
+        rows.iter().map(|row| Outcast { key: row.key, reason: reason.into(), tries: 5 }).collect()
+    }
 
     #[test]
-    fn only_the_last_few_are_kept() {
+    fn what_is_set_aside_is_out_of_the_way_whole_and_comes_back_with_its_like() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("t.db");
-        for n in 0..6 {
-            std::fs::write(&file, "x").expect("writes");
-            std::fs::write(with(&file, "-wal"), "y").expect("writes");
-            // two of them within one second
-            let now = Timestamp::from_second(1_767_225_600 + n / 2).expect("in range");
-            let aside = set_aside(&file, now).expect("renames");
-            assert!(aside.exists() && with(&aside, "-wal").exists());
-            tidy(&file);
-        }
-        let names = std::fs::read_dir(dir.path()).expect("reads");
-        let mut names: Vec<_> =
-            names.map(|e| e.expect("reads").file_name().into_string().expect("a name")).collect();
-        names.sort();
-        let date = "t.db.damaged-20260101T00000";
-        let expected = ["1Z-2", "1Z-2-wal", "2Z", "2Z-2", "2Z-2-wal", "2Z-wal"];
-        assert_eq!(names, expected.map(|end| format!("{date}{end}")));
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        commit(&mut store, Class::Measurement, 4);
+        commit(&mut store, Class::Alarm, 1);
+        let mut outbox = Outbox::open(&file).expect("opens");
+        let all = rows(&mut outbox);
+        let [alarm, first, second, third, last] = &all[..] else { panic!("five") };
+        let moved = outbox.set_aside(&outcasts(&all[..2], "refused")).expect("writes");
+        assert_eq!(moved, [alarm.key, first.key]);
+        outbox.set_aside(&outcasts(&all[2..3], "large")).expect("writes");
+        assert_eq!(outbox.set_aside(&outcasts(&all[..1], "refused")).expect("writes"), []);
+        drop(outbox);
+
+        let mut outbox = Outbox::open(&file).expect("opens again");
+        assert_eq!(rows(&mut outbox), [third.clone(), last.clone()]);
+        assert_eq!((outbox.waiting(), outbox.count_aside().expect("reads")), (2, 3));
+        assert_eq!(outbox.aside(Class::Alarm).expect("reads"), [alarm.key]);
+        assert_eq!(outbox.row_aside(alarm.key).expect("reads").as_ref(), Some(alarm));
+        assert_eq!(outbox.row_aside(third.key).expect("reads"), None);
+        outbox.offer_aside(alarm.key).expect("writes");
+        let order = outbox.aside(Class::Diagnostic).expect("reads");
+        assert_eq!(order, [first.key, second.key, alarm.key], "the fewest tries first");
+
+        assert_eq!(outbox.remove_aside(alarm.key).expect("writes"), 1);
+        assert_eq!(rows(&mut outbox), [first.clone(), third.clone(), last.clone()]);
+        assert_eq!(outbox.aside(Class::Diagnostic).expect("reads"), [second.key]);
+        assert_eq!(outbox.remove_aside(alarm.key).expect("writes"), 0, "it is gone");
+        assert_eq!(outbox.count_aside().expect("reads"), 1);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_for_as_many_alarms_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        commit(&mut store, Class::Measurement, 1_001);
+        commit(&mut store, Class::Alarm, 1_001);
+        let mut outbox = Outbox::open(&file).expect("opens");
+        let (alarms, measurements): (Vec<_>, Vec<_>) =
+            rows(&mut outbox).into_iter().partition(|row| row.key.class() == Some(Class::Alarm));
+        let moved = |outbox: &mut Outbox, rows: &[Row]| {
+            outbox.set_aside(&outcasts(rows, "refused")).expect("writes").len()
+        };
+        assert_eq!(moved(&mut outbox, &measurements), 1_000);
+        assert_eq!(moved(&mut outbox, &alarms), 1_000);
+        assert_eq!(rows(&mut outbox).len(), 2, "and the others wait");
     }
 }

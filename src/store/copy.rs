@@ -6,7 +6,7 @@
 //! most [`BEHIND`] uplinks: what was not counted up is no harm, as an uplink with a greater counter
 //! is always accepted, and the counters of downlinks jump ahead of whatever may have been sent.
 
-use super::aside;
+use super::damaged;
 use super::remembered::{self, Room};
 use super::rescue::Identity;
 use super::{Entry, StoreError, failed, memory, schema};
@@ -52,7 +52,7 @@ impl Copy {
         match Self::open_sound(file, now) {
             Err(StoreError::Damaged { .. }) => {
                 let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-                aside::remove(file).map_err(io)?;
+                damaged::remove(file).map_err(io)?;
                 Self::open_sound(file, now)
             }
             opened => opened,

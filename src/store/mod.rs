@@ -18,6 +18,7 @@ mod aside;
 mod boots;
 mod condition;
 mod copy;
+mod damaged;
 mod memory;
 mod outbox;
 mod packing;
@@ -27,6 +28,7 @@ mod rescue;
 mod schema;
 mod shed;
 
+pub use aside::Outcast;
 pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 pub use rescue::Rescue;
@@ -624,7 +626,7 @@ impl Opened {
 fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<(), StoreError> {
     let len = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
     let gone = |what| Err(StoreError::Gone { file: file.to_owned(), what });
-    if len(file) == 0 && (is_known || len(&aside::with(file, "-wal")) > 0) {
+    if len(file) == 0 && (is_known || len(&damaged::with(file, "-wal")) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
     }
     if !pages::log_is_sound(file) {

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a message is made of, as it is kept.
+pub(super) const COLUMNS: &str =
+    "key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch";
+
 /// What is left of a body that the disk has damaged.
 pub(super) const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
@@ -44,10 +48,10 @@ impl Default for Cursor {
 /// The reading and removing view of a tenant's database.
 #[derive(Debug)]
 pub struct Outbox {
-    db: Connection,
-    file: PathBuf,
+    pub(super) db: Connection,
+    pub(super) file: PathBuf,
     epoch: String,
-    past: Past,
+    pub(super) past: Past,
     waiting: u64,
     condition: Arc<Condition>,
     /// Which file is open.
@@ -56,11 +60,11 @@ pub struct Outbox {
 
 /// What is known about the boots of the machine.
 #[derive(Debug, Default)]
-struct Past {
+pub(super) struct Past {
     history: History,
     /// Whether it was read in this very question: while nobody sets the clock there is nothing
     /// new in it, row after row.
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 impl Outbox {
@@ -95,7 +99,7 @@ impl Outbox {
     }
 
     /// Opens the file that has taken the place of a damaged one.
-    fn follow(&mut self) -> Result<(), StoreError> {
+    pub(super) fn follow(&mut self) -> Result<(), StoreError> {
         let generation = self.condition.generation();
         if generation != self.generation {
             let condition = Arc::clone(&self.condition);
@@ -119,7 +123,7 @@ impl Outbox {
     }
 
     /// Damage is told to the writing view.
-    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
         result.map_err(|e| failed(&self.file, e)).inspect_err(|error| {
             if matches!(error, StoreError::Damaged { .. }) {
                 self.condition.report(error.to_string());
@@ -165,14 +169,15 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn before(&mut self, key: Key, limit: usize) -> Result<Vec<Row>, StoreError> {
-        let Self { db, past, file, .. } = self;
+        self.follow()?;
+        let Self { db, past, .. } = self;
         past.fresh = false;
         let mut read = || {
             let (first, _) = key.class().unwrap_or(Class::Diagnostic).keys();
-            let mut query = db.prepare_cached(
-                "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch
-                 FROM outbox WHERE key < ?1 AND key > ?2 ORDER BY key DESC LIMIT ?3",
-            )?;
+            let mut query = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM outbox WHERE key < ?1 AND key > ?2
+                 ORDER BY key DESC LIMIT ?3"
+            ))?;
             let mut found = query.query((key.0, first, limit as i64))?;
             let mut rows = Vec::new();
             while let Some(found) = found.next()? {
@@ -180,7 +185,8 @@ impl Outbox {
             }
             Ok(rows)
         };
-        read().map_err(|e| failed(file, e))
+        let found = read();
+        self.told(found)
     }
 
     /// The highest sequence number that waits, or 0: messages up to here were there at this
@@ -270,10 +276,9 @@ fn read(
     limit: usize,
 ) -> rusqlite::Result<(Vec<Row>, Cursor)> {
     let mut rows = Vec::new();
-    let mut query = db.prepare_cached(
-        "SELECT key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch FROM outbox
-         WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3",
-    )?;
+    let mut query = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM outbox WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3"
+    ))?;
     let classes = Class::ALL.into_iter().take_while(|class| *class <= least);
     for (class, after) in classes.zip(&mut cursor.0) {
         let (_, end) = class.keys();
@@ -290,7 +295,12 @@ fn read(
     Ok((rows, cursor))
 }
 
-fn row(db: &Connection, past: &mut Past, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+/// Of the columns [`COLUMNS`].
+pub(super) fn row(
+    db: &Connection,
+    past: &mut Past,
+    row: &rusqlite::Row<'_>,
+) -> rusqlite::Result<Row> {
     let at = Moment {
         wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
         quality: match row.get(2)? {

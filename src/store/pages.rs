@@ -9,7 +9,7 @@
 //!
 //! See <https://sqlite.org/fileformat2.html> for the format.
 
-use super::aside::with;
+use super::damaged::with;
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

@@ -8,7 +8,7 @@
 //! first page is needed, which says where each table begins. A message keeps its place and the
 //! epoch of its store, and so its id.
 
-use super::aside::{self, with};
+use super::damaged::{self, with};
 use super::pages::{Lost, Pages, Value};
 use super::remembered::{self, Room};
 use super::{Class, DAMAGED, Key, RESERVE, StoreError, failed, memory, packing, schema};
@@ -73,13 +73,13 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
     let exists = file.try_exists()?;
     if exists {
         // it may be half a file, and the whole one is still there
-        aside::remove(&new)?;
+        damaged::remove(&new)?;
     } else if new.try_exists()? {
         if with(file, "-wal").try_exists()? {
-            aside::set_aside(file, now)?;
+            damaged::set_aside(file, now)?;
         }
         std::fs::rename(&new, file)?;
-        aside::sync_directory(file)?;
+        damaged::sync_directory(file)?;
     }
     Ok(exists || file.try_exists()?)
 }
@@ -96,22 +96,22 @@ pub(super) fn rescue(
     let begin = Instant::now();
     let pages = Pages::open(file).map_err(io)?;
     let new = with(file, NEW);
-    aside::remove(&new).map_err(io)?;
-    aside::tidy(file);
+    damaged::remove(&new).map_err(io)?;
+    damaged::tidy(file);
     let (saved, left, lost) =
         bring_over(&pages, &new, known, begin + PATIENCE).inspect_err(|_| {
             // the card may be full, and half a file is of no use
-            let _ = aside::remove(&new);
+            let _ = damaged::remove(&new);
         })?;
-    for suffix in aside::COMPANIONS {
+    for suffix in damaged::COMPANIONS {
         // everything is in the file itself
         let _ = std::fs::remove_file(with(&new, suffix));
     }
     File::open(&new).and_then(|new| new.sync_all()).map_err(io)?;
-    let aside = aside::set_aside(file, now).map_err(io)?;
+    let aside = damaged::set_aside(file, now).map_err(io)?;
     std::fs::rename(&new, file).map_err(io)?;
-    aside::sync_directory(file).map_err(io)?;
-    aside::tidy(file);
+    damaged::sync_directory(file).map_err(io)?;
+    damaged::tidy(file);
     Ok(Rescue {
         reason: reason.to_owned(),
         aside,
@@ -213,6 +213,38 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     /// `None` when the row is none of an outbox.
     fn of(row: Option<i64>, values: &'a [Value]) -> Option<Self> {
+        // one that the broker did not take waits again
+        if let [
+            Value::Null,
+            Value::Integer(time_us),
+            Value::Integer(clock @ 0..=2),
+            Value::Integer(boot),
+            Value::Integer(monotonic_us),
+            Value::Text(topic),
+            Value::Text(body),
+            packed,
+            epoch,
+            Value::Text(_),
+            Value::Integer(_),
+        ] = values
+        {
+            let (time_us, clock, boot, monotonic_us) = (*time_us, *clock, *boot, *monotonic_us);
+            let class = Key(row?).class()?;
+            let (packed, epoch) = (optional_blob(packed)?, optional_text(epoch)?);
+            let key = row.filter(|key| *key > 0)?;
+            return Some(Self {
+                class,
+                key,
+                time_us,
+                clock,
+                topic,
+                body,
+                boot,
+                monotonic_us,
+                packed,
+                epoch,
+            });
+        }
         let [
             Value::Null,
             Value::Integer(time_us),
@@ -232,16 +264,8 @@ impl<'a> Message<'a> {
             [] => (0, 0),
             _ => return None,
         };
-        let packed = match rest.get(2) {
-            None | Some(Value::Null) => None,
-            Some(Value::Blob(packed)) => Some(&packed[..]),
-            Some(_) => return None,
-        };
-        let epoch = match rest.get(3) {
-            None | Some(Value::Null) => None,
-            Some(Value::Text(epoch)) => Some(epoch.as_str()),
-            Some(_) => return None,
-        };
+        let packed = rest.get(2).map_or(Some(None), optional_blob)?;
+        let epoch = rest.get(3).map_or(Some(None), optional_text)?;
         let (time_us, clock) = (*time_us, *clock);
         let message =
             Self { class, key, time_us, clock, topic, body, boot, monotonic_us, packed, epoch };
@@ -255,6 +279,24 @@ impl<'a> Message<'a> {
             Some(packed) => packing::unpack(packed).is_some_and(|body| json(&body)),
             None => json(self.body),
         }
+    }
+}
+
+/// `None` when it is of another kind.
+fn optional_blob(value: &Value) -> Option<Option<&[u8]>> {
+    match value {
+        Value::Null => Some(None),
+        Value::Blob(blob) => Some(Some(blob)),
+        _ => None,
+    }
+}
+
+/// `None` when it is of another kind.
+fn optional_text(value: &Value) -> Option<Option<&str>> {
+    match value {
+        Value::Null => Some(None),
+        Value::Text(text) => Some(Some(text)),
+        _ => None,
     }
 }
 

@@ -102,6 +102,19 @@ const TRUST: &str = "
     ALTER TABLE outbox ADD COLUMN monotonic_us INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE outbox ADD COLUMN packed BLOB;     -- see super::packing
     ALTER TABLE outbox ADD COLUMN epoch TEXT;      -- of the store that it was rescued from
+    CREATE TABLE aside (                   -- what the broker does not take; see super::aside
+        key INTEGER PRIMARY KEY,           -- as it was in the outbox, and so are the next eight
+        time_us INTEGER NOT NULL,
+        clock INTEGER NOT NULL,
+        boot INTEGER NOT NULL,
+        monotonic_us INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        body TEXT NOT NULL,
+        packed BLOB,
+        epoch TEXT,
+        reason TEXT NOT NULL,              -- why, in words
+        tries INTEGER NOT NULL             -- how often it was offered
+    ) STRICT;
     CREATE TABLE boot (
         number INTEGER PRIMARY KEY,        -- in their order
         id TEXT NOT NULL UNIQUE,           -- the kernel's

@@ -28,20 +28,29 @@ const PLAN_TOPIC: &[u8] = b"/command/plan";
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The broker has accepted the connection.
-    Connected,
+    /// The broker has accepted the connection, and takes packets of at most so many bytes.
+    Connected(usize),
     /// The next message in line went out under this identifier.
     Sent(u16),
     /// The broker has taken it over.
     Acknowledged(u16),
-    /// The broker has refused it, with this reason (MQTT 5 only).
-    Refused(u16, String),
+    /// The broker has refused it (MQTT 5 only).
+    Refused(u16, Refusal),
     /// The answer to the subscription: granted, or the reason why not.
     Subscribed(Result<(), String>),
     /// A message came in.
     Received(Incoming),
     /// The connection is over, for this reason. Nothing follows.
     Closed(LinkError),
+}
+
+/// Why the broker has refused a message.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// In words.
+    pub(super) reason: String,
+    /// Whether it is for what the message is. A quota that is exceeded is another day's.
+    pub(super) of_message: bool,
 }
 
 /// A message that came in.
@@ -88,7 +97,7 @@ pub(super) async fn pump(mut event_loop: EventLoop, mut peer: Peer, events: mpsc
                 if incoming {
                     heard = Instant::now();
                 }
-                if matches!(event, Some(Event::Connected)) {
+                if matches!(event, Some(Event::Connected(_))) {
                     peer.accepted = true;
                     peer.patience = event_loop.keep_alive() * 2;
                 }
@@ -141,7 +150,7 @@ impl EventLoop {
                 Err(rumqttc::ConnectionError::MqttState(rumqttc::StateError::Deserialization(
                     TooLargeV4(_),
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v4(&error))),
+                Err(error) => Err(peer.v4(&error)),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
                 Ok(event) => {
@@ -158,7 +167,7 @@ impl EventLoop {
                 Err(v5::ConnectionError::MqttState(v5::StateError::Deserialization(
                     TooLargeV5 { .. },
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v5(&error))),
+                Err(error) => Err(peer.v5(&error)),
             },
         }
     }
@@ -196,7 +205,7 @@ fn release(event_loop: &mut v5::EventLoop, id: u16) {
 fn noted_v4(event: &rumqttc::Event) -> Noted {
     use rumqttc::{Event as E, Outgoing as O, Packet as P};
     let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Incoming(P::ConnAck(_)) => Some(Event::Connected(MAX_PACKET as usize)),
         E::Outgoing(O::Publish(id)) => Some(Event::Sent(*id)),
         E::Incoming(P::PubAck(ack)) => Some(Event::Acknowledged(ack.pkid)),
         E::Incoming(P::SubAck(ack)) => {
@@ -219,13 +228,20 @@ fn noted_v5(event: &v5::Event) -> Noted {
     use v5::Event as E;
     use v5::mqttbytes::v5::{Packet as P, PubAckReason, SubscribeReasonCode};
     let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Incoming(P::ConnAck(ack)) => {
+            let theirs = ack.properties.as_ref().and_then(|properties| properties.max_packet_size);
+            Some(Event::Connected(theirs.map_or(MAX_PACKET, |most| most.min(MAX_PACKET)) as usize))
+        }
         E::Outgoing(rumqttc::Outgoing::Publish(id)) => Some(Event::Sent(*id)),
         E::Incoming(P::PubAck(ack)) => Some(match ack.reason {
             PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
                 Event::Acknowledged(ack.pkid)
             }
-            reason => Event::Refused(ack.pkid, trouble::spaced(&reason)),
+            reason => {
+                use PubAckReason::{PacketIdentifierInUse, QuotaExceeded};
+                let of_message = !matches!(reason, QuotaExceeded | PacketIdentifierInUse);
+                Event::Refused(ack.pkid, Refusal { reason: trouble::spaced(&reason), of_message })
+            }
         }),
         E::Incoming(P::SubAck(ack)) => Some(Event::Subscribed(match ack.return_codes[..] {
             [SubscribeReasonCode::Success(_)] => Ok(()),

@@ -9,6 +9,7 @@ use super::error::LinkError;
 use super::event_loop::{Event, EventLoop, MAX_PACKET, pump};
 use super::tls;
 use super::trouble::Peer;
+use crate::clock::Clock;
 use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
@@ -60,6 +61,8 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
+    /// No packet may be larger.
+    pub(super) largest: usize,
     events: mpsc::Receiver<Event>,
     pump: JoinHandle<()>,
 }
@@ -78,9 +81,12 @@ impl Link {
         url: &BrokerUrl,
         client_id: &str,
         purpose: Purpose,
+        clock: &Clock,
     ) -> Result<Self, LinkError> {
-        let transport =
-            if url.tls { Transport::Tls(tls::configuration(settings)?) } else { Transport::Tcp };
+        let transport = match url.tls {
+            true => Transport::Tls(tls::configuration(settings, clock)?),
+            false => Transport::Tcp,
+        };
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
@@ -147,7 +153,7 @@ impl Link {
                 )
             }
         };
-        Ok(Self { client, events, pump })
+        Ok(Self { client, largest: MAX_PACKET as usize, events, pump })
     }
 
     /// The next thing that happened. Cancel-safe.
@@ -158,6 +164,11 @@ impl Link {
             .unwrap_or_else(|| Event::Closed(LinkError::Connection("the connection ended".into())))
     }
 
+    /// Whether a message is small enough to be sent. One that is not would end the connection.
+    pub(super) fn fits(&self, message: &Outgoing) -> bool {
+        size(message, matches!(self.client, Client::V5(_))) <= self.largest
+    }
+
     /// Hands a message over. `false` when there is no room, which the caller prevents by never
     /// having more than [`WINDOW`] outstanding.
     pub(super) fn publish(&self, message: Outgoing) -> bool {
@@ -166,23 +177,15 @@ impl Link {
             Client::V4(client) => {
                 client.try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload).is_ok()
             }
-            Client::V5(client) => {
-                let properties = v5::mqttbytes::v5::PublishProperties {
-                    user_properties: properties,
-                    payload_format_indicator: Some(1),
-                    content_type: Some(JSON.into()),
-                    ..Default::default()
-                };
-                client
-                    .try_publish_with_properties(
-                        topic,
-                        v5::mqttbytes::QoS::AtLeastOnce,
-                        retain,
-                        Bytes::from(payload),
-                        properties,
-                    )
-                    .is_ok()
-            }
+            Client::V5(client) => client
+                .try_publish_with_properties(
+                    topic,
+                    v5::mqttbytes::QoS::AtLeastOnce,
+                    retain,
+                    Bytes::from(payload),
+                    described(properties),
+                )
+                .is_ok(),
         }
     }
 
@@ -246,6 +249,34 @@ fn last_will(will: Outgoing) -> v5::mqttbytes::v5::LastWill {
     v5::mqttbytes::v5::LastWill::new(topic, payload, qos, retain, Some(properties))
 }
 
+/// What MQTT 5 says of a message beside its own properties.
+fn described(user_properties: Vec<(String, String)>) -> v5::mqttbytes::v5::PublishProperties {
+    v5::mqttbytes::v5::PublishProperties {
+        user_properties,
+        payload_format_indicator: Some(1),
+        content_type: Some(JSON.into()),
+        ..Default::default()
+    }
+}
+
+/// How many bytes a message takes as a packet, with what MQTT 5 says of it or without.
+fn size(message: &Outgoing, is_described: bool) -> usize {
+    let Outgoing { topic, payload, properties, .. } = message;
+    let text = |text: &str| 2 + text.len();
+    let mut rest = text(topic) + 2 + payload.len(); // 2 for the packet identifier
+    if is_described {
+        let user = properties.iter().map(|(key, value)| 1 + text(key) + text(value));
+        let all = 2 + 1 + text(JSON) + user.sum::<usize>();
+        rest += length(all) + all;
+    }
+    1 + length(rest) + rest
+}
+
+/// How many bytes a length takes.
+fn length(of: usize) -> usize {
+    1 + usize::from(of >= 1 << 7) + usize::from(of >= 1 << 14) + usize::from(of >= 1 << 21)
+}
+
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
     let Some(username) = &settings.username else { return Ok(None) };
     let password = match &settings.password_file {
@@ -253,4 +284,35 @@ fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
         Some(file) => read_password(file).map_err(LinkError::file("password_file"))?,
     };
     Ok(Some((username.clone(), password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_size_that_it_will_have_as_a_packet() {
+        for length in [0, 1, 100, 127, 128, 1_000, 16_200, 16_384, 200_000, 2_100_000] {
+            for key in [0, 1, 60, 127, 128, 5_000] {
+                let message = Outgoing {
+                    topic: "lykta/gw-1/waste/bin/1739/level".into(),
+                    payload: "x".repeat(length),
+                    retain: false,
+                    properties: vec![("id".into(), "y".repeat(key)), ("class".into(), "z".into())],
+                };
+                let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                let Outgoing { topic, payload, properties, .. } = &message;
+                let properties = Some(described(properties.clone()));
+                let mut packet =
+                    v5::mqttbytes::v5::Publish::new(topic, qos, payload.clone(), properties);
+                packet.pkid = 1;
+                assert_eq!(size(&message, true), packet.size());
+
+                let qos = rumqttc::QoS::AtLeastOnce;
+                let mut packet = rumqttc::Publish::new(topic, qos, payload.clone());
+                packet.pkid = 1;
+                assert_eq!(size(&message, false), packet.size());
+            }
+        }
+    }
 }

@@ -16,12 +16,13 @@
 //! ever less often.
 
 use super::Shared;
-use super::backoff::{Backoff, STABLE};
+use super::backoff::Backoff;
 use super::command::{self, Command, Receipt, Settled};
 use super::error::LinkError;
 use super::event_loop::{Event, Incoming};
 use super::link::{Link, Purpose};
 use super::unacknowledged::Unacknowledged;
+use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::units::TenantId;
@@ -36,6 +37,9 @@ const WINDOW: usize = 32;
 
 /// When a command that there was no room for is offered again.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
+
+/// When an acknowledgement that there was no room for is tried again.
+const ACKNOWLEDGE_AGAIN: Duration = Duration::from_millis(10);
 
 /// How long the broker may take to answer the subscription.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +60,9 @@ const HARMLESS: Duration = Duration::from_secs(5);
 /// A broker that goes away breaks both connections, within this time.
 const BOTH: Duration = Duration::from_millis(250);
 
+/// After a connection of this length the waits begin anew with the shortest.
+const STABLE: Duration = Duration::from_secs(60);
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -67,6 +74,7 @@ pub(super) struct Listener {
     /// `{prefix}/{gateway}/{tenant}`
     root: String,
     client_id: String,
+    clock: Clock,
     shared: Shared,
     /// The broker to which messages go.
     broker: watch::Receiver<Option<BrokerUrl>>,
@@ -109,6 +117,7 @@ impl Listener {
         tenant: TenantId,
         root: String,
         client_id: String,
+        clock: Clock,
         shared: Shared,
         broker: watch::Receiver<Option<BrokerUrl>>,
     ) -> Self {
@@ -119,6 +128,7 @@ impl Listener {
             tenant,
             root,
             client_id,
+            clock,
             shared,
             broker,
             in_a_row: 0,
@@ -160,7 +170,8 @@ impl Listener {
             afresh: self.afresh,
             window: WINDOW as u16,
         };
-        let mut link = match Link::connect(&self.settings, &url, &self.client_id, purpose) {
+        let link = Link::connect(&self.settings, &url, &self.client_id, purpose, &self.clock);
+        let mut link = match link {
             Ok(link) => link,
             Err(error) => return self.failed(&error),
         };
@@ -168,7 +179,7 @@ impl Listener {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected => return State::Listening(link, url),
+                    Event::Connected(_) => return State::Listening(link, url),
                     Event::Closed(error) => return self.failed(&error),
                     // nothing comes before
                     _ => {}
@@ -217,7 +228,7 @@ impl Listener {
     /// The connection was lost, as any may be.
     fn lost(&mut self, error: &LinkError) -> State {
         log::debug!("tenant {} listens no longer: {error}", self.tenant);
-        State::Waiting(self.backoff.next(fastrand::f64()))
+        State::Waiting(self.backoff.next_spread(fastrand::f64()))
     }
 
     /// The connection did not come about: because there is no way to the broker, or because the
@@ -234,7 +245,7 @@ impl Listener {
         if is_certain || self.in_a_row >= TELL_AT {
             self.tell(reason);
         }
-        State::Waiting(self.refused.next(fastrand::f64()))
+        State::Waiting(self.refused.next_spread(fastrand::f64()))
     }
 
     /// Tells operations that commands cannot come.
@@ -291,6 +302,8 @@ struct Hearing<'a> {
     /// When it is to be judged whether the other connection broke over this one.
     judged_at: Option<Instant>,
     unacknowledged: Unacknowledged,
+    /// When there may be room for more acknowledgements.
+    acknowledge_at: Option<Instant>,
     /// What there was no room for so far.
     waiting: VecDeque<Command>,
     offer_at: Instant,
@@ -313,6 +326,7 @@ impl<'a> Hearing<'a> {
             harmless: false,
             judged_at: None,
             unacknowledged: Unacknowledged::default(),
+            acknowledge_at: None,
             waiting: VecDeque::new(),
             offer_at: now,
             renew_at: None,
@@ -340,7 +354,7 @@ impl<'a> Hearing<'a> {
                     Event::Received(incoming) => self.receive(incoming),
                     Event::Closed(error) => return End::Closed(error),
                     // this connection publishes nothing
-                    Event::Connected
+                    Event::Connected(_)
                     | Event::Sent(_)
                     | Event::Acknowledged(_)
                     | Event::Refused(..) => {}
@@ -371,7 +385,7 @@ impl<'a> Hearing<'a> {
             Some(_) if self.harmless => None,
             Some(at) => Some(at + HARMLESS),
         };
-        [offer, renew, judge, self.judged_at].into_iter().flatten().min()
+        [offer, renew, judge, self.judged_at, self.acknowledge_at].into_iter().flatten().min()
     }
 
     fn do_due(&mut self, now: Instant) -> Option<End> {
@@ -387,6 +401,9 @@ impl<'a> Hearing<'a> {
                 self.listener.works();
             }
             _ => {}
+        }
+        if self.acknowledge_at.is_some_and(|at| now >= at) {
+            self.acknowledge();
         }
         if now >= self.offer_at {
             self.offer(now);
@@ -437,19 +454,25 @@ impl<'a> Hearing<'a> {
             return;
         }
         self.unacknowledged.settle(settled.number);
-        while let Some(packet) = self.unacknowledged.take() {
-            // with QoS 0 there is nothing to acknowledge
-            if packet != 0 {
-                self.link.acknowledge(packet);
-            }
-            self.listener.backoff.reset();
-        }
+        self.acknowledge();
+        self.listener.backoff.reset();
+    }
+
+    /// Acknowledges what is in good hands; whether there was room for all of it. There is not
+    /// always: some brokers send more at once than they were told to.
+    fn acknowledge(&mut self) -> bool {
+        let link = &self.link;
+        // with QoS 0 there is nothing to acknowledge
+        let all = self.unacknowledged.acknowledge(|packet| packet == 0 || link.acknowledge(packet));
+        self.acknowledge_at = (!all).then(|| Instant::now() + ACKNOWLEDGE_AGAIN);
+        all
     }
 
     /// Something was not taken: the broker brings it again with the next connection.
     fn miss(&mut self) {
         if self.renew_at.is_none() {
-            self.renew_at = Some(Instant::now() + self.listener.backoff.next(fastrand::f64()));
+            self.renew_at =
+                Some(Instant::now() + self.listener.backoff.next_spread(fastrand::f64()));
         }
     }
 
@@ -458,9 +481,15 @@ impl<'a> Hearing<'a> {
         while let Ok(settled) = self.settled.try_recv() {
             self.note_settled(settled);
         }
-        self.link.disconnect();
-        let closed = async { while !matches!(self.link.event().await, Event::Closed(_)) {} };
+        let goodbye = async {
+            while !self.acknowledge() {
+                // what comes by now comes again
+                let _ = timeout(ACKNOWLEDGE_AGAIN, self.link.event()).await;
+            }
+            self.link.disconnect();
+            while !matches!(self.link.event().await, Event::Closed(_)) {}
+        };
         // a broker that does not answer finds out by itself
-        let _ = timeout(GOODBYE, closed).await;
+        let _ = timeout(GOODBYE, goodbye).await;
     }
 }

@@ -114,33 +114,30 @@ struct Search {
 }
 
 impl Supply {
-    /// The supply of a connection that begins now. `waiting` messages wait; `random` is between 0
-    /// and 1.
-    ///
-    /// # Errors
-    /// When the outbox cannot be read.
+    /// The supply of a connection that begins now. `waiting` messages wait, up to the number
+    /// `late_until`; `random` is between 0 and 1.
     pub(super) fn new(
-        outbox: &Outbox,
+        late_until: u64,
         waiting: u64,
         pacing: Pacing,
         random: f64,
         now: Instant,
-    ) -> Result<Self, StoreError> {
+    ) -> Self {
         let takes = match pacing.rate {
             0 => Duration::ZERO,
             rate => Duration::from_secs(waiting / u64::from(rate)).min(pacing.delay),
         };
         let begin = now + takes.mul_f64(random.clamp(0.0, 1.0));
-        Ok(Self {
+        Self {
             cursor: Cursor::default(),
-            late_until: outbox.last_sequence()?,
+            late_until,
             urgent: true,
             more: true,
             ahead: VecDeque::new(),
             newest: Some(Search::default()),
             newest_pace: Pace::new(pacing.rate, now),
             backlog_pace: Pace::new(pacing.rate, begin),
-        })
+        }
     }
 
     /// There is something new in the outbox.
@@ -148,16 +145,12 @@ impl Supply {
         (self.urgent, self.more) = (true, true);
     }
 
-    /// Begins anew with the first message: all that is there had to wait.
-    ///
-    /// # Errors
-    /// When the outbox cannot be read.
-    pub(super) fn begin_anew(&mut self, outbox: &Outbox) -> Result<(), StoreError> {
-        self.late_until = outbox.last_sequence()?;
+    /// Begins anew with the first message: all up to the number `late_until` had to wait.
+    pub(super) fn begin_anew(&mut self, late_until: u64) {
+        self.late_until = late_until;
         self.cursor = Cursor::default();
         self.ahead.clear();
         self.news();
-        Ok(())
     }
 
     /// Whether all of it was handed on.
@@ -165,7 +158,12 @@ impl Supply {
         !self.urgent && !self.more && self.ahead.is_empty() && self.newest.is_none()
     }
 
-    /// When something may go that may not go yet.
+    /// Whether something may go now, as far as is known.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        !self.is_empty() && (self.urgent || self.next_at().is_none_or(|at| at <= now))
+    }
+
+    /// When something may go that may not go before.
     pub(super) fn next_at(&self) -> Option<Instant> {
         if self.newest.is_some() {
             return Some(self.newest_pace.next_at());
@@ -364,7 +362,7 @@ mod tests {
             (Class::Plan, "plan/p"),
         ]);
         let now = Instant::now();
-        let mut supply = Supply::new(&outbox, 8, AT_ONCE, 0.5, now).expect("reads");
+        let mut supply = Supply::new(8, 8, AT_ONCE, 0.5, now);
         commit(&mut store, &[(Class::Measurement, b), (Class::Event, "e")]);
         supply.news();
         let mut went = Vec::new();
@@ -383,7 +381,7 @@ mod tests {
         let (_directory, mut store, mut outbox) = store(&backlog);
         let now = Instant::now();
         let pacing = Pacing { rate: 10, delay: Duration::from_secs(20) };
-        let mut supply = Supply::new(&outbox, 300, pacing, 0.5, now).expect("reads");
+        let mut supply = Supply::new(300, 300, pacing, 0.5, now);
         let mut take = |supply: &mut Supply, seconds: f64| {
             let at = now + Duration::from_secs_f64(seconds);
             supply.take(&mut outbox, Class::Diagnostic, 90, at).expect("reads").len()
@@ -421,7 +419,7 @@ mod tests {
             let begin = Instant::now();
             let pacing = Pacing { rate, delay: Duration::from_secs(5) };
             let waiting = messages.len() as u64;
-            let mut supply = Supply::new(&outbox, waiting, pacing, 0.3, begin).expect("reads");
+            let mut supply = Supply::new(waiting, waiting, pacing, 0.3, begin);
             let (mut now, mut stored, mut newest) = (begin, Vec::new(), HashMap::new());
             let (mut late, mut rooms) = (0, rooms.into_iter().cycle());
             while !supply.is_empty() {

@@ -30,11 +30,17 @@ impl Unacknowledged {
         }
     }
 
-    /// The next one to be acknowledged.
-    pub(super) fn take(&mut self) -> Option<u16> {
-        let (packet, _) = self.line.pop_front_if(|(_, settled)| *settled)?;
-        self.first += 1;
-        Some(packet)
+    /// Takes out those that are to be acknowledged now, as long as `acknowledge` can do so; whether
+    /// it could.
+    pub(super) fn acknowledge(&mut self, mut acknowledge: impl FnMut(u16) -> bool) -> bool {
+        while let Some((packet, true)) = self.line.front() {
+            if !acknowledge(*packet) {
+                return false;
+            }
+            self.line.pop_front();
+            self.first += 1;
+        }
+        true
     }
 }
 
@@ -42,20 +48,33 @@ impl Unacknowledged {
 mod tests {
     use super::*;
 
+    /// What is acknowledged if so many can be.
+    fn taken(open: &mut Unacknowledged, room: usize) -> (Vec<u16>, bool) {
+        let mut all = Vec::new();
+        let done = open.acknowledge(|packet| {
+            let free = all.len() < room;
+            all.extend(free.then_some(packet));
+            free
+        });
+        (all, done)
+    }
+
     #[test]
     fn commands_are_acknowledged_in_the_order_in_which_they_came() {
         let mut open = Unacknowledged::default();
         let [first, second, third] = [7, 7000, 3].map(|packet| open.enter(packet));
         open.settle(second);
         open.settle(third);
-        assert_eq!(open.take(), None, "the first is not in good hands");
+        assert_eq!(taken(&mut open, 9), ([].into(), true), "the first is not in good hands");
         open.settle(first);
-        assert_eq!([open.take(), open.take(), open.take()], [Some(7), Some(7000), Some(3)]);
+        assert_eq!(taken(&mut open, 2), ([7, 7000].into(), false), "no more could be sent");
+        assert_eq!(taken(&mut open, 9), ([3].into(), true));
         open.settle(first);
         open.settle(99);
         let fourth = open.enter(7);
-        assert_eq!(open.take(), None);
+        assert_eq!(taken(&mut open, 9), ([].into(), true));
         open.settle(fourth);
-        assert_eq!((open.take(), open.take()), (Some(7), None));
+        assert_eq!(taken(&mut open, 9), ([7].into(), true));
+        assert_eq!(open.len(), 0);
     }
 }

@@ -32,6 +32,8 @@ const OPTIONAL: &[&str] = &[
     "event-up /rxInfo/*/nsTime",
     "health /air",
     "health /concentrator",
+    "latest /late",
+    "latest /readings/*/unit",
     "plan /attribution",
     "plan /difference",
     "plan /iterations",

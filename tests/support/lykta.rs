@@ -26,7 +26,7 @@ impl Lykta {
     pub fn start(broker: &Broker, upstream: &str, sensors: &[Sensor]) -> Self {
         let tenant = format!(
             "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"{}\"]\n\
-             reconnect_min = \"100ms\"\nreconnect_max = \"500ms\"\n{upstream}\n",
+             reconnect_min = \"100ms\"\nreconnect_max = \"500ms\"\nbacklog_rate = 0\n{upstream}\n",
             broker.url()
         );
         let devices: String = sensors.iter().map(|sensor| sensor.table("waste")).collect();
@@ -55,7 +55,7 @@ impl Lykta {
             false => "[store]\ncommit_interval = \"0s\"\n",
         };
         let configuration = format!(
-            "gateway = \"gw-1\"\nstate_dir = \"{}\"\n[concentrator]\nlisten = \"{udp}\"\n{store}{rest}",
+            "gateway = \"gw-1\"\nstate_dir = \"{}\"\n{store}[concentrator]\nlisten = \"{udp}\"\n{rest}",
             state.display()
         );
         let file = directory.path().join("lykta.toml");

@@ -22,5 +22,8 @@ pub fn upstream(url: String, protocol: Protocol) -> Upstream {
         backlog_delay: Duration::ZERO,
         commands: true,
         command_session: Duration::from_secs(3600),
+        reconnect_stable: Duration::from_secs(300),
+        reconnect_alarm_max: Duration::from_millis(20),
+        set_aside_after: Duration::from_secs(3600),
     }
 }

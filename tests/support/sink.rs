@@ -23,6 +23,8 @@ pub struct Script {
     pub mute: usize,
     /// MQTT 5: how many messages may be under way.
     pub receive_maximum: Option<u16>,
+    /// MQTT 5: how large a packet may be, as it says itself. It takes larger ones.
+    pub maximum_packet: Option<u32>,
     /// Which messages are refused (MQTT 5), by the end of their topic.
     pub refused: &'static [&'static str],
     /// Messages on topics that end so make the broker close the connection.
@@ -59,6 +61,7 @@ impl Default for Script {
             session_present: false,
             mute: 0,
             receive_maximum: None,
+            maximum_packet: None,
             refused: &[],
             abhorred: &[],
             goodbye: None,
@@ -93,6 +96,8 @@ struct Shared {
     /// How often the connections that messages come by were closed for jealousy.
     jealousies: AtomicUsize,
     misnumbered: AtomicUsize,
+    largest: AtomicUsize,
+    relented: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -110,6 +115,8 @@ impl Sink {
             afresh: AtomicUsize::new(0),
             jealousies: AtomicUsize::new(0),
             misnumbered: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
+            relented: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -159,6 +166,16 @@ impl Sink {
         self.shared.misnumbered.load(SeqCst)
     }
 
+    /// The most bytes that a packet had, but for its first few.
+    pub fn largest(&self) -> usize {
+        self.shared.largest.load(SeqCst)
+    }
+
+    /// From now on nothing is refused or abhorred.
+    pub fn relent(&self) {
+        self.shared.relented.store(true, SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
         self.shared.records.lock().unwrap()
     }
@@ -203,7 +220,7 @@ impl<'a> Connection<'a> {
             stream,
             number: 0,
             for_commands: false,
-            jealousies: 0,
+            jealousies: shared.jealousies.load(SeqCst),
             shared,
             v5: false,
             buffer: vec![],
@@ -270,7 +287,6 @@ impl<'a> Connection<'a> {
         }
         let len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
         self.for_commands = rest[2..2 + len].ends_with(b"-commands");
-        self.jealousies = self.shared.jealousies.load(SeqCst);
         let all = if self.for_commands { &self.shared.ears } else { &self.shared.connections };
         self.number = all.fetch_add(1, SeqCst);
         self.random.seed(self.number as u64);
@@ -283,13 +299,18 @@ impl<'a> Connection<'a> {
                 return false;
             }
         }
-        let Script { mute, receive_maximum, session_present, .. } = self.shared.script;
+        let Script { mute, receive_maximum, maximum_packet, session_present, .. } =
+            self.shared.script;
         if self.number < mute && !self.for_commands {
             return true;
         }
         let mut properties = vec![];
         if let Some(maximum) = receive_maximum {
             properties.push(33);
+            properties.extend(maximum.to_be_bytes());
+        }
+        if let Some(maximum) = maximum_packet {
+            properties.push(39);
             properties.extend(maximum.to_be_bytes());
         }
         let mut answer = vec![u8::from(session_present), 0];
@@ -355,7 +376,9 @@ impl<'a> Connection<'a> {
             let (len, header) = variable_length(payload).unwrap();
             payload = &payload[header + len..];
         }
-        let ends = |list: &[&str]| list.iter().any(|end| topic.ends_with(end));
+        self.shared.largest.fetch_max(packet.len(), SeqCst);
+        let relented = self.shared.relented.load(SeqCst);
+        let ends = |list: &[&str]| !relented && list.iter().any(|end| topic.ends_with(end));
         if ends(self.shared.script.abhorred) {
             return false;
         }

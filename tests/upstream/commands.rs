@@ -341,7 +341,7 @@ fn a_storm_of_commands_costs_no_message_and_no_command() {
     for protocol in [V5, V4] {
         let broker = Broker::start();
         let cloud = Subscriber::start(&broker, &[]).of_anything();
-        let ears = Ears::start(&broker, protocol, 1_000, 10_000);
+        let ears = Ears::start(&broker, protocol, 10_000, 10_000);
         send(&broker, "command/open", &[], &numbered(0..1_000));
         wait_until("all commands have come", || {
             ears.payloads().into_iter().collect::<HashSet<_>>().len() == 1_000
