@@ -152,8 +152,20 @@ settings! {
         pub id: TenantId => "waste",
         /// What its data is: "waste", "care" (decisions only, no raw data leaves) or "generic".
         pub kind: TenantKind = "generic",
+        /// How much may wait for its broker.
+        pub buffer: Buffer = {},
         /// Its broker.
         pub upstream: Upstream,
+    }
+
+    /// How much may wait for a broker that is away. What there is no room for is given up, and
+    /// counted: diagnostics, then measurements but one an hour and then one a day of each topic,
+    /// then events and plans. Alarms never are.
+    pub struct Buffer {
+        /// The greatest size of its database in MB, 8 to 900.
+        pub max_mb: u32 = 512,
+        /// What is older is given up, 1 to 3660 days.
+        pub max_days: u32 = 90,
     }
 
     /// A tenant's MQTT broker.
