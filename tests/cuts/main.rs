@@ -211,6 +211,23 @@ fn starts_from(state: &Path, broker: &Broker) {
     lykta.kill();
 }
 
+/// Nothing is heard, nothing is written.
+#[test]
+fn an_idle_gateway_writes_nothing() {
+    let disk = Disk::new(64);
+    let broker = Broker::start();
+    let mut lykta = Lykta::configured_with_state(disk.root(), &tenant(&broker));
+    lykta.restart();
+    lykta.wait_for_log("connected to");
+    Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 5)]);
+    wait_until("it is accepted", || accepted(disk.root()) == Some(1));
+    // it is delivered and removed by then, and what it knows is tidied up
+    std::thread::sleep(Duration::from_secs(3));
+    let before = disk.written();
+    std::thread::sleep(Duration::from_secs(20));
+    assert_eq!(disk.written().bytes, before.bytes);
+}
+
 /// The control: rows that are only written, and not flushed with each commit, are lost.
 #[test]
 fn without_a_flush_for_each_commit_this_would_find_what_is_lost() {
