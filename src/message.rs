@@ -64,10 +64,16 @@ messages! {
     UPSTREAM_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e241";
     /// The broker refuses messages; they are kept.
     UPSTREAM_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e242";
-    /// The broker does not grant the subscription to commands.
+    /// The broker does not want the connection for commands, or does not grant the subscription.
     COMMANDS_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e243";
-    /// The subscription to commands is granted again.
+    /// Commands can come again.
     COMMANDS_WORK = "8c9f6a2e4d0b4f57a1e35d7c90b1e244";
+    /// The broker does not take some messages; they are set aside.
+    UPSTREAM_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e248";
+    /// Messages that were set aside have been taken.
+    UPSTREAM_TAKEN_AFTER_ALL = "8c9f6a2e4d0b4f57a1e35d7c90b1e249";
+    /// There was no broker for long, and the command that restarts the modem was run.
+    MODEM_COMMAND = "8c9f6a2e4d0b4f57a1e35d7c90b1e24a";
     /// A concentrator refuses one downlink after the other.
     DOWNLINK_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e260";
     /// A concentrator takes downlinks again.

@@ -34,6 +34,22 @@ pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
 
+/// Names the time since the machine has booted.
+pub(crate) fn boot_id() -> Option<uuid::Uuid> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().parse().ok()
+}
+
+/// Kills the process group of a child that leads one of its own.
+pub(crate) fn kill_group(leader: u32) {
+    let Ok(group) = libc::pid_t::try_from(leader) else { return };
+    // 0 and 1 would be whole other groups; no child has them
+    if group > 1 {
+        // SAFETY: kill(2) takes no pointers. The child is not waited for yet, so that its number
+        // is no other's.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+}
+
 /// The kernel's monotonic clock, as it stamps the edges of GPIO lines with.
 pub(crate) fn monotonic() -> std::time::Duration {
     clock(libc::CLOCK_MONOTONIC)

@@ -3,6 +3,7 @@
 use super::ask::Target;
 use super::exit;
 use super::table::{Column, Table, bytes, count, long, percent, printable};
+use crate::ops::card::CardStatus;
 use crate::ops::device::DeviceSummary;
 use crate::ops::status::{AnswerStatus, CapacityStatus, ConcentratorSeen, Status};
 use crate::units::{Hertz, Ratio};
@@ -85,6 +86,9 @@ fn describe(status: &Status) -> String {
             ),
         );
     }
+    if let Some(written) = &status.card {
+        line("card", card(written));
+    }
     for tenant in &status.tenants {
         let link = if tenant.connected { "connected" } else { "no broker" };
         let mut text = format!(
@@ -93,6 +97,7 @@ fn describe(status: &Status) -> String {
         );
         for (n, what) in [
             (tenant.refused, "refused by the broker"),
+            (tenant.set_aside, "set aside"),
             (tenant.not_stored, "lost to the disk"),
             (tenant.not_decoded, "not decoded"),
             (tenant.not_mapped, "readings missing"),
@@ -123,6 +128,22 @@ fn describe(status: &Status) -> String {
     let mut text = table.to_string();
     if let Some(capacity) = &status.capacity {
         text.push_str(&describe_capacity(capacity));
+    }
+    text
+}
+
+fn card(card: &CardStatus) -> String {
+    let mut text = format!("{} written today", bytes(card.today_bytes));
+    if let Some(per_day) = card.bytes_per_day {
+        let whose = if card.device_bytes.is_some() { "by all programs" } else { "by lykta" };
+        let _ = write!(text, ", {} a day {whose}", bytes(per_day));
+    }
+    match card.life_years {
+        Some(years) if years < 100.0 => {
+            let _ = write!(text, ": a new card lasts {years} years");
+        }
+        Some(_) => text.push_str(": a new card lasts longer than 100 years"),
+        None => {}
     }
     text
 }

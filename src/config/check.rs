@@ -3,7 +3,9 @@
 use super::key::{KeyPath, Part};
 use super::read::{Fault, Reader};
 use super::secret::{Places, Trouble, exposed, read_password};
-use super::settings::{BrokerUrl, Concentrator, Protocol, Settings, Tenant, TenantKind, Upstream};
+use super::settings::{
+    BrokerUrl, Concentrator, ModemSettings, Protocol, Settings, Tenant, TenantKind, Upstream,
+};
 use super::tls;
 use crate::sys;
 use std::collections::HashMap;
@@ -81,10 +83,17 @@ impl Checks<'_> {
         self.reader.faults[before..].iter_mut().for_each(|fault| fault.of_machine = true);
         let store = root.key("store");
         self.at_most(&store.key("commit_interval"), settings.store.commit_interval, 60);
+        if !(1..=1000).contains(&settings.store.commit_rows) {
+            let help = "what waits is in memory, and lost with the power: keep it short";
+            self.error(&store.key("commit_rows"), "1 to 1000 is allowed here", help);
+        }
         if let Some(concentrator) = &settings.concentrator {
             self.concentrator(&root.key("concentrator"), concentrator);
         }
         self.radios(settings);
+        if let Some(modem) = &settings.modem {
+            self.modem(&root.key("modem"), modem);
+        }
         if settings.tenant.is_empty() && self.reader.is_whole(&root.key("tenant")) {
             let help = "add [[tenant]] with an id and [tenant.upstream] with urls";
             self.reader.wrong_key(
@@ -176,6 +185,31 @@ impl Checks<'_> {
         }
     }
 
+    fn modem(&mut self, path: &KeyPath, modem: &ModemSettings) {
+        let command = path.key("command");
+        match modem.command.first().map(Path::new) {
+            None => self.error(&command, "no command is given", "name a program"),
+            Some(program) if !program.is_absolute() => {
+                let help =
+                    "write its whole path, such as \"/usr/bin/mmcli\"; no shell looks for it";
+                self.error(&command, "this is no whole path of a program", help);
+            }
+            // not an error: all else works without it
+            Some(program) if !program.is_file() => {
+                let what = format!("there is no program {}", program.display());
+                self.warning(&command, what, "install it, or mend the path");
+            }
+            Some(_) => {}
+        }
+        let (after, help) = (path.key("after"), "write \"15min\"");
+        if modem.after.is_zero() {
+            self.error(&after, "after must be longer than 0s", help);
+        } else if modem.after < Duration::from_secs(300) {
+            let what = "a modem takes minutes to find the network, and is restarted meanwhile";
+            self.warning(&after, what, help);
+        }
+    }
+
     fn tenant(&mut self, path: &KeyPath, tenant: &mut Tenant) {
         if tenant.kind == TenantKind::Care {
             self.warning(
@@ -207,10 +241,24 @@ impl Checks<'_> {
             let help =
                 "shorter costs traffic, longer leaves a dead link unnoticed; \"20s\" is good";
             self.error(&path.key("keep_alive"), "keep_alive must be from 5s to 10min", help);
+        } else if upstream.keep_alive >= Duration::from_secs(60) {
+            self.warning(
+                &path.key("keep_alive"),
+                "a link that dies without a word is noticed only after two minutes or more, and \
+                 until then nothing arrives, no alarm either",
+                "write \"59s\" or less; \"20s\" is good",
+            );
         }
-        if upstream.reconnect_min.is_zero() {
-            let help = "write \"1s\": without a pause a broker that is down is asked without end";
-            self.error(&path.key("reconnect_min"), "reconnect_min must be longer than 0s", help);
+        for (name, wait) in [
+            ("reconnect_min", upstream.reconnect_min),
+            ("reconnect_alarm_max", upstream.reconnect_alarm_max),
+            ("set_aside_after", upstream.set_aside_after),
+        ] {
+            if wait.is_zero() {
+                let what = format!("{name} must be longer than 0s");
+                let help = "without a pause the broker is asked, or offered the same, without end";
+                self.error(&path.key(name), what, help);
+            }
         }
         if upstream.reconnect_min > upstream.reconnect_max {
             let help = "raise reconnect_max or lower reconnect_min";
@@ -219,6 +267,12 @@ impl Checks<'_> {
                 "reconnect_min is longer than reconnect_max",
                 help,
             );
+        }
+        let range = Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
+        if !range.contains(&upstream.command_session) {
+            let help = "as long as commands may be late; \"168h\" is a week";
+            let path = path.key("command_session");
+            self.error(&path, "command_session must be from 1min to 8760h", help);
         }
         self.tls(path, upstream);
         self.password(path, upstream);

@@ -43,8 +43,8 @@ pub use plan::{
 pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Chip, Concentrator, DeviceSettings, LorawanSettings,
-    Megahertz, OtaaSettings, OutputSettings, Protocol, RadioSettings, Settings, SpiPort,
-    StoreSettings, Tenant, TenantKind, Upstream,
+    Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol, RadioSettings, Settings,
+    SpiPort, StoreSettings, Tenant, TenantKind, Upstream,
 };
 pub use source::{Effective, Place, Sources};
 pub use template::template;

@@ -34,6 +34,8 @@ settings! {
         pub lorawan: LorawanSettings = {},
         /// Lamps and relays on GPIO pins of this machine.
         pub output: OutputSettings = {},
+        /// What to do about a mobile modem that has hung itself up. Left out: nothing.
+        pub modem: Option<ModemSettings>,
         /// Who owns data: each tenant has its own database, broker connection and topics.
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
@@ -48,9 +50,15 @@ settings! {
 
     /// How data is kept.
     pub struct StoreSettings {
-        /// How long an uplink may wait so that several share one write to the card. What is
-        /// waiting is lost with the power. With "0s" each uplink is written at once.
-        pub commit_interval: Duration = "0s",
+        /// How long an uplink may wait so that several share one write to the card, which spares
+        /// it. What is waiting is lost with the power. Alarms, events and what a sensor waits an
+        /// answer for never wait. With "0s" each uplink is written at once.
+        pub commit_interval: Duration = "2s",
+        /// So many uplinks are written without waiting any longer, 1 to 1000.
+        pub commit_rows: u32 = 100,
+        /// How many terabytes the card can take in its life (TBW in its data sheet): `lykta status`
+        /// tells by it how many years are left to it. 10 is a careful guess for 32 GB.
+        pub card_endurance_tb: u32 = 10,
     }
 
     /// The Semtech UDP listener.
@@ -127,6 +135,17 @@ settings! {
         pub buzzer: Option<u8> => 19,
     }
 
+    /// A mobile modem, and how it is restarted.
+    pub struct ModemSettings {
+        /// A program, by its whole path, and its arguments. It is run without a shell, with
+        /// nothing in its environment but PATH, and killed after 60s. As a service lykta has few
+        /// rights, and so has this: see the README.
+        pub command: Vec<String> => ["/usr/bin/touch", "/var/lib/lykta/restart-modem"],
+        /// It is run when no tenant has had a broker for so long, and again after twice as long,
+        /// up to 6h.
+        pub after: Duration = "15min",
+    }
+
     /// One owner of data.
     pub struct Tenant {
         /// Its name, 1 to 64 characters of a-z, 0-9 and '-': part of its topics.
@@ -160,10 +179,30 @@ settings! {
         /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
         /// is noticed within twice this time.
         pub keep_alive: Duration = "20s",
-        /// First wait after a failed connection; doubles, with jitter.
-        pub reconnect_min: Duration = "1s",
+        /// How many messages of a backlog go in a second after an outage, so that a city of gateways
+        /// does not storm its broker. Alarms, events and plans go at once. 0: as fast as it goes.
+        pub backlog_rate: u32 = 100,
+        /// The backlog begins at a random time within this, or within the time that it takes if
+        /// that is shorter.
+        pub backlog_delay: Duration = "1min",
+        /// The first wait after a failed attempt, half of it more or less; doubles. After a lost
+        /// connection the first wait is anything up to six times this, so that a city of gateways
+        /// does not come back to its broker in one wave.
+        pub reconnect_min: Duration = "5s",
         /// Longest wait between two attempts.
-        pub reconnect_max: Duration = "60s",
+        pub reconnect_max: Duration = "10min",
+        /// After a connection of this length the waits begin anew with the shortest.
+        pub reconnect_stable: Duration = "5min",
+        /// Longest wait while an alarm waits.
+        pub reconnect_alarm_max: Duration = "30s",
+        /// For how long a message is offered that the broker refuses while it takes others. Then
+        /// it is set aside: kept, out of the way, and offered now and then.
+        pub set_aside_after: Duration = "1h",
+        /// Whether commands are taken: by a second connection, whose client id ends in -commands.
+        pub commands: bool = true,
+        /// How long the broker keeps commands while this gateway is away, from 1min to 8760h (a year). With
+        /// MQTT 3.1.1 that is for the broker's settings to say.
+        pub command_session: Duration = "168h",
     }
 
     /// One sensor.

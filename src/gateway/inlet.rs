@@ -35,15 +35,29 @@ impl Inlet {
         })
     }
 
+    /// The same, and what was not passed comes back.
+    fn pass_command(&self, tenant: TenantId, command: Command) -> Result<(), Command> {
+        use TrySendError::{Disconnected, Full};
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = sender.as_ref() else { return Err(command) };
+        match sender.try_send(Input::Command(tenant, command)) {
+            Err(Full(Input::Command(_, back)) | Disconnected(Input::Command(_, back))) => Err(back),
+            _ => Ok(()),
+        }
+    }
+
     /// The end that the front ends of the air have.
     pub(super) fn air(&self) -> Outlet {
         let inlet = self.clone();
         Outlet::new(move |event| inlet.pass(Input::Air(event)))
     }
 
-    /// The end that a tenant's upstream has; whether there was room. Frames come first: whoever
-    /// may send commands cannot fill the way, nor the disk with replies.
-    pub(super) fn commands(&self, tenant: TenantId) -> impl Fn(Command) -> bool + use<> {
+    /// The end that a tenant's upstream has, which gets back what there was no room for. Frames
+    /// come first: whoever may send commands cannot fill the way, nor the disk with replies.
+    pub(super) fn commands(
+        &self,
+        tenant: TenantId,
+    ) -> impl Fn(Command) -> Result<(), Command> + use<> {
         let (inlet, allowance) = (self.clone(), Mutex::new((BURST, Instant::now())));
         move |command| {
             let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +67,7 @@ impl Inlet {
             let price = command.payload.len().div_ceil(SHORT).max(1) as f64;
             let passes = left >= price;
             *allowance = (if passes { left - price } else { left }, Instant::now());
-            passes && inlet.pass(Input::Command(tenant.clone(), command)).is_ok()
+            if passes { inlet.pass_command(tenant.clone(), command) } else { Err(command) }
         }
     }
 

@@ -14,6 +14,7 @@
 mod hats;
 mod house;
 mod inlet;
+mod modem;
 mod report;
 mod worker;
 
@@ -23,6 +24,7 @@ use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
 use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::socket::{self, Reporter};
@@ -144,6 +146,10 @@ pub struct Gateway {
     radios: Vec<Worker>,
     /// Shows on the status lamp how the gateway is.
     lamp: JoinHandle<()>,
+    /// Notes what is written to the card.
+    account: JoinHandle<()>,
+    /// Restarts the modem when there is no broker for long.
+    modem: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
@@ -175,7 +181,7 @@ impl Gateway {
         let mut remembered = HashMap::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let store = Store::open(&file)?;
+            let store = Store::open(&file, &clock)?;
             memories.push((tenant.id.clone(), store.memory()?));
             let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
@@ -234,6 +240,7 @@ impl Gateway {
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,
+            commit_rows: settings.store.commit_rows as usize,
         });
         let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
         let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());
@@ -310,8 +317,11 @@ impl Gateway {
             // what is in the outbox is delivered all the same, and health is told
             None => (tokio::spawn(async {}), None),
         };
+        let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
+        let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let reporter = Reporter {
             gateway: settings.gateway,
+            card: Arc::clone(&card),
             view: Arc::clone(&view),
             listening,
             roster,
@@ -327,6 +337,8 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            account: account(card, Arc::clone(&view)),
+            modem: modem::watch(settings.modem, &view),
             ingest,
             planner,
             stop_planner,
@@ -366,6 +378,7 @@ impl Gateway {
     /// Stops in order: no more frames, the last ones to the disk, what can go to the brokers,
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
+        self.modem.abort();
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;
@@ -390,6 +403,7 @@ impl Gateway {
             log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
+        self.account.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
@@ -441,6 +455,16 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
                 Lamp::NoBroker
             });
             sleep(LAMP).await;
+        }
+    })
+}
+
+/// Notes now and then what was written, so that a day begins with itself.
+fn account(card: Arc<Card>, view: Arc<View>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            card.note(view.now());
+            sleep(card::NOTE).await;
         }
     })
 }

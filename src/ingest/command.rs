@@ -1,21 +1,45 @@
 //! Commands of the cloud: each is executed once, and always answered.
+//!
+//! Whoever brought one keeps it until its receipt is signed: when the answer is on the disk, or,
+//! of one that is answered only when there is a plan, the order itself.
 
-use super::{Back, Ingest};
+use super::{Back, Batch, Ingest, TenantSink};
 use crate::config::TenantKind;
 use crate::lorawan::{self, Changes, QueueError};
 use crate::planning::Planned;
-use crate::store::{self, Entry};
+use crate::store::{self, Entry, Room, State};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::{self, Code, Command, Downlink, Fault, Rejection, Request};
+use crate::upstream::command::{self, Code, Command, Downlink, Fault, Receipt, Rejection, Request};
 use serde_json::json;
 use std::time::Duration;
 
 impl Ingest {
     /// Executes a command and puts its reply into the outbox; with the same id again, only the
     /// reply.
-    pub(super) fn command(&mut self, tenant: &TenantId, command: &Command) {
+    pub(super) fn command(&mut self, tenant: &TenantId, command: Command) {
+        self.take_command(tenant, command, None);
+    }
+
+    /// Goes on with what was ordered before the start and not answered.
+    pub(super) fn resume(&mut self) {
+        let orders = |(id, (sink, _)): (&TenantId, &(TenantSink, Batch))| {
+            // a disk that cannot be read says so at the first write
+            let orders = sink.store.states(Room::Orders).unwrap_or_default();
+            orders.into_iter().map(|order| (id.clone(), order)).collect::<Vec<_>>()
+        };
+        let orders: Vec<_> = self.tenants.iter().flat_map(orders).collect();
+        for (tenant, (id, payload)) in orders {
+            let (name, payload) = ("plan".to_owned(), payload.into_bytes());
+            let command = Command { name, payload, receipt: Receipt::default() };
+            self.take_command(&tenant, command, Some(id));
+        }
+    }
+
+    /// `order` is the id of one that was ordered before: whatever the answer is, it is final.
+    fn take_command(&mut self, tenant: &TenantId, command: Command, order: Option<String>) {
+        let Command { name, payload, receipt } = command;
         let now = self.clock.now();
-        let (request, body) = match Request::parse(&command.payload, now) {
+        let (request, body) = match Request::parse(&payload, now) {
             Ok(request) => (Some(request), None),
             // what was executed before its deadline has its answer
             Err(rejection) => (None, self.answered(tenant, &rejection).or(rejection.reply())),
@@ -29,17 +53,27 @@ impl Ingest {
             messages: Vec::new(),
         };
         let body = match request {
-            Some(request) => self.execute(tenant, &command.name, request, &mut entry),
+            Some(request) => self.execute(tenant, &name, request, &payload, &mut entry),
             None => body,
         };
-        let Some(body) = body else { return };
-        entry.messages.push(command::reply(&command.name, body, now));
         let Some((_, batch)) = self.tenants.get_mut(tenant) else { return };
-        if let Some(queued) = &entry.queued {
-            batch.back.push(Back::Queued(entry.dev_eui, queued.id.clone()));
+        if let Some(body) = body {
+            if let (None, Some(id)) = (&entry.command, order) {
+                entry.command = Some(store::Command { id, reply: body.clone() });
+            }
+            entry.messages.push(command::reply(&name, body, now));
+            if let Some(queued) = &entry.queued {
+                batch.back.push(Back::Queued(entry.dev_eui, queued.id.clone()));
+            }
+            batch.entries.push(entry);
         }
-        batch.entries.push(entry);
-        self.commit_within(Duration::ZERO);
+        if batch.is_waiting() {
+            batch.receipts.push(receipt);
+            self.commit_within(Duration::ZERO);
+        } else {
+            // it cannot be answered, or is to be planned and on the disk
+            receipt.sign();
+        }
     }
 
     /// The reply to a command that was executed before.
@@ -54,6 +88,7 @@ impl Ingest {
         tenant: &TenantId,
         name: &str,
         request: Request,
+        payload: &[u8],
         entry: &mut Entry,
     ) -> Option<String> {
         let (sink, batch) = self.tenants.get(tenant)?;
@@ -73,7 +108,7 @@ impl Ingest {
         }
         let result = match name {
             "downlink" => self.downlink(tenant, request, entry),
-            "plan" => match self.plan(tenant, request) {
+            "plan" => match self.plan(tenant, request, payload) {
                 Ok(()) => return None,
                 Err(fault) => Err(fault),
             },
@@ -91,11 +126,23 @@ impl Ingest {
         })
     }
 
-    /// Hands the order for a plan on.
-    fn plan(&mut self, tenant: &TenantId, request: Request) -> Result<(), Fault> {
-        let Some((sink, _)) = self.tenants.get_mut(tenant) else { return Ok(()) };
+    /// Hands the order for a plan on, and keeps it until it is answered.
+    fn plan(&mut self, tenant: &TenantId, request: Request, payload: &[u8]) -> Result<(), Fault> {
+        let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Ok(()) };
         let order = command::Planning::parse(&request.args)?;
-        sink.tours.order(request.id, order)
+        let body = String::from_utf8_lossy(payload).into_owned();
+        let state = State { room: Room::Orders, key: request.id.clone(), body };
+        sink.tours.order(request.id, order)?;
+        // it is under way: kept until the disk takes it, and before its answer
+        batch.pushed.push_back(Entry {
+            dev_eui: DevEui(0),
+            changes: Changes::default(),
+            queued: None,
+            command: None,
+            states: vec![state],
+            messages: Vec::new(),
+        });
+        Ok(())
     }
 
     /// What came of planning: to the disk, and then to the cloud.

@@ -33,7 +33,7 @@ use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
 use crate::store::{Entry, Message, Store};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::Command;
+use crate::upstream::command::{Command, Receipt};
 use crate::upstream::{self, event};
 use downlinks::Fate;
 use journal::Journal;
@@ -47,9 +47,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tours::Change;
 
-/// How many uplinks share one write at most: bounds what a power cut can take with it and how
-/// long an acknowledgement can wait.
-const MAX_BATCH: usize = 256;
+/// How many inputs are taken in before what is due is done: bounds how long an answer can wait.
+const MAX_INPUTS: usize = 256;
 
 /// How many entries that no frame brought may wait for a disk that fails.
 const MAX_PUSHED: usize = 1024;
@@ -171,6 +170,8 @@ struct Batch {
     back: Vec<Back>,
     /// What leaves once it is on disk.
     answers: Vec<Departure>,
+    /// Of the commands in it. Dropped with what the disk does not take.
+    receipts: Vec<Receipt>,
     uplinks: u64,
     joins: u64,
     /// Whether a bin is so full that a plan may have to be mended.
@@ -212,6 +213,7 @@ pub struct Ingest {
     begin: Instant,
     counters: Arc<Counters>,
     commit_interval: Duration,
+    commit_rows: usize,
     /// When the oldest uplink of the batches must be on disk.
     commit_at: Option<Instant>,
     /// When what waits for devices is next looked through for what has waited too long.
@@ -240,6 +242,8 @@ pub struct Parts {
     pub counters: Arc<Counters>,
     /// How long an uplink may wait for others to share its write.
     pub commit_interval: Duration,
+    /// So many share one and wait no longer.
+    pub commit_rows: usize,
 }
 
 impl Ingest {
@@ -258,6 +262,7 @@ impl Ingest {
             begin: Instant::now(),
             counters: parts.counters,
             commit_interval: parts.commit_interval,
+            commit_rows: parts.commit_rows,
             commit_at: None,
             expire_at: Instant::now() + IDLE,
             journal: Journal::default(),
@@ -266,6 +271,7 @@ impl Ingest {
 
     /// Runs until every sender is gone.
     pub fn run(mut self, inputs: &Receiver<Input>) {
+        self.resume();
         loop {
             match inputs.recv_timeout(self.patience()) {
                 Ok(input) => self.offer(input),
@@ -273,7 +279,7 @@ impl Ingest {
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
             }
             let mut waiting = 1;
-            while waiting < MAX_BATCH
+            while waiting < MAX_INPUTS
                 && let Ok(input) = inputs.try_recv()
             {
                 self.offer(input);
@@ -302,7 +308,7 @@ impl Ingest {
                 let fate = self.downlinks.report(&report, self.radio_now());
                 self.note(fate);
             }
-            Input::Command(tenant, command) => self.command(&tenant, &command),
+            Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
             Input::Look(look) => (look.0)(Sight {
                 levels: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
@@ -323,7 +329,8 @@ impl Ingest {
         }
         self.take_due(self.begin.elapsed());
         self.expire();
-        let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= MAX_BATCH);
+        let rows = self.commit_rows;
+        let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= rows);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
             self.commit();
         }
@@ -428,9 +435,10 @@ impl Ingest {
             states.push(state);
         }
         let entry = Entry { dev_eui, changes, queued: None, command: None, states, messages };
+        let at_once = answer.is_some() || entry.is_urgent();
+        let wait = if at_once { Duration::ZERO } else { self.commit_interval };
         batch.entries.push(entry);
         batch.back.push(Back::Frame(undo));
-        let wait = if answer.is_some() { Duration::ZERO } else { self.commit_interval };
         batch.answers.extend(answer.map(|answer| Departure {
             dev_eui,
             answer,
@@ -506,6 +514,12 @@ impl Ingest {
         if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
             self.commit_within(Duration::ZERO);
         }
+        for (tenant, (sink, _)) in &mut self.tenants {
+            let noted = sink.store.note_clock();
+            if let Err(error) = &noted {
+                self.journal.stored(tenant, Err(error));
+            }
+        }
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
         self.watch.tick(now.monotonic);
@@ -564,17 +578,16 @@ impl Ingest {
         let dev_eui = device.dev_eui;
         if batch.pushed.len() >= MAX_PUSHED {
             sink.counters.not_stored.fetch_add(1, Relaxed);
-            batch.pushed.pop_front();
+            // but no order, and no answer to one
+            let news = |entry: &Entry| entry.command.is_none() && entry.states.is_empty();
+            let oldest = batch.pushed.iter().position(news);
+            oldest.and_then(|oldest| batch.pushed.remove(oldest));
         }
-        batch.pushed.push_back(Entry {
-            dev_eui,
-            changes,
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages,
-        });
-        self.commit_within(self.commit_interval);
+        let entry =
+            Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
+        let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
+        batch.pushed.push_back(entry);
+        self.commit_within(wait);
     }
 
     fn commit(&mut self) {
@@ -595,7 +608,7 @@ impl Ingest {
     /// Makes a tenant's batch durable. What leaves now.
     fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
         let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
-        let Batch { mut entries, pushed, back, answers, uplinks, joins, full, .. } =
+        let Batch { mut entries, pushed, back, answers, receipts, uplinks, joins, full, .. } =
             std::mem::take(batch);
         let begin = Instant::now();
         let frames = entries.len();
@@ -612,6 +625,7 @@ impl Ingest {
                 sink.counters.accepted.fetch_add(uplinks, Relaxed);
                 sink.counters.joins.fetch_add(joins, Relaxed);
                 sink.news.notify_one();
+                receipts.into_iter().for_each(Receipt::sign);
                 if full {
                     sink.tours.desk.nudge();
                 }

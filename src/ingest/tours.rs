@@ -29,7 +29,7 @@ impl Tours {
         Self { bins, desk, orders: HashSet::new() }
     }
 
-    /// Whether this command waits for its plan.
+    /// Whether this command waits for its plan, and so is among the orders that are kept.
     pub(super) fn ordered(&self, id: &str) -> bool {
         self.orders.contains(id)
     }

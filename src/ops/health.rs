@@ -60,15 +60,20 @@ pub struct TenantHealth {
     pub delivered: u64,
     /// Messages refused by the broker, each time it did so.
     pub refused: u64,
+    /// Messages that are set aside now, since the broker does not take them.
+    pub set_aside: u64,
     /// Messages that wait in the outbox now.
     pub waiting: u64,
     /// Connections that the broker accepted.
     pub connections: u64,
+    /// Attempts to connect that failed.
+    pub attempts_failed: u64,
     /// Messages that came in on command topics.
     pub commands: u64,
-    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    /// Those of them that were not passed on: retained, too large, misnamed, or without a
+    /// readable id.
     pub commands_refused: u64,
-    /// Subscriptions to commands that the broker refused, each time it did so.
+    /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: u64,
 }
 
@@ -94,8 +99,10 @@ impl TenantHealth {
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),
             refused: n(&messages.refused),
+            set_aside: n(&messages.set_aside),
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
+            attempts_failed: n(&messages.attempts_failed),
             commands: n(&messages.commands),
             commands_refused: n(&messages.commands_refused),
             subscriptions_refused: n(&messages.subscriptions_refused),

@@ -5,6 +5,7 @@
 //! [`super::device`] or [`super::plan`], or `{"error": "…"}`. Only the daemon's own user and root may
 //! connect. No client is trusted all the same: few at a time, short lines, short waits.
 
+use super::card::Card;
 use super::device::{Devices, OneDevice};
 use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
@@ -55,6 +56,8 @@ pub struct Reporter {
     pub gateway: GatewayId,
     /// What can be seen without asking.
     pub view: Arc<View>,
+    /// What is written to the card.
+    pub card: Arc<Card>,
     /// Where concentrators are listened for.
     pub listening: Option<SocketAddr>,
     /// The concentrators that were heard.
@@ -304,6 +307,7 @@ impl Reporter {
             listening: self.listening,
             concentrator: self.view.concentrator().into(),
             dropped: self.view.dropped(),
+            card: Some(self.card.note(now)),
             tenants: self.view.tenants().iter().map(TenantView::status).collect(),
             concentrators: concentrators.collect(),
             radios,

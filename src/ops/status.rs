@@ -1,5 +1,6 @@
 //! What `lykta status` tells: a document that the daemon writes and the command reads.
 
+use super::card::CardStatus;
 use super::device::{DeviceSummary, rounded};
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
@@ -43,6 +44,9 @@ pub struct Status {
     pub concentrators: Vec<ConcentratorSeen>,
     /// Good frames that were dropped because the disk was too slow, since the start.
     pub dropped: u64,
+    /// What was written to the card that holds the state; `None` of a daemon that does not count.
+    #[serde(default)]
+    pub card: Option<CardStatus>,
     /// Each tenant's books.
     pub tenants: Vec<TenantStatus>,
     /// The radio HATs.
@@ -135,6 +139,8 @@ pub struct TenantStatus {
     pub not_mapped: u64,
     pub delivered: u64,
     pub refused: u64,
+    #[serde(default)]
+    pub set_aside: u64,
     pub waiting: u64,
     pub connections: u64,
     /// The size of its database with the write-ahead log, in bytes.
@@ -397,6 +403,7 @@ impl TenantStatus {
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),
             refused: n(&messages.refused),
+            set_aside: n(&messages.set_aside),
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
             store_bytes,

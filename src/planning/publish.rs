@@ -35,8 +35,7 @@ pub(crate) fn messages(sheet: &Sheet, at: Moment) -> Vec<Message> {
     let topic = format!("plan/{}", sheet.name);
     let message = |leaf: &str, body: String| Message {
         class: Class::Plan,
-        time: sheet.made_at,
-        clock: at.quality,
+        at: Moment { wall: sheet.made_at, ..at },
         topic: format!("{topic}{leaf}"),
         body,
     };

@@ -17,6 +17,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+const LATEST: &str = "The newest state of a device, sent before the backlog after an outage; the \
+                      message that it is taken from follows in its turn. Retained.";
+
 /// Every kind of message.
 fn all() -> Vec<Message> {
     let message = |name: &str, topic: &str, class, body| Message {
@@ -33,6 +36,9 @@ fn all() -> Vec<Message> {
         let topic = format!("device/{{devEui}}/{leaf}");
         message(&leaf.replace('/', "-"), &topic, Some(class), body)
     });
+    // as long as bins have no messages of their own
+    let mut of_readings = event::readings();
+    of_readings["description"] = LATEST.into();
     let (plan, event, diagnostic) =
         (Some(Class::Plan), Some(Class::Event), Some(Class::Diagnostic));
     let reply = |name: &str, topic: &str, about: &str, result| {
@@ -42,6 +48,7 @@ fn all() -> Vec<Message> {
         message("plan", "plan/{plan}", plan, plan::sheet()),
         message("plan-geojson", "plan/{plan}/geojson", plan, plan::map()),
         message("plan-gpx", "plan/{plan}/gpx", plan, plan::tracks()),
+        message("latest", "latest/{name}", event, of_readings),
         message("state", "state", diagnostic, upstream::state_schema()),
         message("health", "health", diagnostic, of::<Health>()),
         message("command-downlink", "command/downlink", None, command::downlink()),

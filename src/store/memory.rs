@@ -1,23 +1,114 @@
 //! What is remembered of devices, as rows.
 
+use super::remembered::{self, Room};
 use super::{Command, Entry};
 use crate::device::Abp;
-use crate::lorawan::{Counter, Downlink, Joins, Memory, Session, Slot};
+use crate::lorawan::{Binding, Counter, Downlink, Joins, Memory, Session, Slot};
 use crate::units::{AesKey, DevAddr, DevEui};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// How many answered commands are remembered. A sender that repeats one does so soon.
 const MAX_COMMANDS: i64 = 1000;
 
+/// What stands behind the DevEUI in the key of a session that was joined and not heard since.
+const PENDING: &str = "!";
+
+/// A session as it is kept, with names as short as it is written often.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The last accepted counter, the greatest ever, and the second of the last reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    up: Option<(u32, u32, Option<i64>)>,
+    /// The counter of the next downlink.
+    down: u32,
+    /// What is agreed with the device. What cannot be read of it is agreed anew.
+    link: Box<RawValue>,
+    /// Which settings the session belongs to.
+    binding: String,
+    /// Of a join: address and keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<(u32, String, String)>,
+}
+
+impl From<&Session> for Kept {
+    fn from(session: &Session) -> Self {
+        let up = session.counter.as_ref().map(|counter| {
+            (counter.f_cnt_up, counter.high_water, counter.reset_at.map(Timestamp::as_second))
+        });
+        let keys = session.derived.as_ref().map(|keys| {
+            (keys.dev_addr.0, hex::encode(keys.nwk_s_key.0), hex::encode(keys.app_s_key.0))
+        });
+        Self {
+            up,
+            down: session.f_cnt_down,
+            link: to_raw_value(&session.link).expect("a link is a plain struct"),
+            binding: hex::encode(session.binding),
+            keys,
+        }
+    }
+}
+
+impl Kept {
+    /// `None` when it is damaged.
+    fn session(self) -> Option<Session> {
+        fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+            let mut bytes = [0; N];
+            hex::decode_to_slice(text, &mut bytes).ok()?;
+            Some(bytes)
+        }
+        let counter = self.up.map(|(f_cnt_up, high_water, reset_at)| Counter {
+            f_cnt_up,
+            high_water,
+            reset_at: reset_at.and_then(|second| Timestamp::from_second(second).ok()),
+        });
+        let derived = match self.keys {
+            None => None,
+            Some((dev_addr, nwk_s_key, app_s_key)) => Some(Abp {
+                dev_addr: DevAddr(dev_addr),
+                nwk_s_key: AesKey(bytes(&nwk_s_key)?),
+                app_s_key: AesKey(bytes(&app_s_key)?),
+            }),
+        };
+        let binding: Binding = bytes(&self.binding)?;
+        let link = serde_json::from_str(self.link.get()).unwrap_or_default();
+        Some(Session { derived, counter, f_cnt_down: self.down, link, binding })
+    }
+}
+
+/// What is remembered of a device from now on: key and body.
+pub(super) fn word(
+    dev_eui: DevEui,
+    slot: Slot,
+    session: Option<&Session>,
+) -> (String, Option<String>) {
+    let slot = if slot == Slot::Pending { PENDING } else { "" };
+    let body = session.map(|session| {
+        serde_json::to_string(&Kept::from(session)).expect("a session is a plain struct")
+    });
+    (format!("{dev_eui}{slot}"), body)
+}
+
+fn sessions(db: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
+    for (key, body) in remembered::read(db, Room::Sessions)? {
+        let (dev_eui, slot) = match key.strip_suffix(PENDING) {
+            Some(dev_eui) => (dev_eui, Slot::Pending),
+            None => (key.as_str(), Slot::Active),
+        };
+        let kept = serde_json::from_str::<Kept>(&body).ok().and_then(Kept::session);
+        // a damaged one is none: its device joins anew, or its counter begins at the next frame
+        if let (Ok(dev_eui), Some(session)) = (dev_eui.parse(), kept) {
+            memory.sessions.insert((dev_eui, slot), session);
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
     let mut memory = Memory::default();
-    let mut query = db.prepare("SELECT * FROM session")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let slot = if row.get::<_, u8>("slot")? == 0 { Slot::Active } else { Slot::Pending };
-        memory.sessions.insert((dev_eui(row)?, slot), session(row)?);
-    }
+    sessions(db, &mut memory)?;
     let mut query = db.prepare("SELECT dev_eui, binding, join_nonce FROM joins")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -46,51 +137,9 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
     Ok(memory)
 }
 
-fn dev_eui(row: &Row<'_>) -> rusqlite::Result<DevEui> {
-    row.get::<_, i64>("dev_eui").map(|eui| DevEui(eui as u64))
-}
-
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
-    let counter = match (row.get("f_cnt_up")?, row.get("high_water")?) {
-        (Some(f_cnt_up), Some(high_water)) => {
-            let reset_at: Option<i64> = row.get("reset_at")?;
-            let reset_at = reset_at.and_then(|s| Timestamp::from_second(s).ok());
-            Some(Counter { f_cnt_up, high_water, reset_at })
-        }
-        _ => None,
-    };
-    let keys = (row.get("dev_addr")?, row.get("nwk_s_key")?, row.get("app_s_key")?);
-    let derived = match keys {
-        (Some(dev_addr), Some(nwk_s_key), Some(app_s_key)) => Some(Abp {
-            dev_addr: DevAddr(dev_addr),
-            nwk_s_key: AesKey(nwk_s_key),
-            app_s_key: AesKey(app_s_key),
-        }),
-        _ => None,
-    };
-    // what cannot be read is agreed anew with the device
-    let link = serde_json::from_str(&row.get::<_, String>("link")?).unwrap_or_default();
-    Ok(Session {
-        derived,
-        counter,
-        f_cnt_down: row.get("f_cnt_down")?,
-        link,
-        binding: row.get("binding")?,
-    })
-}
-
-/// Writes what an entry changes, but for its messages.
+/// Writes what an entry changes, but for its messages and states.
 pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     let dev_eui = entry.dev_eui.0 as i64;
-    for (slot, session) in &entry.changes.sessions {
-        match session {
-            Some(session) => write_session(db, dev_eui, *slot, session)?,
-            None => {
-                db.prepare_cached("DELETE FROM session WHERE dev_eui = ?1 AND slot = ?2")?
-                    .execute(params![dev_eui, *slot as u8])?;
-            }
-        }
-    }
     if let Some(join) = &entry.changes.join {
         db.prepare_cached(
             "DELETE FROM dev_nonce WHERE dev_eui = ?1
@@ -134,25 +183,46 @@ pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn write_session(db: &Connection, dev_eui: i64, slot: Slot, s: &Session) -> rusqlite::Result<()> {
-    let counter = s.counter.as_ref();
-    let keys = s.derived.as_ref();
-    let reset_at = counter.and_then(|c| c.reset_at).map(Timestamp::as_second);
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?
-    .execute(params![
-        dev_eui,
-        slot as u8,
-        counter.map(|c| c.f_cnt_up),
-        counter.map(|c| c.high_water),
-        reset_at,
-        s.f_cnt_down,
-        serde_json::to_string(&s.link).expect("a link is a plain struct"),
-        s.binding,
-        keys.map(|k| k.dev_addr.0),
-        keys.map(|k| k.nwk_s_key.0),
-        keys.map(|k| k.app_s_key.0),
-    ])?;
-    Ok(())
+/// The sessions of a database of version 3, as they are remembered since.
+pub(super) fn words_of_version_3(
+    db: &Connection,
+) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut query = db.prepare("SELECT * FROM session")?;
+    let words = query.query_map([], |row| {
+        let slot = if row.get::<_, u8>("slot")? == 0 { Slot::Active } else { Slot::Pending };
+        Ok(word(dev_eui(row)?, slot, Some(&session_of_version_3(row)?)))
+    })?;
+    words.collect()
+}
+
+fn session_of_version_3(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let counter = match (row.get("f_cnt_up")?, row.get("high_water")?) {
+        (Some(f_cnt_up), Some(high_water)) => {
+            let reset_at: Option<i64> = row.get("reset_at")?;
+            let reset_at = reset_at.and_then(|s| Timestamp::from_second(s).ok());
+            Some(Counter { f_cnt_up, high_water, reset_at })
+        }
+        _ => None,
+    };
+    let keys = (row.get("dev_addr")?, row.get("nwk_s_key")?, row.get("app_s_key")?);
+    let derived = match keys {
+        (Some(dev_addr), Some(nwk_s_key), Some(app_s_key)) => Some(Abp {
+            dev_addr: DevAddr(dev_addr),
+            nwk_s_key: AesKey(nwk_s_key),
+            app_s_key: AesKey(app_s_key),
+        }),
+        _ => None,
+    };
+    let link = serde_json::from_str(&row.get::<_, String>("link")?).unwrap_or_default();
+    Ok(Session {
+        derived,
+        counter,
+        f_cnt_down: row.get("f_cnt_down")?,
+        link,
+        binding: row.get("binding")?,
+    })
+}
+
+fn dev_eui(row: &Row<'_>) -> rusqlite::Result<DevEui> {
+    row.get::<_, i64>("dev_eui").map(|eui| DevEui(eui as u64))
 }

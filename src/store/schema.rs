@@ -1,25 +1,27 @@
 //! The shape of a tenant's database, and its settings.
 
-use super::{StoreError, failed};
-use rusqlite::{Connection, FileControl, MAIN_DB};
+use super::remembered::Room;
+use super::{StoreError, failed, memory, remembered};
+use rusqlite::{Connection, FileControl, MAIN_DB, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
-/// Small pages: a short transaction writes fewer bytes. Fixed when the file is made.
-const PAGE_SIZE: i64 = 1024;
+/// Small pages: a short transaction writes fewer bytes (`cargo bench --bench card`). Fixed when the
+/// file is made; older files have pages of 1024 bytes.
+const PAGE_SIZE: i64 = 512;
 
 /// The WAL is copied back into the file every 4 MB.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: i64 = 8000;
 
 /// A hard limit of 1 GiB, beyond which new uplinks are refused and counted: a full card would
 /// take the rest of the system down as well.
-const MAX_PAGES: i64 = 1024 * 1024;
+const MAX_BYTES: i64 = 1 << 30;
 
 /// What a migration may take on top.
-const SPARE_PAGES: i64 = 16 * 1024;
+const SPARE_BYTES: i64 = 16 << 20;
 
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,14 +30,14 @@ const STORE: &str = "
     CREATE TABLE store (
         only INTEGER PRIMARY KEY CHECK (only = 0),
         epoch TEXT NOT NULL,               -- unique in the world, new with each new file
-        next_sequence INTEGER NOT NULL     -- never goes back, also when the outbox is empty
+        next_sequence INTEGER NOT NULL     -- above all that were given out, by up to a reserve
     ) STRICT;
     CREATE TABLE outbox (
         key INTEGER PRIMARY KEY,           -- class << 56 | sequence
         time_us INTEGER NOT NULL,          -- when it was measured, unix microseconds
         clock INTEGER NOT NULL,            -- quality of that time
         topic TEXT NOT NULL,
-        body TEXT NOT NULL
+        body TEXT NOT NULL                 -- empty when it is packed
     ) STRICT;
 ";
 
@@ -81,7 +83,7 @@ const DEVICES: &str = "
     ) STRICT;
 ";
 
-/// What the rooms of the house remember; see `super::domain`. New in version 3.
+/// What the rooms of the house remember. New in version 3.
 const DOMAIN: &str = "
     CREATE TABLE domain (
         room INTEGER NOT NULL,             -- 0: bins, 1: plans
@@ -89,6 +91,54 @@ const DOMAIN: &str = "
         body TEXT NOT NULL,                -- JSON
         PRIMARY KEY (room, key)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// New in version 4. Columns are added, not tables written anew: an outbox may be as large as the
+/// card allows, and full.
+const TRUST: &str = "
+    ALTER TABLE store ADD COLUMN seen_us INTEGER;  -- the last time of a clock that was set
+    ALTER TABLE outbox ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN monotonic_us INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN packed BLOB;     -- see super::packing
+    ALTER TABLE outbox ADD COLUMN epoch TEXT;      -- of the store that it was rescued from
+    CREATE TABLE aside (                   -- what the broker does not take; see super::aside
+        key INTEGER PRIMARY KEY,           -- as it was in the outbox, and so are the next eight
+        time_us INTEGER NOT NULL,
+        clock INTEGER NOT NULL,
+        boot INTEGER NOT NULL,
+        monotonic_us INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        body TEXT NOT NULL,
+        packed BLOB,
+        epoch TEXT,
+        reason TEXT NOT NULL,              -- why, in words
+        tries INTEGER NOT NULL             -- how often it was offered
+    ) STRICT;
+    CREATE TABLE boot (
+        number INTEGER PRIMARY KEY,        -- in their order
+        id TEXT NOT NULL UNIQUE,           -- the kernel's
+        began_us INTEGER,                  -- when its monotonic clock began, once that is known
+        floor_us INTEGER,                  -- the last time of a clock that was set before it
+        lasted_us INTEGER NOT NULL         -- at least
+    ) STRICT;
+    CREATE TABLE remembered (              -- see super::remembered
+        room INTEGER NOT NULL,             -- 0: bins, 1: plans, 2: sessions, 3: orders
+        key TEXT NOT NULL,
+        body BLOB,                         -- JSON, perhaps packed
+        UNIQUE (room, key)
+    ) STRICT;
+    CREATE TABLE recent (                  -- oldest first, not yet folded into it
+        number INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        body BLOB                          -- null: nothing any more
+    ) STRICT;
+    INSERT INTO remembered SELECT room, key, CAST(body AS BLOB) FROM domain ORDER BY room, key;
+    DROP TABLE domain;
+    CREATE TABLE shed (
+        class INTEGER PRIMARY KEY,
+        rows INTEGER NOT NULL              -- that were given up, since the store was made
+    ) STRICT;
 ";
 
 /// From version 1, which knew uplinks of fixed sessions only. Whoever answered these devices
@@ -103,52 +153,59 @@ const FROM_1: &str = "
 
 /// Opens a file with the settings that both views share; makes the tables in a new one.
 pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
-    let db = Connection::open(file).map_err(|e| failed(file, e))?;
-    let version = prepare(&db).map_err(|e| failed(file, e))?;
+    let mut db = Connection::open(file).map_err(|e| failed(file, e))?;
+    let version = prepare(&mut db).map_err(|e| failed(file, e))?;
     if version > VERSION {
         return Err(StoreError::Schema { file: file.to_owned(), found: version, known: VERSION });
     }
     Ok(db)
 }
 
-fn prepare(db: &Connection) -> rusqlite::Result<i64> {
+fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "page_size", PAGE_SIZE)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    db.pragma_update(None, "max_page_count", MAX_PAGES)?;
+    let page_size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    db.pragma_update(None, "max_page_count", MAX_BYTES / page_size)?;
     // a WAL that is deleted at a clean stop grows anew after it, at four times the writes
     db.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= VERSION {
+        return Ok(version);
+    }
+    // also of a file that is full: nothing could be delivered from it otherwise
+    db.pragma_update(None, "max_page_count", (MAX_BYTES + SPARE_BYTES) / page_size)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {
         0 => {
             let epoch = uuid::Uuid::new_v4().simple().to_string();
-            db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {STORE} {DEVICES} {DOMAIN}
-                 INSERT INTO store VALUES (0, '{epoch}', 1);
-                 PRAGMA user_version = {VERSION}; COMMIT;"
-            ))?;
-            Ok(VERSION)
+            tx.execute_batch(&[STORE, DEVICES, DOMAIN].concat())?;
+            tx.execute("INSERT INTO store VALUES (0, ?1, 1)", [epoch])?;
         }
-        1 | 2 => {
-            // also of a file that is full: nothing could be delivered from it otherwise
-            db.pragma_update(None, "max_page_count", MAX_PAGES + SPARE_PAGES)?;
-            let first = format!("ALTER TABLE session RENAME TO session_1; {DEVICES} {FROM_1}");
-            let first = if version == 1 { first } else { String::new() };
-            db.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {first} {DOMAIN}
-                 PRAGMA user_version = {VERSION}; COMMIT;"
-            ))?;
-            Ok(VERSION)
+        1 => {
+            tx.execute_batch("ALTER TABLE session RENAME TO session_1")?;
+            tx.execute_batch(&[DEVICES, FROM_1, DOMAIN].concat())?;
         }
-        version => Ok(version),
+        2 => tx.execute_batch(DOMAIN)?,
+        _ => {}
     }
+    tx.execute_batch(TRUST)?;
+    let sessions = memory::words_of_version_3(&tx)?;
+    let words = sessions.iter().map(|(key, body)| (Room::Sessions, &**key, body.as_deref()));
+    remembered::write(&tx, words, 0)?;
+    tx.execute_batch("DROP TABLE session")?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()?;
+    Ok(VERSION)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{DEVICES, DOMAIN, STORE};
+    use crate::clock::{Clock, ClockQuality};
     use crate::lorawan::Slot;
-    use crate::store::{Outbox, Room, Store};
+    use crate::store::{Class, Cursor, Outbox, Room, Store};
     use crate::units::DevEui;
     use rusqlite::Connection;
 
@@ -166,19 +223,31 @@ mod tests {
         PRAGMA user_version = 1;";
 
     #[test]
-    fn a_store_of_version_2_gets_what_is_new_and_keeps_the_rest() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("t.db");
-        drop(Store::open(&file).expect("makes it"));
-        let db = Connection::open(&file).expect("opens");
-        db.execute_batch("DROP TABLE domain; UPDATE store SET next_sequence = 8;").expect("undone");
-        db.pragma_update(None, "user_version", 2).expect("writes");
-        drop(db);
-        for _ in 0..2 {
-            let store = Store::open(&file).expect("opens");
-            assert_eq!(store.states(Room::Plans).expect("reads"), []);
-            let outbox = Outbox::open(&file).expect("opens");
-            assert_eq!(outbox.last_sequence().expect("reads"), 7);
+    fn stores_of_versions_2_and_3_get_what_is_new_and_keep_the_rest() {
+        for (version, tables) in
+            [(2, [STORE, DEVICES].concat()), (3, [STORE, DEVICES, DOMAIN].concat())]
+        {
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("t.db");
+            let db = Connection::open(&file).expect("opens");
+            let rows = "INSERT INTO store VALUES (0, 'e1', 8);
+                INSERT INTO outbox VALUES (7, 60000000, 2, 't', '{\"n\":7}');";
+            db.execute_batch(&format!("{tables} {rows} PRAGMA user_version = {version};"))
+                .expect("writes");
+            drop(db);
+            for _ in 0..2 {
+                let store = Store::open(&file, &Clock::system()).expect("opens");
+                assert_eq!(store.states(Room::Plans).expect("reads"), []);
+                let mut outbox = Outbox::open(&file).expect("opens");
+                assert_eq!((outbox.epoch(), outbox.last_sequence().expect("reads")), ("e1", 7));
+                let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 9);
+                let rows = rows.expect("reads");
+                let [row] = &rows[..] else { panic!("{version}: {rows:?}") };
+                assert_eq!((row.body.as_str(), row.told.time.as_second()), (r#"{"n":7}"#, 60));
+                assert_eq!(row.told.clock, ClockQuality::Unsynced, "its boot is not known");
+            }
+            let mut store = Store::open(&file, &Clock::system()).expect("opens");
+            store.commit(&[]).expect("writes");
         }
     }
 
@@ -188,7 +257,8 @@ mod tests {
         let file = dir.path().join("t.db");
         Connection::open(&file).expect("opens").execute_batch(VERSION_1).expect("writes");
         for _ in 0..2 {
-            let memory = Store::open(&file).expect("opens").memory().expect("reads");
+            let memory =
+                Store::open(&file, &Clock::system()).expect("opens").memory().expect("reads");
             let session = &memory.sessions[&(DevEui(u64::MAX), Slot::Active)];
             let counter = session.counter.expect("it was heard");
             assert_eq!((counter.f_cnt_up, counter.high_water), (70_000, 70_001));

@@ -1,19 +1,25 @@
 //! One connection's worth of delivering.
 
+mod aside;
+
+pub(super) use aside::Aside;
+
 use super::envelope;
 use super::error::LinkError;
-use super::event_loop::{Event, Incoming};
+use super::event_loop::{Event, Refusal};
 use super::link::{Link, Outgoing, WINDOW};
+use super::supply::{Item, Pacing, Supply};
 use super::{Forwarder, state_body};
+use crate::clock::Moment;
 use crate::message;
-use crate::store::{Class, Cursor, Key, Row};
+use crate::store::{Class, Key, Outcast, Row};
 use crate::units::duration;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 /// Acknowledged messages are removed in groups: one write to the card for many.
 const REMOVE_AT: usize = 200;
@@ -39,47 +45,33 @@ const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 /// A broker that answers pings and acknowledges nothing for so long is as good as gone.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
-/// What the broker refused is offered again after this, doubling.
-pub(super) const REFUSED_RETRY: (Duration, Duration) =
-    (Duration::from_secs(60), Duration::from_secs(3600));
+/// So often the outbox is asked in a row when all that it holds is passed over.
+const QUESTIONS: usize = 50;
 
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
 
-/// So many commands may be answered on the spot at once, since there is no room for them. One
-/// that gets no answer is sent again by whoever sent it, and a storm of them must not take the
-/// place of messages.
-const MAX_ANSWERS: usize = 8;
-
 /// What is in the hands of the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Parcel {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Parcel {
     Stored(Key),
+    /// What was set aside, once more.
+    Aside(Key),
     /// About this very moment: state, health.
-    Live,
-    /// To a command that there was no room for.
-    Answer,
+    Live(&'static str),
 }
 
 pub(super) struct Delivery<'a> {
     forwarder: &'a mut Forwarder,
     link: Link,
-    cursor: Cursor,
-    /// Messages up to this sequence number had to wait: for the connection, or for an offer
-    /// after a refusal.
-    late_until: u64,
-    /// Whether the outbox may hold more behind the cursor.
-    more: bool,
+    /// What goes next.
+    supply: Supply,
     /// Whether the outbox could not be read, and is to be asked again.
     unread: bool,
-    /// Whether this connection was told that the gateway is online.
-    greeted: bool,
     /// Handed to the link, in order, not yet sent.
     line: VecDeque<Parcel>,
     /// Sent and not yet answered, by packet identifier.
     sent: HashMap<u16, Parcel>,
-    /// How many of both answer commands.
-    answers: usize,
     /// Since when the broker owes an answer.
     owed_since: Option<Instant>,
     /// Acknowledged and not yet removed.
@@ -90,28 +82,55 @@ pub(super) struct Delivery<'a> {
     refused_in_a_row: usize,
     /// Whether anything was refused since the last offer.
     refused: bool,
+    /// The last of them, when nothing was acknowledged since.
+    refused_last: Option<Key>,
+    /// On which topics.
+    refused_topics: HashSet<String>,
+    /// When this connection began, or the last pardon was given.
+    begun: Instant,
+    /// Whether health is to be told at once.
+    speak: bool,
+    /// Whether a stored message was acknowledged.
+    gained: bool,
+    /// To be set aside.
+    outcasts: Vec<Outcast>,
+    /// What is set aside and to be offered, and how often that was in vain.
+    offers: VecDeque<Key>,
+    offers_refused: usize,
+    /// Whether all else waits for such an offer to be made and answered.
+    offering: bool,
     /// What must not happen did: a free slot was none.
     overrun: bool,
 }
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(forwarder: &'a mut Forwarder, link: Link) -> Self {
+        let late_until = forwarder.last_sequence();
+        let waiting = forwarder.shared.counters.waiting.load(Relaxed);
+        let settings = &forwarder.settings;
+        let pacing = Pacing { rate: settings.backlog_rate, delay: settings.backlog_delay };
+        let supply = Supply::new(late_until, waiting, pacing, fastrand::f64(), Instant::now());
         Self {
             forwarder,
             link,
-            cursor: Cursor::default(),
-            late_until: 0,
-            more: true,
+            supply,
             unread: false,
-            greeted: false,
             line: VecDeque::new(),
             sent: HashMap::new(),
-            answers: 0,
             owed_since: None,
             acknowledged: Vec::new(),
             retry_at: None,
             refused_in_a_row: 0,
             refused: false,
+            refused_last: None,
+            refused_topics: HashSet::new(),
+            begun: Instant::now(),
+            speak: false,
+            gained: false,
+            outcasts: Vec::new(),
+            offers: VecDeque::new(),
+            offers_refused: 0,
+            offering: false,
             overrun: false,
         }
     }
@@ -124,6 +143,7 @@ impl<'a> Delivery<'a> {
     pub(super) async fn run(mut self, stop: &mut watch::Receiver<bool>) -> Option<LinkError> {
         let end = self.deliver(stop).await;
         self.remove_acknowledged();
+        self.conclude(end.as_ref());
         end
     }
 
@@ -132,24 +152,27 @@ impl<'a> Delivery<'a> {
         let mut tick = interval(REMOVE_WITHIN);
         let mut health = interval(HEALTH_INTERVAL);
         let mut leave_at: Option<Instant> = None;
-        self.mark_late();
+        self.publish_state("online");
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
-            self.subscribe();
-            let held = self.held();
-            if !held && !std::mem::replace(&mut self.greeted, true) {
-                self.publish_state("online");
-            }
-            if !held && self.more && (ask || self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS) {
-                self.fill();
+            self.offer_aside();
+            let spacious = self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS;
+            let room = self.room();
+            if (ask || spacious) && room > 0 && self.supply.is_ready(Instant::now()) {
+                self.fill(room);
                 ask = false;
+            }
+            // what may not go yet is waited for, unless there is no room for it
+            let due = self.supply.next_at().filter(|_| spacious && self.room() > 0);
+            if std::mem::take(&mut self.speak) {
+                health.reset_immediately();
             }
             if self.overrun {
                 return Some(self.ending().await);
             }
             if let Some(at) = leave_at
-                && (Instant::now() >= at || (!self.more && self.outstanding() == 0))
+                && (Instant::now() >= at || (self.is_through() && self.outstanding() == 0))
             {
                 self.leave().await;
                 return None;
@@ -158,6 +181,7 @@ impl<'a> Delivery<'a> {
                 biased;
                 _ = stop.wait_for(|stop| *stop), if leave_at.is_none() => {
                     leave_at = Some(Instant::now() + STOP_PATIENCE);
+                    self.end_offers();
                 }
                 event = self.link.event() => {
                     if let Some(error) = self.note(event) {
@@ -165,42 +189,32 @@ impl<'a> Delivery<'a> {
                     }
                 }
                 () = news.notified() => {
-                    self.more = true;
+                    self.supply.news();
                     ask = true;
                 }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 _ = tick.tick() => {
                     self.remove_acknowledged();
+                    if leave_at.is_none() {
+                        self.tend_aside();
+                    }
+                    self.pardon();
                     self.offer_again();
-                    self.more |= std::mem::take(&mut self.unread);
+                    self.unread = false;
                     if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
-                        return Some(LinkError::Connection(format!(
+                        return Some(LinkError::Broken(format!(
                             "the broker has acknowledged nothing for {}",
                             duration::format(UNANSWERED)
                         )));
                     }
                 }
-                _ = health.tick(), if !held => {
+                _ = health.tick(), if self.has_room() => {
                     let body = (self.forwarder.shared.health)().to_string();
                     let message = self.forwarder.live("health", Class::Diagnostic, &body);
-                    self.publish_unstored(message, Parcel::Live);
+                    self.publish_live(message, "health");
                 }
             }
         }
-    }
-
-    /// Asks for commands when it is time to, and nothing is on its way.
-    fn subscribe(&mut self) {
-        let now = Instant::now();
-        if self.forwarder.subscription.due(now) && self.outstanding() == 0 {
-            self.forwarder.subscription.asked(now);
-            self.overrun |= !self.link.subscribe(self.forwarder.topic("command/+"));
-        }
-    }
-
-    /// Whether messages wait: for the answer to the subscription, or so that it can be asked for.
-    fn held(&self) -> bool {
-        let now = Instant::now();
-        self.forwarder.subscription.due(now) || self.forwarder.subscription.holds(now)
     }
 
     /// Why the link takes nothing any more: it has ended, and the reason stands behind the last
@@ -219,57 +233,126 @@ impl<'a> Delivery<'a> {
         timeout(Duration::from_secs(1), reason).await.unwrap_or_else(|_| full())
     }
 
-    /// Hands over as many messages as there are free slots.
-    fn fill(&mut self) {
-        let room = (WINDOW - LIVE_SLOTS).saturating_sub(self.outstanding());
+    /// How many messages may be handed over now.
+    fn room(&self) -> usize {
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
-        if room == 0 || offer_due || self.acknowledged.len() > MAX_UNREMOVED {
-            return;
+        let unremoved = self.acknowledged.len() > MAX_UNREMOVED;
+        if offer_due || self.offering || unremoved || self.unread {
+            return 0;
         }
-        // a broker that refuses everything is not sent the whole backlog in vain; but alarms
-        // are always tried
-        let hopeless = self.retry_at.is_some() && self.refused_in_a_row >= WINDOW;
-        let least = if hopeless { Class::Alarm } else { Class::Diagnostic };
-        let rows = self.forwarder.outbox.next(least, &mut self.cursor, room);
-        let Some(rows) = self.forwarder.note_outbox(rows) else {
-            self.more = false;
-            self.unread = true;
-            return;
-        };
-        self.more = hopeless || rows.len() == room;
-        for row in rows {
-            self.publish(&row);
+        let window = self.forwarder.suspicion.window(WINDOW - LIVE_SLOTS);
+        window.saturating_sub(self.outstanding())
+    }
+
+    /// Whether nothing is left that may go now.
+    fn is_through(&self) -> bool {
+        self.unread || !self.supply.is_ready(Instant::now())
+    }
+
+    /// Hands over this many messages, as far as there are so many.
+    fn fill(&mut self, room: usize) {
+        // read once for all of them: it is a question to the kernel
+        let now = self.forwarder.clock.now();
+        for _ in 0..QUESTIONS {
+            let refuses_all = self.refuses_all();
+            let least = if refuses_all { Class::Alarm } else { Class::Diagnostic };
+            let items = self.supply.take(&mut self.forwarder.outbox, least, room, Instant::now());
+            let Some(items) = self.forwarder.note_outbox(items) else {
+                self.unread = true;
+                return;
+            };
+            if items.is_empty() {
+                return;
+            }
+            let before = self.outstanding();
+            for item in items {
+                match item {
+                    Item::Stored(row, late) => {
+                        if !self.passes_over(&row) {
+                            self.publish(&row, now, late);
+                        }
+                    }
+                    Item::Newest(row, whose) => self.publish_newest(&row, now, &whose),
+                }
+            }
+            if refuses_all || self.outstanding() > before {
+                return;
+            }
         }
     }
 
-    fn publish(&mut self, row: &Row) {
+    /// Whether the broker refuses one message after the other.
+    fn hopeless(&self) -> bool {
+        self.retry_at.is_some() && self.refused_in_a_row >= WINDOW
+    }
+
+    fn publish(&mut self, row: &Row, now: Moment, late: bool) {
         let id = envelope::id(self.forwarder.outbox.epoch(), row);
-        let late = row.key.sequence() <= self.late_until;
-        let class = row.key.class();
+        let message = self.message(row, id, now, late);
+        if self.link.fits(&message) {
+            self.hand_over(message, Parcel::Stored(row.key));
+        } else {
+            self.too_large(row.key);
+        }
+    }
+
+    /// What a message says, as the newest state of a device or bin. It is not stored: the message
+    /// itself is, and follows.
+    fn publish_newest(&mut self, row: &Row, now: Moment, whose: &str) {
+        let parcel = Parcel::Live("latest");
+        if self.forwarder.suspicion.passes_over(parcel) {
+            return;
+        }
+        let id = envelope::newest_id(self.forwarder.outbox.epoch(), row);
         let message = Outgoing {
-            topic: self.forwarder.topic(&row.topic),
-            payload: envelope::stored(&id, row, self.forwarder.clock.now(), late),
-            retain: class == Some(Class::Plan),
-            properties: envelope::properties(id, class),
+            topic: self.forwarder.topic(&format!("latest/{whose}")),
+            payload: envelope::newest(&id, row, now),
+            retain: true,
+            properties: envelope::properties(id, Some(Class::Event)),
         };
-        self.hand_over(message, Parcel::Stored(row.key));
-    }
-
-    fn publish_state(&mut self, state: &str) {
-        let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
-        self.publish_unstored(message, Parcel::Live);
-    }
-
-    fn publish_unstored(&mut self, message: Outgoing, parcel: Parcel) {
-        // without a free slot it is left out: the next one will say the same, newer
-        if self.outstanding() < WINDOW {
+        if self.link.fits(&message) {
             self.hand_over(message, parcel);
         }
     }
 
+    fn message(&self, row: &Row, id: String, now: Moment, late: bool) -> Outgoing {
+        let class = row.key.class();
+        Outgoing {
+            topic: self.forwarder.topic(&row.topic),
+            payload: envelope::stored(&id, row, now, late),
+            retain: class == Some(Class::Plan),
+            properties: envelope::properties(id, class),
+        }
+    }
+
+    fn publish_state(&mut self, state: &str) {
+        let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
+        self.publish_live(message, "state");
+    }
+
+    fn publish_live(&mut self, message: Outgoing, leaf: &'static str) {
+        // without a free slot it is left out: the next one will say the same, newer
+        let parcel = Parcel::Live(leaf);
+        if !self.has_room() || self.forwarder.suspicion.passes_over(parcel) {
+            return;
+        }
+        if self.link.fits(&message) {
+            self.hand_over(message, parcel);
+        } else {
+            let reason = self.limit();
+            self.forwarder.silence(leaf, &reason);
+        }
+    }
+
+    /// Whether something may be sent beside what is on its way.
+    fn has_room(&self) -> bool {
+        let outstanding = self.outstanding();
+        let alone = self.offering && outstanding > 0;
+        !alone && outstanding < self.forwarder.suspicion.window(WINDOW)
+    }
+
     fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
         if self.link.publish(message) {
-            self.answers += usize::from(parcel == Parcel::Answer);
             self.line.push_back(parcel);
         } else {
             self.overrun = true;
@@ -279,7 +362,8 @@ impl<'a> Delivery<'a> {
     /// Takes note of what happened on the link; the reason, when it is over.
     fn note(&mut self, event: Event) -> Option<LinkError> {
         match event {
-            Event::Connected => {}
+            // commands come by another connection
+            Event::Connected(_) | Event::Subscribed(_) | Event::Received(_) => {}
             Event::Sent(identifier) => {
                 if let Some(parcel) = self.line.pop_front() {
                     self.sent.insert(identifier, parcel);
@@ -287,61 +371,65 @@ impl<'a> Delivery<'a> {
                 }
             }
             Event::Acknowledged(identifier) => {
-                if let Some(key) = self.answered(identifier) {
-                    self.refused_in_a_row = 0;
-                    self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
-                    self.acknowledged.push(key);
-                    // a disk that fails is asked again at the next tick, not at each answer
-                    if self.acknowledged.len() == REMOVE_AT {
-                        self.remove_acknowledged();
-                    }
+                match self.answered(identifier) {
+                    Some(Parcel::Stored(key)) => self.acknowledge(key),
+                    Some(Parcel::Aside(key)) => self.answered_aside(key, true),
+                    // not the state: each connection begins with it
+                    Some(parcel @ Parcel::Live("health")) => self.try_suspects(parcel),
+                    Some(Parcel::Live(_)) | None => {}
                 }
             }
-            Event::Refused(identifier, reason) => {
+            Event::Refused(identifier, refusal) => {
                 self.forwarder.shared.counters.refused.fetch_add(1, Relaxed);
-                if self.answered(identifier).is_some() {
-                    self.refuse(&reason);
+                match self.answered(identifier) {
+                    Some(Parcel::Stored(key)) => self.refuse(key, &refusal),
+                    Some(Parcel::Aside(key)) => self.answered_aside(key, false),
+                    Some(Parcel::Live(_)) | None => {}
                 }
             }
-            Event::Subscribed(answer) => {
-                self.forwarder.subscription.answered();
-                self.forwarder.note_subscription(answer);
-            }
-            Event::Received(incoming) => self.receive(incoming),
             Event::Closed(error) => return Some(error),
         }
         None
     }
 
-    /// Passes a command on, or says at once that there is no room for it.
-    fn receive(&mut self, incoming: Incoming) {
-        let Some((leaf, body)) = self.forwarder.receive(incoming) else { return };
-        let free = self.outstanding() < WINDOW - LIVE_SLOTS && self.answers < MAX_ANSWERS;
-        if free && !self.held() {
-            let message = self.forwarder.live(&leaf, Class::Event, &body);
-            self.publish_unstored(message, Parcel::Answer);
-        }
-    }
-
-    /// Which stored message an answer is about.
-    fn answered(&mut self, identifier: u16) -> Option<Key> {
+    /// What an answer is about.
+    fn answered(&mut self, identifier: u16) -> Option<Parcel> {
         let parcel = self.sent.remove(&identifier);
         self.owed_since = (!self.sent.is_empty()).then(Instant::now);
-        match parcel? {
-            Parcel::Stored(key) => return Some(key),
-            Parcel::Answer => self.answers -= 1,
-            Parcel::Live => {}
-        }
-        None
+        parcel
     }
 
-    fn refuse(&mut self, reason: &str) {
+    fn acknowledge(&mut self, key: Key) {
+        self.refused_in_a_row = 0;
+        self.refused_last = None;
+        self.gained = true;
+        self.forwarder.refusals.taken(key, self.forwarder.origin.elapsed());
+        self.try_suspects(Parcel::Stored(key));
+        self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
+        self.acknowledged.push(key);
+        // a disk that fails is asked again at the next tick, not at each answer
+        if self.acknowledged.len() == REMOVE_AT {
+            self.remove_acknowledged();
+        }
+    }
+
+    /// The broker has taken this. What was passed over meanwhile is sent next.
+    fn try_suspects(&mut self, taken: Parcel) {
+        if self.forwarder.suspicion.taken(taken) {
+            self.retry_at = Some(Instant::now());
+            self.speak = true;
+        }
+    }
+
+    fn refuse(&mut self, key: Key, refusal: &Refusal) {
+        self.note_refusal(key, refusal);
+        let reason = refusal.reason.as_str();
         self.refused = true;
         self.refused_in_a_row += 1;
         if self.retry_at.is_some() {
             return;
         }
-        let wait = self.forwarder.refused.next(1.0);
+        let wait = self.forwarder.refused.next();
         self.retry_at = Some(Instant::now() + wait);
         log::error!(
             MESSAGE_ID = message::UPSTREAM_REFUSED,
@@ -361,30 +449,21 @@ impl<'a> Delivery<'a> {
             self.retry_at = None;
             self.refused_in_a_row = 0;
             self.refused = false;
-            self.cursor = Cursor::default();
-            self.more = true;
-            self.mark_late();
-        } else if quiet && !self.more && !self.refused {
+            self.refused_topics.clear();
+            self.supply.begin_anew(self.forwarder.last_sequence());
+        } else if quiet && self.supply.is_empty() && !self.refused {
             // all of it was taken: the next refusal is a new story
             self.forwarder.refused.reset();
         }
-    }
-
-    /// What is in the outbox now did not go out at once.
-    fn mark_late(&mut self) {
-        let last = self.forwarder.outbox.last_sequence();
-        self.late_until = self.forwarder.note_outbox(last).unwrap_or(self.late_until);
     }
 
     fn remove_acknowledged(&mut self) {
         while !self.acknowledged.is_empty() {
             let group = self.acknowledged.len().min(REMOVE_AT);
             let removed = self.forwarder.outbox.remove(&self.acknowledged[..group]);
-            if self.forwarder.note_outbox(removed).is_none() {
-                return;
-            }
+            let Some(removed) = self.forwarder.note_outbox(removed) else { return };
             self.acknowledged.drain(..group);
-            self.forwarder.shared.counters.waiting.fetch_sub(group as u64, Relaxed);
+            self.forwarder.shared.counters.waiting.fetch_sub(removed, Relaxed);
         }
     }
 

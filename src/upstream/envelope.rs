@@ -25,6 +25,10 @@ pub(super) struct Envelope<'a> {
     sent_at: Timestamp,
     /// How far to trust `time`.
     clock: ClockQuality,
+    /// How far off an `estimated` time may be, where it is more than the drift of a clock: it was
+    /// measured while the gateway was on, before or after which nobody set its clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_error_s: Option<u64>,
     /// Whether it already waited as the connection that brings it came up.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     late: bool,
@@ -32,7 +36,7 @@ pub(super) struct Envelope<'a> {
 
 /// The id of a stored message: the same for every copy of it, for ever.
 pub(super) fn id(epoch: &str, row: &Row) -> String {
-    format!("{epoch}-{}", row.key.sequence())
+    format!("{}-{}", row.epoch.as_deref().unwrap_or(epoch), row.key.sequence())
 }
 
 /// The id that a body has on this topic, below the tenant's. The answer to a command brings the
@@ -47,10 +51,31 @@ pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
     let head = Envelope {
         id: id_in_body(&row.topic, id),
         class: row.key.class().map_or("", Class::as_str),
-        time: row.time,
+        time: row.told.time,
         sent_at: now.wall,
-        clock: row.clock,
+        clock: row.told.clock,
+        time_error_s: row.told.error.map(|error| error.as_secs() + 1),
         late,
+    };
+    join(&head, &row.body)
+}
+
+/// The id of what a stored message says as the newest state: the same for every copy, too, and
+/// another one than that of the message itself, which comes later.
+pub(super) fn newest_id(epoch: &str, row: &Row) -> String {
+    format!("{}-latest", id(epoch, row))
+}
+
+/// What a stored message says, as the newest state of whatever it is about.
+pub(super) fn newest(id: &str, row: &Row, now: Moment) -> String {
+    let head = Envelope {
+        id: Some(id),
+        class: Class::Event.as_str(),
+        time: row.told.time,
+        sent_at: now.wall,
+        clock: row.told.clock,
+        time_error_s: row.told.error.map(|error| error.as_secs() + 1),
+        late: true,
     };
     join(&head, &row.body)
 }
@@ -63,6 +88,7 @@ pub(super) fn live(id: &str, topic: &str, class: Class, now: Moment, body: &str)
         time: now.wall,
         sent_at: now.wall,
         clock: now.quality,
+        time_error_s: None,
         late: false,
     };
     join(&head, body)
@@ -95,6 +121,7 @@ fn join(head: &Envelope<'_>, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::history::Told;
     use crate::store::Key;
     use serde_json::{Value, json};
     use std::time::Duration;
@@ -132,10 +159,10 @@ mod tests {
 
         let row = |topic: &str| Row {
             key: Key::new(Class::Event, 7),
-            time: NOW.wall,
-            clock: NOW.quality,
+            told: Told { time: NOW.wall, clock: NOW.quality, error: None },
             topic: topic.into(),
             body: body.into(),
+            epoch: None,
         };
         let text = stored("e-7", &row(topic), NOW, false);
         assert_eq!(text.matches(r#""id""#).count(), 1, "{text}");

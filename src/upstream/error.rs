@@ -18,10 +18,16 @@ pub(super) enum LinkError {
     /// The broker, or the way to it.
     #[error("{0}")]
     Connection(String),
+    /// The broker has ended the connection that it had accepted, perhaps over a message.
+    #[error("{0}")]
+    Broken(String),
+    /// The broker's certificate is not valid at this time, as far as it is known here.
+    #[error("{0}")]
+    Time(String),
     /// The broker turned the connection down.
     #[error("the broker refuses the connection: {0}")]
     Refused(String),
-    /// The broker sent more than is ever taken in one piece, by a subscription.
+    /// The broker sent more than is ever taken in one piece.
     #[error("the broker sent a message of more than {limit} KiB on a command topic")]
     TooLarge {
         /// What is taken, in KiB.

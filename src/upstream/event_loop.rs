@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const MAX_PACKET: u32 = 256 * 1024;
 
 /// What comes in on a command topic is a few hundred bytes. More is not even passed on, so that
-/// a full channel of events (100) stays below a megabyte.
+/// all that may be unacknowledged stays far below a megabyte.
 const MAX_INCOMING: usize = 8 * 1024;
 
-/// A plan from the cloud names all its bins: 500 with names of a usual length are 10 to 20 KiB. A
-/// channel that is full of them takes 6.4 MB. Behind it they are let through by their size, so
+/// A plan from the cloud names all its bins: 500 with names of a usual length are 10 to 20 KiB.
+/// As many as may be unacknowledged take 2 MB. Behind that they are let through by their size, so
 /// that no more bytes of them wait there than of others.
 const MAX_INCOMING_PLAN: usize = 64 * 1024;
 
@@ -28,14 +28,14 @@ const PLAN_TOPIC: &[u8] = b"/command/plan";
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The broker has accepted the connection.
-    Connected,
+    /// The broker has accepted the connection, and takes packets of at most so many bytes.
+    Connected(usize),
     /// The next message in line went out under this identifier.
     Sent(u16),
     /// The broker has taken it over.
     Acknowledged(u16),
-    /// The broker has refused it, with this reason (MQTT 5 only).
-    Refused(u16, String),
+    /// The broker has refused it (MQTT 5 only).
+    Refused(u16, Refusal),
     /// The answer to the subscription: granted, or the reason why not.
     Subscribed(Result<(), String>),
     /// A message came in.
@@ -44,9 +44,20 @@ pub(super) enum Event {
     Closed(LinkError),
 }
 
+/// Why the broker has refused a message.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// In words.
+    pub(super) reason: String,
+    /// Whether it is for what the message is. A quota that is exceeded is another day's.
+    pub(super) of_message: bool,
+}
+
 /// A message that came in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Incoming {
+    /// What it is acknowledged by; 0 when it needs no acknowledgement.
+    pub(super) packet: u16,
     pub(super) topic: String,
     /// Whether the broker kept it from before the subscription.
     pub(super) retained: bool,
@@ -56,14 +67,14 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    fn new(topic: &[u8], retained: bool, payload: &[u8]) -> Self {
+    fn new(packet: u16, topic: &[u8], retained: bool, payload: &[u8]) -> Self {
         // copied: a slice of rumqttc's would keep its whole read buffer
         let most = if topic.ends_with(PLAN_TOPIC) { MAX_INCOMING_PLAN } else { MAX_INCOMING };
         if topic.len() + payload.len() > most {
-            return Self { topic: String::new(), retained, payload: None };
+            return Self { packet, topic: String::new(), retained, payload: None };
         }
         let topic = String::from_utf8_lossy(topic).into_owned();
-        Self { topic, retained, payload: Some(payload.to_vec()) }
+        Self { packet, topic, retained, payload: Some(payload.to_vec()) }
     }
 }
 
@@ -86,7 +97,7 @@ pub(super) async fn pump(mut event_loop: EventLoop, mut peer: Peer, events: mpsc
                 if incoming {
                     heard = Instant::now();
                 }
-                if matches!(event, Some(Event::Connected)) {
+                if matches!(event, Some(Event::Connected(_))) {
                     peer.accepted = true;
                     peer.patience = event_loop.keep_alive() * 2;
                 }
@@ -139,7 +150,7 @@ impl EventLoop {
                 Err(rumqttc::ConnectionError::MqttState(rumqttc::StateError::Deserialization(
                     TooLargeV4(_),
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v4(&error))),
+                Err(error) => Err(peer.v4(&error)),
             },
             Self::V5(event_loop) => match event_loop.poll().await {
                 Ok(event) => {
@@ -156,7 +167,7 @@ impl EventLoop {
                 Err(v5::ConnectionError::MqttState(v5::StateError::Deserialization(
                     TooLargeV5 { .. },
                 ))) => Err(TOO_LARGE),
-                Err(error) => Err(LinkError::Connection(peer.v5(&error))),
+                Err(error) => Err(peer.v5(&error)),
             },
         }
     }
@@ -194,7 +205,7 @@ fn release(event_loop: &mut v5::EventLoop, id: u16) {
 fn noted_v4(event: &rumqttc::Event) -> Noted {
     use rumqttc::{Event as E, Outgoing as O, Packet as P};
     let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Incoming(P::ConnAck(_)) => Some(Event::Connected(MAX_PACKET as usize)),
         E::Outgoing(O::Publish(id)) => Some(Event::Sent(*id)),
         E::Incoming(P::PubAck(ack)) => Some(Event::Acknowledged(ack.pkid)),
         E::Incoming(P::SubAck(ack)) => {
@@ -206,7 +217,7 @@ fn noted_v4(event: &rumqttc::Event) -> Noted {
             }))
         }
         E::Incoming(P::Publish(p)) => {
-            Some(Event::Received(Incoming::new(p.topic.as_bytes(), p.retain, &p.payload)))
+            Some(Event::Received(Incoming::new(p.pkid, p.topic.as_bytes(), p.retain, &p.payload)))
         }
         _ => None,
     };
@@ -217,13 +228,20 @@ fn noted_v5(event: &v5::Event) -> Noted {
     use v5::Event as E;
     use v5::mqttbytes::v5::{Packet as P, PubAckReason, SubscribeReasonCode};
     let meaning = match event {
-        E::Incoming(P::ConnAck(_)) => Some(Event::Connected),
+        E::Incoming(P::ConnAck(ack)) => {
+            let theirs = ack.properties.as_ref().and_then(|properties| properties.max_packet_size);
+            Some(Event::Connected(theirs.map_or(MAX_PACKET, |most| most.min(MAX_PACKET)) as usize))
+        }
         E::Outgoing(rumqttc::Outgoing::Publish(id)) => Some(Event::Sent(*id)),
         E::Incoming(P::PubAck(ack)) => Some(match ack.reason {
             PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
                 Event::Acknowledged(ack.pkid)
             }
-            reason => Event::Refused(ack.pkid, trouble::spaced(&reason)),
+            reason => {
+                use PubAckReason::{PacketIdentifierInUse, QuotaExceeded};
+                let of_message = !matches!(reason, QuotaExceeded | PacketIdentifierInUse);
+                Event::Refused(ack.pkid, Refusal { reason: trouble::spaced(&reason), of_message })
+            }
         }),
         E::Incoming(P::SubAck(ack)) => Some(Event::Subscribed(match ack.return_codes[..] {
             [SubscribeReasonCode::Success(_)] => Ok(()),
@@ -231,7 +249,7 @@ fn noted_v5(event: &v5::Event) -> Noted {
             [] => Err("no reason".into()),
         })),
         E::Incoming(P::Publish(p)) => {
-            Some(Event::Received(Incoming::new(&p.topic, p.retain, &p.payload)))
+            Some(Event::Received(Incoming::new(p.pkid, &p.topic, p.retain, &p.payload)))
         }
         _ => None,
     };
@@ -245,7 +263,7 @@ mod tests {
     #[test]
     fn only_a_plan_may_be_long_and_not_without_end() {
         let passes = |topic: &str, bytes: usize| {
-            Incoming::new(topic.as_bytes(), false, &vec![b'x'; bytes]).payload.is_some()
+            Incoming::new(1, topic.as_bytes(), false, &vec![b'x'; bytes]).payload.is_some()
         };
         let (plan, other) = ("lykta/gw-1/waste/command/plan", "lykta/gw-1/waste/command/open");
         assert!(passes(plan, 65_536 - plan.len()) && !passes(plan, 65_537 - plan.len()));

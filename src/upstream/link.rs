@@ -9,6 +9,7 @@ use super::error::LinkError;
 use super::event_loop::{Event, EventLoop, MAX_PACKET, pump};
 use super::tls;
 use super::trouble::Peer;
+use crate::clock::Clock;
 use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
 use bytes::Bytes;
@@ -23,11 +24,28 @@ pub(super) const WINDOW: usize = 100;
 /// DNS, TCP, TLS and CONNACK together; a TLS handshake over a weak mobile link is slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests that rumqttc may not have taken yet: all messages, and one subscription.
+/// Requests that rumqttc may not have taken yet: all messages, or all acknowledgements, and the
+/// goodbye or a subscription.
 const REQUESTS: usize = WINDOW + 1;
 
 /// The content type of every message, where the protocol has one.
 const JSON: &str = "application/json";
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// Messages go out; the broker publishes this one when the client vanishes.
+    Deliver(Outgoing),
+    /// Commands come in, and the broker keeps those that are not acknowledged.
+    Listen {
+        /// For how long (MQTT 5), in seconds.
+        expiry: u32,
+        /// Whether it forgets what it has kept so far.
+        afresh: bool,
+        /// How many it may bring before they are acknowledged (MQTT 5).
+        window: u16,
+    },
+}
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -43,6 +61,8 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
+    /// No packet may be larger.
+    pub(super) largest: usize,
     events: mpsc::Receiver<Event>,
     pump: JoinHandle<()>,
 }
@@ -54,16 +74,19 @@ enum Client {
 }
 
 impl Link {
-    /// Begins to connect; the broker publishes `will` when this client vanishes. Certificates and password are read anew each time, so that a renewed
+    /// Begins to connect. Certificates and password are read anew each time, so that a renewed
     /// one is used without a restart.
     pub(super) fn connect(
         settings: &Upstream,
         url: &BrokerUrl,
         client_id: &str,
-        will: Outgoing,
+        purpose: Purpose,
+        clock: &Clock,
     ) -> Result<Self, LinkError> {
-        let transport =
-            if url.tls { Transport::Tls(tls::configuration(settings)?) } else { Transport::Tcp };
+        let transport = match url.tls {
+            true => Transport::Tls(tls::configuration(settings, clock)?),
+            false => Transport::Tcp,
+        };
         let login = login(settings)?;
         let host =
             if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
@@ -79,12 +102,18 @@ impl Link {
                 let mut options = rumqttc::MqttOptions::new(client_id, host, url.port);
                 options.set_transport(transport);
                 options.set_keep_alive(settings.keep_alive);
-                options.set_clean_session(true);
                 options.set_inflight(WINDOW as u16);
                 options.set_max_packet_size(MAX_PACKET as usize, MAX_PACKET as usize);
-                let qos = rumqttc::QoS::AtLeastOnce;
-                let Outgoing { topic, payload, retain, .. } = will;
-                options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
+                match purpose {
+                    Purpose::Deliver(Outgoing { topic, payload, retain, .. }) => {
+                        let qos = rumqttc::QoS::AtLeastOnce;
+                        options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
+                    }
+                    Purpose::Listen { afresh, .. } => {
+                        options.set_clean_session(afresh);
+                        options.set_manual_acks(true);
+                    }
+                }
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
@@ -99,28 +128,21 @@ impl Link {
                 let mut options = v5::MqttOptions::new(client_id, host, url.port);
                 options.set_transport(transport);
                 options.set_keep_alive(settings.keep_alive);
-                options.set_clean_start(true);
                 options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
                 options.set_network_options(network_options);
                 options.set_outgoing_inflight_upper_limit(WINDOW as u16);
                 options.set_max_packet_size(Some(MAX_PACKET));
-                let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                let properties = v5::mqttbytes::v5::LastWillProperties {
-                    delay_interval: None,
-                    payload_format_indicator: Some(1),
-                    message_expiry_interval: None,
-                    content_type: Some(JSON.into()),
-                    response_topic: None,
-                    correlation_data: None,
-                    user_properties: will.properties,
-                };
-                options.set_last_will(v5::mqttbytes::v5::LastWill::new(
-                    will.topic,
-                    will.payload,
-                    qos,
-                    will.retain,
-                    Some(properties),
-                ));
+                match purpose {
+                    Purpose::Deliver(will) => {
+                        options.set_last_will(last_will(will));
+                    }
+                    Purpose::Listen { expiry, afresh, window } => {
+                        options.set_clean_start(afresh);
+                        options.set_session_expiry_interval(Some(expiry));
+                        options.set_receive_maximum(Some(window));
+                        options.set_manual_acks(true);
+                    }
+                }
                 if let Some((username, password)) = login {
                     options.set_credentials(username, password);
                 }
@@ -131,7 +153,7 @@ impl Link {
                 )
             }
         };
-        Ok(Self { client, events, pump })
+        Ok(Self { client, largest: MAX_PACKET as usize, events, pump })
     }
 
     /// The next thing that happened. Cancel-safe.
@@ -142,6 +164,11 @@ impl Link {
             .unwrap_or_else(|| Event::Closed(LinkError::Connection("the connection ended".into())))
     }
 
+    /// Whether a message is small enough to be sent. One that is not would end the connection.
+    pub(super) fn fits(&self, message: &Outgoing) -> bool {
+        size(message, matches!(self.client, Client::V5(_))) <= self.largest
+    }
+
     /// Hands a message over. `false` when there is no room, which the caller prevents by never
     /// having more than [`WINDOW`] outstanding.
     pub(super) fn publish(&self, message: Outgoing) -> bool {
@@ -150,22 +177,32 @@ impl Link {
             Client::V4(client) => {
                 client.try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload).is_ok()
             }
+            Client::V5(client) => client
+                .try_publish_with_properties(
+                    topic,
+                    v5::mqttbytes::QoS::AtLeastOnce,
+                    retain,
+                    Bytes::from(payload),
+                    described(properties),
+                )
+                .is_ok(),
+        }
+    }
+
+    /// Acknowledges a message that came in. `false` when there is no room.
+    pub(super) fn acknowledge(&self, packet: u16) -> bool {
+        match &self.client {
+            Client::V4(client) => {
+                let qos = rumqttc::QoS::AtLeastOnce;
+                let mut message = rumqttc::Publish::new("", qos, Vec::new());
+                message.pkid = packet;
+                client.try_ack(&message).is_ok()
+            }
             Client::V5(client) => {
-                let properties = v5::mqttbytes::v5::PublishProperties {
-                    user_properties: properties,
-                    payload_format_indicator: Some(1),
-                    content_type: Some(JSON.into()),
-                    ..Default::default()
-                };
-                client
-                    .try_publish_with_properties(
-                        topic,
-                        v5::mqttbytes::QoS::AtLeastOnce,
-                        retain,
-                        Bytes::from(payload),
-                        properties,
-                    )
-                    .is_ok()
+                let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                let mut message = v5::mqttbytes::v5::Publish::new("", qos, Vec::new(), None);
+                message.pkid = packet;
+                client.try_ack(&message).is_ok()
             }
         }
     }
@@ -181,7 +218,7 @@ impl Link {
         }
     }
 
-    /// Says goodbye, so that the broker does not publish the last will.
+    /// Says goodbye, so that the broker does not publish the last will. A session goes on.
     pub(super) fn disconnect(&self) {
         // a full channel means a broker that answers nothing; it will not miss the goodbye
         let _ = match &self.client {
@@ -197,6 +234,49 @@ impl Drop for Link {
     }
 }
 
+fn last_will(will: Outgoing) -> v5::mqttbytes::v5::LastWill {
+    let properties = v5::mqttbytes::v5::LastWillProperties {
+        delay_interval: None,
+        payload_format_indicator: Some(1),
+        message_expiry_interval: None,
+        content_type: Some(JSON.into()),
+        response_topic: None,
+        correlation_data: None,
+        user_properties: will.properties,
+    };
+    let qos = v5::mqttbytes::QoS::AtLeastOnce;
+    let Outgoing { topic, payload, retain, .. } = will;
+    v5::mqttbytes::v5::LastWill::new(topic, payload, qos, retain, Some(properties))
+}
+
+/// What MQTT 5 says of a message beside its own properties.
+fn described(user_properties: Vec<(String, String)>) -> v5::mqttbytes::v5::PublishProperties {
+    v5::mqttbytes::v5::PublishProperties {
+        user_properties,
+        payload_format_indicator: Some(1),
+        content_type: Some(JSON.into()),
+        ..Default::default()
+    }
+}
+
+/// How many bytes a message takes as a packet, with what MQTT 5 says of it or without.
+fn size(message: &Outgoing, is_described: bool) -> usize {
+    let Outgoing { topic, payload, properties, .. } = message;
+    let text = |text: &str| 2 + text.len();
+    let mut rest = text(topic) + 2 + payload.len(); // 2 for the packet identifier
+    if is_described {
+        let user = properties.iter().map(|(key, value)| 1 + text(key) + text(value));
+        let all = 2 + 1 + text(JSON) + user.sum::<usize>();
+        rest += length(all) + all;
+    }
+    1 + length(rest) + rest
+}
+
+/// How many bytes a length takes.
+fn length(of: usize) -> usize {
+    1 + usize::from(of >= 1 << 7) + usize::from(of >= 1 << 14) + usize::from(of >= 1 << 21)
+}
+
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
     let Some(username) = &settings.username else { return Ok(None) };
     let password = match &settings.password_file {
@@ -204,4 +284,35 @@ fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
         Some(file) => read_password(file).map_err(LinkError::file("password_file"))?,
     };
     Ok(Some((username.clone(), password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_size_that_it_will_have_as_a_packet() {
+        for length in [0, 1, 100, 127, 128, 1_000, 16_200, 16_384, 200_000, 2_100_000] {
+            for key in [0, 1, 60, 127, 128, 5_000] {
+                let message = Outgoing {
+                    topic: "lykta/gw-1/waste/bin/1739/level".into(),
+                    payload: "x".repeat(length),
+                    retain: false,
+                    properties: vec![("id".into(), "y".repeat(key)), ("class".into(), "z".into())],
+                };
+                let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                let Outgoing { topic, payload, properties, .. } = &message;
+                let properties = Some(described(properties.clone()));
+                let mut packet =
+                    v5::mqttbytes::v5::Publish::new(topic, qos, payload.clone(), properties);
+                packet.pkid = 1;
+                assert_eq!(size(&message, true), packet.size());
+
+                let qos = rumqttc::QoS::AtLeastOnce;
+                let mut packet = rumqttc::Publish::new(topic, qos, payload.clone());
+                packet.pkid = 1;
+                assert_eq!(size(&message, false), packet.size());
+            }
+        }
+    }
 }

@@ -3,19 +3,21 @@
 //! A [`Forwarder`] is a small state machine:
 //!
 //! ```text
-//!            ┌────────────── waited ───────────────┐
-//!            ▼                                     │
-//!   ──► Connecting ── accepted ──► Delivering ── lost ──► Waiting
-//!            └───────────── failed ────────────────────────▲
+//!   ──► Waiting ── it is time ──► Connecting ── accepted ──► Delivering
+//!          ▲                          │                          │
+//!          └───────── failed ─────────┴────────── lost ──────────┘
 //! ```
+//!
+//! How long it waits is said by `reconnect`, which knows nothing but numbers.
 //!
 //! Each connection begins anew with the first message in the outbox, so whatever was on its
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
 //! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
 //!
-//! Commands come by the same connection. What they ask for is done elsewhere, by whoever takes
-//! them from [`Shared::commands`]; the answer is a message in the outbox like any other.
+//! Commands come by a connection of their own (see `listener`), so that nothing that comes in
+//! stands in the way of what goes out. What they ask for is done elsewhere, by whoever takes them
+//! from [`Shared::commands`]; the answer is a message in the outbox like any other.
 
 mod backoff;
 pub mod command;
@@ -25,32 +27,52 @@ mod error;
 pub(crate) mod event;
 mod event_loop;
 mod link;
-mod subscription;
+mod listener;
+mod reconnect;
+mod refusals;
+mod supply;
+mod suspicion;
 mod tls;
 mod trouble;
+mod unacknowledged;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
-use crate::store::{Class, Outbox, StoreError};
+use crate::store::{Class, Cursor, Outbox, StoreError};
+use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
 use command::Command;
-use delivery::{Delivery, REFUSED_RETRY};
+use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
-use event_loop::{Event, Incoming};
-use link::Link;
+use event_loop::Event;
+use link::{Link, Purpose};
+use listener::Listener;
+use reconnect::{Pace, Reconnect};
+use refusals::Refusals;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use subscription::Subscription;
+use suspicion::Suspicion;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep_until};
 
 /// How many kinds of trouble are told in one outage.
 const MAX_TOLD: usize = 16;
+
+/// Whoever starts so soon after the machine did was started by it, and by power that came back to
+/// a whole street perhaps.
+const BOOTING: Duration = Duration::from_secs(300);
+
+/// What the broker refused is offered again after this part of the time that it is offered for,
+/// doubling: after a minute when that is an hour.
+const OFFERS: u32 = 60;
+
+/// How often it is asked whether the clock has been set, by whoever waits for that alone.
+const CLOCK_WATCH: Duration = Duration::from_secs(1);
 
 /// What went to one tenant's broker, since the start.
 #[derive(Debug, Default)]
@@ -59,17 +81,22 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Messages refused by the broker, each time it did so.
     pub refused: AtomicU64,
+    /// Messages that are set aside, since the broker does not take them.
+    pub set_aside: AtomicU64,
     /// Connections that the broker accepted.
     pub connections: AtomicU64,
+    /// Attempts to connect that failed.
+    pub attempts_failed: AtomicU64,
     /// Messages that wait in the outbox.
     pub waiting: AtomicU64,
     /// Whether there is a connection now.
     pub connected: AtomicBool,
     /// Messages that came in on command topics.
     pub commands: AtomicU64,
-    /// Those of them that were not passed on: retained, too large, misnamed, or no room.
+    /// Those of them that were not passed on: retained, too large, misnamed, or without a
+    /// readable id.
     pub commands_refused: AtomicU64,
-    /// Subscriptions to commands that the broker refused, each time it did so.
+    /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: AtomicU64,
 }
 
@@ -82,9 +109,9 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// The body of the health message, as of now.
     pub health: Arc<dyn Fn() -> Value + Send + Sync>,
-    /// Takes a command, which is answered later by a message in the outbox; or `false` when
+    /// Takes a command, which is answered later by a message in the outbox; or gives it back when
     /// there is no room for it now. Must not block.
-    pub commands: Arc<dyn Fn(Command) -> bool + Send + Sync>,
+    pub commands: Arc<dyn Fn(Command) -> Result<(), Command> + Send + Sync>,
 }
 
 impl fmt::Debug for Shared {
@@ -104,19 +131,25 @@ pub struct Forwarder {
     clock: Clock,
     outbox: Outbox,
     shared: Shared,
-    backoff: Backoff,
-    /// Which of the broker's addresses is next.
-    turn: usize,
+    reconnect: Reconnect,
+    /// What the times of `reconnect` are counted from.
+    origin: Instant,
+    /// Whether the last attempt failed for the time of day, and nobody had set the clock.
+    clock_to_blame: bool,
     /// What was told to operations since the last connection, with the address. Each trouble
     /// is told once, also when several take turns: brokers that fail in different ways, or a
     /// mobile link.
     told: Vec<String>,
     /// When what the broker refused is offered again: longer each time, over all connections.
     refused: Backoff,
-    /// To commands, over all connections.
-    subscription: Subscription,
-    /// Why commands cannot come, as was last told to operations.
-    deaf: Option<String>,
+    refusals: Refusals,
+    /// Which message the broker breaks connections over.
+    suspicion: Suspicion<Parcel>,
+    aside: Aside,
+    /// The broker that is connected, for whoever listens to it.
+    reached: watch::Sender<Option<BrokerUrl>>,
+    /// Takes commands, unless none are wanted.
+    listener: Option<Listener>,
     /// Whether the outbox could not be read or cleared at the last attempt.
     outbox_fails: bool,
     /// Numbers the messages that are not stored.
@@ -125,9 +158,9 @@ pub struct Forwarder {
 }
 
 enum State {
+    Waiting,
     Connecting,
     Delivering(Link),
-    Waiting(Duration),
     Stopped,
 }
 
@@ -145,11 +178,33 @@ impl Forwarder {
         shared: Shared,
     ) -> Result<Self, StoreError> {
         shared.counters.waiting.store(outbox.count()?, Relaxed);
+        shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
+        let root = format!("{}/{gateway}/{tenant}", settings.prefix);
+        let (reached, broker) = watch::channel(None);
+        let listener = settings.commands.then(|| {
+            let client_id = format!("{client_id}-commands");
+            let (settings, tenant, shared) = (settings.clone(), tenant.clone(), shared.clone());
+            let clock = clock.clone();
+            Listener::new(settings, tenant, root.clone(), client_id, clock, shared, broker)
+        });
+        let patience = settings.set_aside_after;
+        let pace = Pace {
+            least: settings.reconnect_min,
+            greatest: settings.reconnect_max,
+            stable: settings.reconnect_stable,
+            alarm: settings.reconnect_alarm_max,
+        };
+        let mut reconnect = Reconnect::new(pace, settings.urls.len(), Duration::ZERO);
+        if sys::monotonic() < BOOTING {
+            reconnect = reconnect.after_boot(fastrand::f64());
+        }
         Ok(Self {
-            root: format!("{}/{gateway}/{tenant}", settings.prefix),
-            backoff: Backoff::new(settings.reconnect_min, settings.reconnect_max),
+            root,
+            reconnect,
+            origin: Instant::now(),
+            clock_to_blame: false,
             tenant: tenant.clone(),
             run: format!("{:08x}", fastrand::u32(..)),
             settings,
@@ -157,45 +212,108 @@ impl Forwarder {
             clock,
             outbox,
             shared,
-            turn: 0,
             told: Vec::new(),
-            refused: Backoff::new(REFUSED_RETRY.0, REFUSED_RETRY.1),
-            subscription: Subscription::new(),
-            deaf: None,
+            refused: Backoff::new(patience / OFFERS, patience),
+            refusals: Refusals::new(patience),
+            suspicion: Suspicion::new(),
+            aside: Aside::new(patience / OFFERS, patience),
+            reached,
+            listener,
             outbox_fails: false,
             live: 0,
         })
     }
 
     /// Runs until `stop` says so, then delivers what it can within a moment and says goodbye.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut state = State::Connecting;
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        let listener = self.listener.take();
+        let listen = {
+            let stop = stop.clone();
+            async move {
+                if let Some(listener) = listener {
+                    listener.run(stop).await;
+                }
+            }
+        };
+        tokio::join!(self.forward(stop), listen);
+    }
+
+    async fn forward(mut self, mut stop: watch::Receiver<bool>) {
+        let mut state = State::Waiting;
         loop {
             state = match state {
+                State::Waiting => self.wait(&mut stop).await,
                 State::Connecting => self.connect(&mut stop).await,
                 State::Delivering(link) => self.deliver(link, &mut stop).await,
-                State::Waiting(wait) => tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => State::Stopped,
-                    () = sleep(wait) => State::Connecting,
-                },
                 State::Stopped => return,
             }
         }
     }
 
+    /// Until it is time for the next attempt: sooner when an alarm begins to wait, and at once
+    /// when the clock was to blame and is set.
+    async fn wait(&mut self, stop: &mut watch::Receiver<bool>) -> State {
+        let news = Arc::clone(&self.shared.news);
+        let mut clock = interval(CLOCK_WATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return State::Stopped,
+                () = sleep_until(self.origin + self.reconnect.due()) => return State::Connecting,
+                () = news.notified(), if self.reconnect.patient() => {
+                    if self.alarm_waits() {
+                        self.reconnect.alarm(self.origin.elapsed(), fastrand::f64());
+                    }
+                }
+                _ = clock.tick(), if self.clock_to_blame => {
+                    if self.clock.now().quality != ClockQuality::Unsynced {
+                        self.reconnect.at_once(self.origin.elapsed());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What has a number up to this one did not go out at once.
+    fn last_sequence(&mut self) -> u64 {
+        let last = self.outbox.last_sequence();
+        self.note_outbox(last).unwrap_or(0)
+    }
+
+    fn alarm_waits(&mut self) -> bool {
+        let alarms = self.outbox.next(Class::Alarm, &mut Cursor::default(), 1);
+        self.note_outbox(alarms).is_some_and(|alarms| !alarms.is_empty())
+    }
+
+    /// The address that is next, or in use.
+    fn url(&self) -> BrokerUrl {
+        self.settings.urls[self.reconnect.address()].clone()
+    }
+
     async fn connect(&mut self, stop: &mut watch::Receiver<bool>) -> State {
-        let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
+        let url = self.url();
         let will = self.live("state", Class::Diagnostic, &state_body("offline"));
-        let mut link = match Link::connect(&self.settings, &url, &self.client_id, will) {
+        let purpose = Purpose::Deliver(will);
+        let quality = self.clock.now().quality;
+        self.clock_to_blame = false;
+        let link = Link::connect(&self.settings, &url, &self.client_id, purpose, &self.clock);
+        let mut link = match link {
             Ok(link) => link,
-            Err(error) => return self.lost(&url, &error),
+            Err(error) => return self.failed(&url, &error),
         };
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected => return State::Delivering(link),
-                    Event::Closed(error) => return self.lost(&url, &error),
+                    Event::Connected(largest) => {
+                        link.largest = largest;
+                        return State::Delivering(link);
+                    }
+                    Event::Closed(error) => {
+                        let of_time = matches!(error, LinkError::Time(_));
+                        self.clock_to_blame = of_time && quality == ClockQuality::Unsynced;
+                        return self.failed(&url, &error);
+                    }
                     // nothing was sent or asked for yet
                     Event::Sent(_)
                     | Event::Acknowledged(_)
@@ -207,9 +325,20 @@ impl Forwarder {
         }
     }
 
-    /// Notes a failed or broken connection and says how long to wait.
+    fn failed(&mut self, url: &BrokerUrl, error: &LinkError) -> State {
+        self.shared.counters.attempts_failed.fetch_add(1, Relaxed);
+        self.lost(url, error)
+    }
+
+    /// Notes a failed or broken connection, after which it is waited.
     fn lost(&mut self, url: &BrokerUrl, error: &LinkError) -> State {
-        let wait = self.backoff.next(fastrand::f64());
+        let alarm = self.alarm_waits();
+        let now = self.origin.elapsed();
+        self.reconnect.ended(now, alarm, fastrand::f64());
+        let next = match self.reconnect.due().saturating_sub(now) {
+            Duration::ZERO => "the next address is tried at once".to_owned(),
+            wait => format!("next attempt in {}", duration::format(round(wait))),
+        };
         let trouble = error.to_string();
         let telling = format!("{url}: {trouble}");
         if self.told.len() < MAX_TOLD && !self.told.contains(&telling) {
@@ -218,36 +347,30 @@ impl Forwarder {
                 MESSAGE_ID = message::UPSTREAM_LOST,
                 LYKTA_TENANT = self.tenant.as_str(),
                 LYKTA_REASON = trouble.as_str();
-                "no connection to {url} for tenant {}: {trouble}; everything is kept, next \
-                 attempt in {}", self.tenant, duration::format(round(wait))
+                "no connection to {url} for tenant {}: {trouble}; everything is kept, {next}",
+                self.tenant
             );
         }
-        self.turn += 1;
-        State::Waiting(wait)
+        State::Waiting
     }
 
     async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
-        let url = self.settings.urls[self.turn % self.settings.urls.len()].clone();
+        let url = self.url();
         self.told.clear();
+        self.reconnect.connected(self.origin.elapsed());
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
+        self.reached.send_replace(Some(url.clone()));
         log::info!(
             MESSAGE_ID = message::UPSTREAM_CONNECTED,
             LYKTA_TENANT = self.tenant.as_str();
             "connected to {url} for tenant {}, {} messages wait",
             self.tenant, self.shared.counters.waiting.load(Relaxed)
         );
-        let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;
         self.shared.counters.connected.store(false, Relaxed);
-        if since.elapsed() >= backoff::STABLE {
-            self.backoff.reset();
-        }
+        self.reached.send_replace(None);
         let Some(error) = end else { return State::Stopped };
-        let by_command = matches!(error, LinkError::TooLarge { .. });
-        if self.subscription.ended(Instant::now(), by_command) {
-            self.note_subscription(Err(format!("the connection broke over it: {error}")));
-        }
         self.lost(&url, &error)
     }
 
@@ -265,61 +388,6 @@ impl Forwarder {
             payload: envelope::live(&id, leaf, class, self.clock.now(), body),
             retain: class == Class::Diagnostic,
             properties: envelope::properties(id, Some(class)),
-        }
-    }
-
-    /// Passes a command on. When there is no room for it and it can be answered: topic and body
-    /// of the answer.
-    fn receive(&self, incoming: Incoming) -> Option<(String, String)> {
-        let counters = &self.shared.counters;
-        counters.commands.fetch_add(1, Relaxed);
-        let Incoming { topic, retained, payload } = incoming;
-        let name = topic.strip_prefix(&self.root).and_then(|leaf| leaf.strip_prefix("/command/"));
-        let command = match (retained, name.filter(|name| command::is_name(name)), payload) {
-            // it would be executed at each connection, however old it is
-            (false, Some(name), Some(payload)) => Command { name: name.into(), payload },
-            _ => {
-                counters.commands_refused.fetch_add(1, Relaxed);
-                log::debug!("a command is refused: retained {retained}, or misnamed, or too large");
-                return None;
-            }
-        };
-        // read before it is given away
-        let (leaf, id) = (command::reply_topic(&command.name), command::id(&command.payload));
-        if (self.shared.commands)(command) {
-            return None;
-        }
-        counters.commands_refused.fetch_add(1, Relaxed);
-        let message = "too many commands wait; send it again, under the same id";
-        Some((leaf, command::reply_error(&id?, command::Code::Busy, message)))
-    }
-
-    /// Tells operations when commands begin or cease to come.
-    fn note_subscription(&mut self, answer: Result<(), String>) {
-        match answer {
-            Ok(()) => {
-                if !self.subscription.doubtful() && self.deaf.take().is_some() {
-                    log::info!(
-                        MESSAGE_ID = message::COMMANDS_WORK,
-                        LYKTA_TENANT = self.tenant.as_str();
-                        "commands for tenant {} can come again", self.tenant
-                    );
-                }
-            }
-            Err(reason) => {
-                self.shared.counters.subscriptions_refused.fetch_add(1, Relaxed);
-                if self.deaf.as_ref() != Some(&reason) {
-                    log::warn!(
-                        MESSAGE_ID = message::COMMANDS_REFUSED,
-                        LYKTA_TENANT = self.tenant.as_str(),
-                        LYKTA_REASON = reason.as_str();
-                        "no commands for tenant {}: the broker does not grant the subscription: \
-                         {reason}; messages go out as ever; may this user subscribe to {}/command/+?",
-                        self.tenant, self.root
-                    );
-                }
-                self.deaf = Some(reason);
-            }
         }
     }
 

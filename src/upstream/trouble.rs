@@ -3,6 +3,7 @@
 //! No word here may change from attempt to attempt (a time, a count): a trouble is told when
 //! it is another than last time.
 
+use super::error::LinkError;
 use crate::config::{BrokerUrl, Upstream};
 use crate::units::duration;
 use rumqttc::v5;
@@ -62,10 +63,10 @@ impl Peer {
         self.words(Trouble::Silent)
     }
 
-    pub(super) fn v4(&self, error: &rumqttc::ConnectionError) -> String {
+    pub(super) fn v4(&self, error: &rumqttc::ConnectionError) -> LinkError {
         use rumqttc::mqttbytes::Error as Codec;
         use rumqttc::{ConnectionError as E, StateError as S, TlsError as T};
-        self.words(match error {
+        self.error(match error {
             E::Io(e)
             | E::Tls(T::Io(e))
             | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
@@ -80,11 +81,11 @@ impl Peer {
         })
     }
 
-    pub(super) fn v5(&self, error: &v5::ConnectionError) -> String {
+    pub(super) fn v5(&self, error: &v5::ConnectionError) -> LinkError {
         use rumqttc::TlsError as T;
         use v5::mqttbytes::Error as Codec;
         use v5::{ConnectionError as E, StateError as S};
-        self.words(match error {
+        self.error(match error {
             E::Io(e)
             | E::Tls(T::Io(e))
             | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
@@ -96,6 +97,42 @@ impl Peer {
             E::Timeout(_) => Trouble::ConnectTimeout,
             other => Trouble::Other(other.to_string()),
         })
+    }
+
+    fn error(&self, trouble: Trouble<'_>) -> LinkError {
+        let of_time = matches!(trouble, Trouble::Tls(error) if is_of_time(error))
+            || matches!(trouble, Trouble::Io(error) if tls_within(error).is_some_and(is_of_time));
+        let broken = self.accepted && self.is_over_a_message(&trouble);
+        let words = self.words(trouble);
+        match (of_time, broken) {
+            (true, _) => LinkError::Time(words),
+            (_, true) => LinkError::Broken(words),
+            _ => LinkError::Connection(words),
+        }
+    }
+
+    /// Whether a message may have brought this about: the broker has closed the connection
+    /// without a reason that is another, or answers in a way that nobody understands.
+    fn is_over_a_message(&self, trouble: &Trouble<'_>) -> bool {
+        use v5::mqttbytes::v5::DisconnectReasonCode as Code;
+        match trouble {
+            Trouble::Closed | Trouble::Other(_) => true,
+            Trouble::Io(error) => tls_within(error).is_none() && is_end(error),
+            Trouble::Goodbye(code) => matches!(
+                code,
+                Code::UnspecifiedError
+                    | Code::MalformedPacket
+                    | Code::ProtocolError
+                    | Code::ImplementationSpecificError
+                    | Code::NotAuthorized
+                    | Code::TopicNameInvalid
+                    | Code::PacketTooLarge
+                    | Code::PayloadFormatInvalid
+                    | Code::RetainNotSupported
+                    | Code::QoSNotSupported
+            ),
+            Trouble::Tls(_) | Trouble::Name | Trouble::Silent | Trouble::ConnectTimeout => false,
+        }
     }
 
     fn words(&self, trouble: Trouble<'_>) -> String {
@@ -126,16 +163,12 @@ impl Peer {
 
     fn io(&self, error: &io::Error) -> String {
         use io::ErrorKind as Kind;
-        // rustls hides behind an I/O error of another crate
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        if let Some(tls) = tls_within(error) {
             return self.tls(tls);
         }
         match error.kind() {
             Kind::ConnectionRefused => "nothing listens there (connection refused)".into(),
-            Kind::ConnectionReset
-            | Kind::ConnectionAborted
-            | Kind::BrokenPipe
-            | Kind::UnexpectedEof => self.closed(),
+            _ if is_end(error) => self.closed(),
             Kind::TimedOut => format!("no way there: {error}"),
             // the standard library has no kind of its own for this
             _ if error.to_string().starts_with("failed to lookup address") => {
@@ -221,6 +254,31 @@ impl Peer {
             None => format!("TLS: the broker answers {}", spaced(&alert)),
         }
     }
+}
+
+/// Whether the other side has closed the connection, in whichever way.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof
+    )
+}
+
+/// rustls hides behind an I/O error of another crate.
+fn tls_within(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>())
+}
+
+/// Whether the clock may be at fault: this one, or that of whoever issued the certificate.
+fn is_of_time(error: &TlsError) -> bool {
+    use CertificateError as E;
+    matches!(
+        error,
+        TlsError::InvalidCertificate(
+            E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. }
+        )
+    )
 }
 
 /// What to do about a connection that the broker turned down, by the name of its reason.

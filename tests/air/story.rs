@@ -13,7 +13,10 @@ use tokio::time::sleep;
 pub(crate) const LEVEL: &[u8] = &[0x01, 0x00, 0x10, 0x0e, 0x01, 0x2c];
 
 fn pinned(directory: &Path, sensor: &Sensor) -> bool {
-    let memory = Store::open(&database(directory)).unwrap().memory().unwrap();
+    let memory = Store::open(&database(directory), &lykta::clock::Clock::system())
+        .unwrap()
+        .memory()
+        .unwrap();
     let session = memory.sessions.get(&(sensor.dev_eui, Slot::Active));
     session.is_some_and(|session| session.link.pin.is_some())
 }

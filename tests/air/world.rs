@@ -242,7 +242,7 @@ impl World {
             ways.push((eui, commands));
         }
 
-        let store = Store::open(&directory.join("waste.db")).unwrap();
+        let store = Store::open(&directory.join("waste.db"), &Clock::system()).unwrap();
         let memory = store.memory().unwrap();
         let codecs = builtin::profiles().unwrap().into_iter();
         let codecs = codecs.map(|p| (p.name.clone(), Codec::new(Arc::new(p)).unwrap())).collect();
@@ -289,6 +289,7 @@ impl World {
             clock,
             counters: Arc::clone(&counters),
             commit_interval: Duration::ZERO,
+            commit_rows: 100,
         });
         let ingest = spawn_local(drive(ingest, inlet.clone()));
         Self { air, chips, radios, counters, tenant, steps, inlet, stop, tasks, ingest }

@@ -156,8 +156,8 @@ impl Bench {
     /// Waits until everything is accepted and delivered, and says what it took.
     fn finish(&mut self, frames: u64, before: &Sample) -> Value {
         let database = self.lykta.database("waste");
-        let store = Store::open(&database).unwrap();
-        let outbox = Outbox::open(&database).unwrap();
+        let store = Store::open(&database, &lykta::clock::Clock::system()).unwrap();
+        let mut outbox = Outbox::open(&database).unwrap();
         let wanted: u64 = self.counters.iter().map(|counter| u64::from(*counter)).sum();
         wait_until("everything is accepted", || {
             let sessions = store.memory().unwrap().sessions;
@@ -166,7 +166,7 @@ impl Bench {
         });
         let accepted = before.at.elapsed();
         // counting what waits would take a core of its own
-        let first = || outbox.next(Class::Diagnostic, &mut Cursor::default(), 1).unwrap();
+        let mut first = || outbox.next(Class::Diagnostic, &mut Cursor::default(), 1).unwrap();
         wait_until("everything is delivered", || first().is_empty());
         let after = self.sample();
         let total = self.commits();

@@ -33,9 +33,13 @@ fn the_defaults_in_it_are_the_defaults() {
     let (head, devices) =
         template().split_once("\n#[[device]]").map(|(h, d)| (h.to_owned(), d.to_owned())).unwrap();
     assert!(devices.contains("dev_eui"));
-    // nobody has the example's radio
-    let (before, radio) = head.split_once("\n#[[radio]]").unwrap();
-    let head = before.to_owned() + &radio[radio.find("\n[lorawan]").unwrap()..];
+    // nobody has the example's radio or modem
+    let without = |head: String, table: &str, next: &str| {
+        let (before, rest) = head.split_once(table).unwrap();
+        before.to_owned() + &rest[rest.find(next).unwrap()..]
+    };
+    let head = without(head, "\n#[[radio]]", "\n[lorawan]");
+    let head = without(head, "\n#[modem]", "\n[[tenant]]");
     let uncommented: String = here(&head)
         .lines()
         .map(|line| match line.strip_prefix('#') {

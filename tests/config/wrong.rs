@@ -42,6 +42,9 @@ wrong! {
     address_without_port: "[concentrator]" => "[concentrator]\nlisten = \"127.0.0.1\"";
     address_by_name: "[concentrator]" => "[concentrator]\nlisten = \"localhost:1700\"";
     listen_everywhere: "[concentrator]" => "[concentrator]\nlisten = \"0.0.0.0:1700\"";
+    modem_by_name: "[concentrator]" => "[modem]\ncommand = [\"mmcli\"]\n[concentrator]";
+    modem_missing: "[concentrator]" => "[modem]\ncommand = [\"/none/mmcli\"]\nafter = \"10s\"\n[concentrator]";
+    modem_of_nothing: "[concentrator]" => "[modem]\ncommand = []\nafter = \"0s\"\n[concentrator]";
     no_concentrator: "[concentrator]" => "";
     radio_hat: "[concentrator]" => "[[radio]]\nchip = \"sx1262\"";
     no_urls: "[\"mqtt://127.0.0.1:1883\"]" => "[]";
@@ -55,7 +58,10 @@ wrong! {
     protocol_3: "urls =" => "protocol = 3\nurls =";
     protocol_4: "urls =" => "protocol = 4\nurls =";
     keep_alive_too_long: "urls =" => "keep_alive = \"1h\"\nurls =";
-    reconnect_upside_down: "urls =" => "reconnect_min = \"5min\"\nurls =";
+    keep_alive_long: "urls =" => "keep_alive = \"1min\"\nurls =";
+    reconnect_upside_down: "urls =" => "reconnect_min = \"20min\"\nurls =";
+    reconnect_without_a_pause: "urls =" => "reconnect_alarm_max = \"0s\"\nurls =";
+    command_session_too_short: "urls =" => "command_session = \"1s\"\nurls =";
     cert_without_key: "urls =" => "cert = \"none.pem\"\nurls =";
     password_in_clear: "mqtt://127.0.0.1:1883\"]" => "mqtt://broker.city.example\"]\nusername = \"gw\"";
     password_inline: "urls =" => "password = \"hunter2\"\nurls =";

@@ -42,7 +42,7 @@ fn tenant(broker: &Broker) -> String {
     let sensors = (1..=BINS).map(|n| Sensor::new(n).table("waste"));
     format!(
         "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [{:?}]\n\
-         reconnect_min = \"100ms\"\nreconnect_max = \"200ms\"\n{}",
+         reconnect_min = \"100ms\"\nreconnect_max = \"200ms\"\nbacklog_rate = 0\n{}",
         broker.url(),
         sensors.collect::<String>()
     )

@@ -3,6 +3,7 @@
 
 use crate::books::Books;
 use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, entry, message, wait_until};
+use lykta::clock::Clock;
 use lykta::store::{Class, Store};
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ fn killed_at_any_instant_it_loses_nothing_that_it_accepted() {
             *f_cnt = accepted.get(&sensor.dev_eui.0).map_or(1, |last| last + 1);
         }
         if kill % 4 == 0 {
-            let mut store = Store::open(&lykta.database("waste")).unwrap();
+            let mut store = Store::open(&lykta.database("waste"), &Clock::system()).unwrap();
             let alarm = message(Class::Alarm, format!("alarm/{kill}"), "{}".into());
             store.commit(&[entry(1, vec![alarm])]).unwrap();
         }

@@ -5,6 +5,7 @@
 mod support;
 
 mod books;
+mod commands;
 mod crash;
 mod kills;
 mod troubles;

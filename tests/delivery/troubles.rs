@@ -70,7 +70,7 @@ fn go_through(protocol: u8, seed: u64) {
     let tenant = format!(
         "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
          urls = [\"mqtt://127.0.0.1:{}\"]\nprotocol = {protocol}\nkeep_alive = \"5s\"\n\
-         reconnect_min = \"50ms\"\nreconnect_max = \"200ms\"\n{}{}",
+         reconnect_min = \"50ms\"\nreconnect_max = \"200ms\"\nbacklog_rate = 0\n{}{}",
         proxy.port,
         sensors.iter().map(|sensor| sensor.table("waste")).collect::<String>(),
         motes.iter().map(|mote| mote.table("waste")).collect::<String>(),

@@ -4,7 +4,7 @@ use log::kv::{Error, Key, Value, VisitSource};
 use std::collections::HashMap;
 use std::sync::{Mutex, Once};
 
-/// The fields of one entry; the text is under `MESSAGE`.
+/// The fields of one entry; the text is under `MESSAGE`, how bad it is under `LEVEL`.
 pub type Entry = HashMap<String, String>;
 
 struct Journal(Mutex<Vec<Entry>>);
@@ -27,7 +27,10 @@ impl log::Log for Journal {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            let mut entry = Entry::from([("MESSAGE".into(), record.args().to_string())]);
+            let mut entry = Entry::from([
+                ("MESSAGE".into(), record.args().to_string()),
+                ("LEVEL".into(), record.level().to_string()),
+            ]);
             record.key_values().visit(&mut Fields(&mut entry)).unwrap();
             self.0.lock().unwrap().push(entry);
         }

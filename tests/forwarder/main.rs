@@ -6,6 +6,8 @@
 mod books;
 mod commands;
 mod journal;
+mod patience;
+mod poison;
 #[path = "../support/settings.rs"]
 mod settings;
 #[path = "../support/sink.rs"]

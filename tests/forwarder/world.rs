@@ -3,17 +3,16 @@
 use crate::journal;
 use crate::settings::upstream;
 use crate::sink::{Script, Sink};
-use jiff::Timestamp;
-use lykta::clock::{Clock, ClockQuality};
-use lykta::config::Protocol;
+use lykta::clock::Clock;
+use lykta::config::{Protocol, Upstream};
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
-use lykta::upstream::command::Command;
 use lykta::upstream::{Counters, Forwarder, Shared};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -28,8 +27,6 @@ pub struct World {
     pub sink: Sink,
     pub tenant: String,
     pub counters: Arc<Counters>,
-    /// The commands that came.
-    pub commands: Arc<Mutex<Vec<Command>>>,
     store: Store,
     file: PathBuf,
     news: Arc<Notify>,
@@ -42,16 +39,25 @@ pub struct World {
 impl World {
     /// With so many messages in the outbox from the start.
     pub fn new(protocol: Protocol, script: Script, messages: u64) -> Self {
+        Self::with(protocol, script, messages, |_| {})
+    }
+
+    /// The same with other settings.
+    pub fn with(
+        protocol: Protocol,
+        script: Script,
+        messages: u64,
+        change: impl FnOnce(&mut Upstream),
+    ) -> Self {
         journal::start();
         let sink = Sink::start(script);
         let directory = tempfile::tempdir().unwrap();
         let tenant = format!("t-{}", sink.port);
         let file = directory.path().join("t.db");
-        let store = Store::open(&file).unwrap();
+        let store = Store::open(&file, &Clock::system()).unwrap();
         let mut world = Self {
             tenant,
             counters: Arc::default(),
-            commands: Arc::default(),
             store,
             file,
             news: Arc::default(),
@@ -62,21 +68,18 @@ impl World {
             _directory: directory,
         };
         world.commit(Class::Measurement, messages);
-        world.start(protocol);
+        let mut settings = upstream(format!("mqtt://127.0.0.1:{}", world.sink.port), protocol);
+        change(&mut settings);
+        world.start(settings);
         world
     }
 
-    fn start(&mut self, protocol: Protocol) {
-        let settings = upstream(format!("mqtt://127.0.0.1:{}", self.sink.port), protocol);
-        let commands = Arc::clone(&self.commands);
+    fn start(&mut self, settings: Upstream) {
         let shared = Shared {
             news: Arc::clone(&self.news),
             counters: Arc::clone(&self.counters),
             health: Arc::new(|| serde_json::json!({})),
-            commands: Arc::new(move |command| {
-                commands.lock().unwrap().push(command);
-                true
-            }),
+            commands: Arc::new(Err),
         };
         let forwarder = Forwarder::new(
             &"gw-1".parse().unwrap(),
@@ -94,12 +97,22 @@ impl World {
 
     /// Puts so many messages into the outbox, numbered on from the last one.
     pub fn commit(&mut self, class: Class, messages: u64) {
+        self.commit_on(class, messages, |n| format!("{}/{}", class.as_str(), n % TOPICS), 200);
+    }
+
+    /// The same on other topics and of another length.
+    pub fn commit_on(
+        &mut self,
+        class: Class,
+        messages: u64,
+        topic: impl Fn(u64) -> String,
+        length: usize,
+    ) {
         let message = |n: u64| Message {
             class,
-            time: Timestamp::now(),
-            clock: ClockQuality::Synced,
-            topic: format!("{}/{}", class.as_str(), n % TOPICS),
-            body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(200)),
+            at: Clock::system().now(),
+            topic: topic(n),
+            body: format!(r#"{{"n":{n},"filling":"{}"}}"#, "x".repeat(length)),
         };
         let first = self.committed + 1;
         self.committed += messages;
@@ -112,8 +125,23 @@ impl World {
             messages: (first..=self.committed).map(message).collect(),
         };
         self.store.commit(&[entry]).unwrap();
-        self.counters.waiting.fetch_add(messages, std::sync::atomic::Ordering::Relaxed);
+        self.counters.waiting.fetch_add(messages, Relaxed);
         self.news.notify_one();
+    }
+
+    /// Whether the broker has taken all of these messages.
+    pub fn taken(&self, messages: impl IntoIterator<Item = u64>) -> bool {
+        let records = self.sink.records();
+        let taken = records.iter().filter(|r| !r.refused).filter_map(|r| r.body["n"].as_u64());
+        let taken: std::collections::HashSet<_> = taken.collect();
+        messages.into_iter().all(|n| taken.contains(&n))
+    }
+
+    /// How many messages are set aside, by the store and by the books: nobody knows while they
+    /// differ.
+    pub fn set_aside(&self) -> u64 {
+        let kept = Outbox::open(&self.file).unwrap().count_aside().unwrap();
+        if kept == self.counters.set_aside.load(Relaxed) { kept } else { u64::MAX }
     }
 
     /// How many messages are in the outbox.
@@ -156,6 +184,7 @@ impl World {
         assert!(missing.is_empty(), "{missing:?}: gone from the outbox and never seen");
         assert!(duplicates <= cuts * WINDOW, "{duplicates} duplicates of {cuts} cuts");
         assert_eq!(self.sink.misnumbered(), 0, "packet identifiers that were in use");
+        assert_eq!(self.counters.set_aside.load(Relaxed), 0);
         println!("{} messages, {cuts} cuts, {duplicates} duplicates", self.committed);
     }
 }

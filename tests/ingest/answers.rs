@@ -13,7 +13,7 @@ use lykta::radio::vigil::Step;
 use lykta::radio::{AirEvent, Heard, Report, Transmission, TxError};
 use lykta::store::{Class, Cursor, Outbox, Store};
 use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
-use lykta::upstream::command::Command;
+use lykta::upstream::command::{Command, Receipt, Settled};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -50,7 +50,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
     let mut devices = Vec::new();
     for (n, mote) in motes.iter().enumerate() {
         let id = tenant(&format!("t{n}"));
-        let store = Store::open(&directory.join(format!("{id}.db"))).unwrap();
+        let store = Store::open(&directory.join(format!("{id}.db")), &Clock::system()).unwrap();
         memories.push((id.clone(), store.memory().unwrap()));
         devices.push(Device { tenant: id.clone(), ..mote.device() });
         let sink = TenantSink {
@@ -105,6 +105,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         clock: clock.clone(),
         counters: Arc::new(Counters::default()),
         commit_interval: Duration::ZERO,
+        commit_rows: 100,
     });
     World { ingest, clock, sent, steps, works, directory: directory.to_owned() }
 }
@@ -131,10 +132,14 @@ impl World {
     }
 
     fn command(&mut self, payload: &str) {
-        let payload = payload.as_bytes().to_vec();
-        let command = Command { name: "downlink".into(), payload };
-        self.ingest.offer(Input::Command(tenant("t0"), command));
+        self.bring("downlink", payload, Receipt::default());
         self.ingest.turn();
+    }
+
+    fn bring(&mut self, name: &str, payload: &str, receipt: Receipt) {
+        let payload = payload.as_bytes().to_vec();
+        let command = Command { name: name.into(), payload, receipt };
+        self.ingest.offer(Input::Command(tenant("t0"), command));
     }
 
     fn queue(&mut self, mote: &Mote, id: &str) {
@@ -152,7 +157,7 @@ impl World {
     }
 
     fn outbox(&self) -> Vec<(String, String)> {
-        let outbox = Outbox::open(&self.directory.join("t0.db")).unwrap();
+        let mut outbox = Outbox::open(&self.directory.join("t0.db")).unwrap();
         let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1000).unwrap();
         rows.into_iter().map(|row| (row.topic, row.body)).collect()
     }
@@ -255,6 +260,47 @@ async fn a_command_that_was_executed_is_answered_the_same_after_its_deadline() {
         world.outbox().into_iter().filter(|(topic, _)| topic.ends_with("/reply")).collect();
     assert_eq!(replies.len(), 2);
     assert_eq!(replies[0], replies[1]);
+}
+
+#[test]
+fn the_receipt_of_a_command_is_signed_when_its_answer_is_on_the_disk_and_not_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let mote = Mote::abp(1);
+    let mut world = world(directory.path(), &[&mote]);
+    let args = format!(r#"{{"devEui":"{}","fPort":3,"hex":"01"}}"#, mote.dev_eui);
+    let good = format!(r#"{{"id":"a","args":{args}}}"#);
+    let (tell, mut told) = tokio::sync::mpsc::channel(8);
+    let receipt = |number| Receipt::new(number, tell.clone());
+    let settled = |number, taken| Ok(Settled { number, taken });
+
+    let blocked = block(directory.path().join("t0.db"));
+    world.bring("downlink", &good, receipt(1));
+    assert!(told.try_recv().is_err(), "nothing is on the disk");
+    world.ingest.turn();
+    assert_eq!(told.try_recv(), settled(1, false), "it must be brought again");
+    blocked.execute_batch("ROLLBACK").unwrap();
+    drop(blocked);
+
+    // executed, the same again at once and later, refused, and one that nobody can answer
+    for (number, payload) in [(2, &*good), (3, &good), (4, r#"{"id":"b","args":{}}"#)] {
+        world.bring("downlink", payload, receipt(number));
+    }
+    assert!(told.try_recv().is_err(), "nothing is on the disk");
+    world.ingest.turn();
+    assert_eq!([(); 3].map(|()| told.try_recv()), [2, 3, 4].map(|number| settled(number, true)));
+    world.bring("downlink", &good, receipt(5));
+    world.bring("downlink", "{", receipt(6));
+    world.ingest.turn();
+    assert_eq!([(); 2].map(|()| told.try_recv()), [5, 6].map(|number| settled(number, true)));
+
+    let of = |id: &str| {
+        let part = format!(r#""id":"{id}""#);
+        world.outbox().iter().filter(|(_, body)| body.contains(&part)).count()
+    };
+    assert_eq!((of("a"), of("b")), (2, 1));
+    let store =
+        Store::open(&directory.path().join("t0.db"), &lykta::clock::Clock::system()).unwrap();
+    assert_eq!(store.memory().unwrap().downlinks.len(), 1, "executed once");
 }
 
 #[tokio::test(start_paused = true)]

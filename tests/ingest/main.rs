@@ -13,10 +13,10 @@ use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
     Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
 };
-use lykta::lorawan::{Channels, EdgeServer, Plan};
+use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
-use lykta::store::{Class, Cursor, Outbox, Store};
+use lykta::store::{Class, Cursor, Entry, Outbox, Store};
 use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ struct Running {
 /// Three bins of one tenant; the third counts from zero again when it likes.
 fn start(directory: &Path, kind: TenantKind) -> Running {
     let file = directory.join("waste.db");
-    let store = Store::open(&file).unwrap();
+    let store = Store::open(&file, &Clock::system()).unwrap();
     let memory = store.memory().unwrap();
     let profile = |reset| {
         let all = builtin::profiles().unwrap();
@@ -96,6 +96,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         clock,
         counters: Arc::clone(&air),
         commit_interval: Duration::ZERO,
+        commit_rows: 100,
     });
     let (inputs, received) = sync_channel(64);
     let thread = std::thread::spawn(move || ingest.run(&received));
@@ -111,7 +112,7 @@ impl Running {
     fn stop(self) -> (Arc<Counters>, Arc<TenantCounters>, Vec<String>) {
         drop(self.inputs);
         self.thread.join().unwrap();
-        let outbox = Outbox::open(&self.file).unwrap();
+        let mut outbox = Outbox::open(&self.file).unwrap();
         let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), usize::MAX >> 1).unwrap();
         (self.air, self.tenant, rows.into_iter().map(|row| row.topic).collect())
     }
@@ -217,8 +218,16 @@ fn a_device_with_new_keys_begins_anew() {
     let file = running.file.clone();
     running.stop();
     // as if it had been heard under another key: what is on disk belongs to that one
-    let store = rusqlite::Connection::open(&file).unwrap();
-    store.execute("UPDATE session SET binding = zeroblob(8)", []).unwrap();
+    let mut store = Store::open(&file, &Clock::system()).unwrap();
+    let sessions = store.memory().unwrap().sessions;
+    let ((dev_eui, slot), session) = sessions.into_iter().next().unwrap();
+    let changes = Changes {
+        sessions: vec![(slot, Some(Session { binding: [0; 8], ..session }))],
+        ..Changes::default()
+    };
+    let entry =
+        Entry { dev_eui, changes, queued: None, command: None, states: vec![], messages: vec![] };
+    store.commit(&[entry]).unwrap();
     drop(store);
 
     let running = start(directory.path(), TenantKind::Waste);

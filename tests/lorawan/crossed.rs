@@ -85,8 +85,10 @@ fn what_a_former_tenant_queued_is_not_sent_and_does_not_come_back() {
         states: Vec::new(),
         messages: Vec::new(),
     };
-    let mut former = Store::open(&directory.path().join("former.db")).unwrap();
-    let mut waste = Store::open(&directory.path().join("waste.db")).unwrap();
+    let mut former =
+        Store::open(&directory.path().join("former.db"), &lykta::clock::Clock::system()).unwrap();
+    let mut waste =
+        Store::open(&directory.path().join("waste.db"), &lykta::clock::Clock::system()).unwrap();
     former.commit(&[entry(Changes::default(), Some(item(&net, "a", b"1")))]).unwrap();
     let memory = gathered(former.memory().unwrap(), waste.memory().unwrap(), &mote);
     let mut net = Net::remembering(concentrator(), &[&mote], memory);
@@ -210,7 +212,8 @@ fn questions_that_never_left_do_not_make_a_device_stubborn() {
 #[test]
 fn a_command_is_remembered_for_as_long_as_its_downlink_waits() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&directory.path().join("waste.db")).unwrap();
+    let mut store =
+        Store::open(&directory.path().join("waste.db"), &lykta::clock::Clock::system()).unwrap();
     let net = Net::new(concentrator(), &[]);
     let entry = |n: usize, queued: bool| Entry {
         dev_eui: DevEui(n as u64),

@@ -11,6 +11,7 @@ mod concentrators;
 mod exit_codes;
 mod hostile;
 mod journal;
+mod modem;
 mod quiet;
 mod radio;
 mod service;

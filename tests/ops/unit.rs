@@ -27,6 +27,19 @@ fn what_a_new_start_cannot_mend_is_not_started_anew() {
 }
 
 #[test]
+fn the_command_for_a_modem_touches_what_its_unit_watches() {
+    let path = include_str!("../../systemd/lykta-modem.path");
+    let watched = path.lines().find_map(|line| line.strip_prefix("PathChanged=")).unwrap();
+    let command = format!("[\"/usr/bin/touch\", \"{watched}\"]");
+    for text in [include_str!("../../config/lykta.toml"), include_str!("../../README.md")] {
+        assert!(text.contains(&format!("command = {command}")), "{command}");
+    }
+    // it is the state directory, the only place where the service may write
+    assert_eq!(watched.rsplit_once('/').unwrap().0, "/var/lib/lykta");
+    assert_eq!(values("StateDirectory"), ["lykta"]);
+}
+
+#[test]
 fn a_radio_hat_needs_its_drop_in_and_no_more() {
     let drop_in = include_str!("../../systemd/lykta-hat.conf");
     let lines: Vec<_> = drop_in.lines().filter(|line| line.starts_with("DeviceAllow=")).collect();

@@ -2,6 +2,7 @@
 
 use crate::support::wait_until;
 use crate::world::{BINS, EMPTY, FULL, LOW, PLAN, TRUCK, Town, left_out, stops};
+use lykta::store::{Room, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -103,4 +104,37 @@ fn a_command_is_answered_once_planned_once_and_told_what_is_wrong_with_it() {
     };
     wait_until("the plans are there", || made().len() >= 2);
     assert_eq!(made().len(), 2, "one for each of two ids");
+}
+
+#[test]
+fn an_order_that_was_not_carried_out_is_after_the_next_start() {
+    for kill in [true, false] {
+        let plan = PLAN.replace("iterations = 2000", "iterations = 4000000000");
+        let mut town = Town::new(1, &format!("{BINS}{plan}{TRUCK}"));
+        town.report(1, FULL);
+        town.send("order-1", &json!({ "name": "tours" }));
+        let ordered = |town: &Town| {
+            let store =
+                Store::open(&town.lykta.database("waste"), &lykta::clock::Clock::system()).unwrap();
+            store.states(Room::Orders).unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        wait_until("it is on disk", || ordered(&town) == ["order-1"]);
+        // the same again, while it is planned
+        town.send("order-1", &json!({ "name": "tours" }));
+        if kill {
+            town.lykta.kill();
+        } else {
+            assert!(town.lykta.stop().success());
+        }
+        let file = town.lykta.path().join("lykta.toml");
+        let settings = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, settings.replace("4000000000", "2000")).unwrap();
+        town.lykta.restart();
+        assert_eq!(town.reply("order-1", 1)["ok"], true);
+        wait_until("its plan is there", || !town.plans().is_empty());
+        assert_eq!(ordered(&town), Vec::<String>::new());
+        assert_eq!(town.plan(&json!({ "name": "tours" }))["ok"], true);
+        wait_until("its plan is there, too", || town.plans().len() >= 2);
+        assert_eq!(town.plans().len(), 2, "the order was carried out once");
+    }
 }

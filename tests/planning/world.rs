@@ -85,14 +85,8 @@ impl Town {
         let concentrator = Concentrator::new(1, lykta.udp);
         let counts = vec![0; sensors.len()];
         let town = Self { broker, lykta, cloud, sensors, counts, concentrator, commands: 0 };
-        town.wait_for_command_topics();
+        town.cloud.wait_until_commands_are_answered(&town.broker);
         town
-    }
-
-    fn wait_for_command_topics(&self) {
-        wait_until("lykta is online", || {
-            self.cloud.on("/waste/state").last().is_some_and(|m| m.body["state"] == "online")
-        });
     }
 
     /// The sensor of this bin sees the surface so many centimetres away, twice, and lykta has it.

@@ -81,7 +81,7 @@ impl Load {
             drop(outbox);
             drop(store);
         }
-        let store = Store::open(&self.file).unwrap();
+        let store = Store::open(&self.file, &lykta::clock::Clock::system()).unwrap();
         let outbox = Outbox::open(&self.file).unwrap();
         for ((eui, _), session) in store.memory().unwrap().sessions {
             let known = session.counter.map_or(0, |counter| counter.f_cnt_up);

@@ -172,7 +172,8 @@ impl Promise {
     /// A number that was seen is never given to another message.
     fn is_new_afterwards(&self, directory: &Path) -> Result<(), String> {
         let file = directory.join(FILE);
-        let mut store = Store::open(&file).map_err(|e| e.to_string())?;
+        let mut store =
+            Store::open(&file, &lykta::clock::Clock::system()).map_err(|e| e.to_string())?;
         let body = r#"{"n":0}"#.into();
         let next = Frame { device: 1, f_cnt: 0, messages: vec![(0, Class::Alarm, body)] };
         store.commit(&[next.entry()]).map_err(|e| e.to_string())?;
@@ -192,8 +193,8 @@ impl Found {
     fn read(directory: &Path) -> Result<Self, String> {
         let file = directory.join(FILE);
         let failed = |e: lykta::store::StoreError| format!("not readable: {e}");
-        let store = Store::open(&file).map_err(failed)?;
-        let outbox = Outbox::open(&file).map_err(failed)?;
+        let store = Store::open(&file, &lykta::clock::Clock::system()).map_err(failed)?;
+        let mut outbox = Outbox::open(&file).map_err(failed)?;
         let rows =
             outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).map_err(failed)?;
         let sessions = store.memory().map_err(failed)?.sessions;

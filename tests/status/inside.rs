@@ -6,6 +6,7 @@ use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device};
 use lykta::lorawan::capacity::Airtime;
 use lykta::lorawan::statistics::{Observation, Statistics};
+use lykta::ops::card::Card;
 use lykta::ops::device::{DeviceStatus, DeviceSummary};
 use lykta::ops::health::View;
 use lykta::ops::inquiry::{Answer, Ask, Inquiry, Question};
@@ -179,6 +180,7 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         roster: Default::default(),
         gateway: "gw-1".parse().unwrap(),
         view: Arc::new(view),
+        card: Arc::new(Card::new(directory.path(), 1)),
         listening: None,
         ask: Ask::new(|_| false),
         desk: Default::default(),

@@ -3,7 +3,7 @@
 use super::{PATIENCE, assert_kept, free_tcp_port, holds_within, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -104,6 +104,23 @@ impl Broker {
     /// Takes away what it had saved.
     pub fn forget(&self) {
         std::fs::remove_file(self.directory.path().join("mosquitto.db")).unwrap();
+    }
+
+    /// Publishes with QoS 1; each line is a message.
+    pub fn publish(&self, topic: &str, arguments: &[&str], lines: &[String]) {
+        let mut program = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1"])
+            .args(["-t", topic, "-l"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("mosquitto_pub is installed; tests/run installs it");
+        let mut input = program.stdin.take().unwrap();
+        for line in lines {
+            writeln!(input, "{line}").unwrap();
+        }
+        drop(input);
+        assert!(program.wait().unwrap().success());
     }
 
     /// Makes mosquitto save its sessions, so that a subscription survives its kill -9.
@@ -212,6 +229,18 @@ impl Subscriber {
                 .unwrap();
             published.success() && echoes() > before
         })
+    }
+
+    /// Waits until the tenant `waste` of a gateway `gw-1` answers a command: from then on the
+    /// broker keeps those that come while it is away.
+    pub fn wait_until_commands_are_answered(&self, broker: &Broker) {
+        wait_until("commands are answered", || {
+            let hello = r#"{"id":"hello"}"#.to_owned();
+            broker.publish("lykta/gw-1/waste/command/hello", &[], &[hello]);
+            holds_within(Duration::from_millis(300), || {
+                !self.on("/waste/command/hello/reply").is_empty()
+            })
+        });
     }
 
     /// Everything so far, without the test's own messages.

@@ -1,14 +1,19 @@
 //! Rows for a store, as tests make them up.
 
 use jiff::Timestamp;
-use lykta::clock::ClockQuality;
+use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message};
 use lykta::units::DevEui;
 
 /// A message of now.
 pub fn message(class: Class, topic: String, body: String) -> Message {
-    Message { class, time: Timestamp::now(), clock: ClockQuality::Synced, topic, body }
+    let at = Moment {
+        wall: Timestamp::now(),
+        quality: ClockQuality::Synced,
+        monotonic: Clock::system().now().monotonic,
+    };
+    Message { class, at, topic, body }
 }
 
 /// What brings these messages and changes nothing.

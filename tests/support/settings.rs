@@ -18,5 +18,12 @@ pub fn upstream(url: String, protocol: Protocol) -> Upstream {
         keep_alive: Duration::from_secs(5),
         reconnect_min: Duration::from_millis(5),
         reconnect_max: Duration::from_millis(20),
+        backlog_rate: 0,
+        backlog_delay: Duration::ZERO,
+        commands: true,
+        command_session: Duration::from_secs(3600),
+        reconnect_stable: Duration::from_secs(300),
+        reconnect_alarm_max: Duration::from_millis(20),
+        set_aside_after: Duration::from_secs(3600),
     }
 }

@@ -23,19 +23,19 @@ pub struct Script {
     pub mute: usize,
     /// MQTT 5: how many messages may be under way.
     pub receive_maximum: Option<u16>,
+    /// MQTT 5: how large a packet may be, as it says itself. It takes larger ones.
+    pub maximum_packet: Option<u32>,
     /// Which messages are refused (MQTT 5), by the end of their topic.
     pub refused: &'static [&'static str],
     /// Messages on topics that end so make the broker close the connection.
     pub abhorred: &'static [&'static str],
     /// MQTT 5: a reason to say goodbye with instead of a plain cut.
     pub goodbye: Option<u8>,
-    /// What the n-th connection answers to a subscription. Those behind the last are granted.
+    /// What the n-th connection for commands gets. Those behind the last are granted.
     pub subscriptions: Vec<Answer>,
-    /// So many commands come in, one with each message that goes out.
-    pub commands: usize,
 }
 
-/// What becomes of a subscription.
+/// What becomes of a connection for commands, and its subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     Grant,
@@ -46,6 +46,10 @@ pub enum Answer {
     Silence,
     /// Granted, and then comes a message larger than any client should take.
     Giant,
+    /// Granted, and the connection that messages come by is closed.
+    Jealousy,
+    /// The connection is not accepted.
+    Unwelcome,
 }
 
 impl Default for Script {
@@ -57,11 +61,11 @@ impl Default for Script {
             session_present: false,
             mute: 0,
             receive_maximum: None,
+            maximum_packet: None,
             refused: &[],
             abhorred: &[],
             goodbye: None,
             subscriptions: vec![],
-            commands: 0,
         }
     }
 }
@@ -86,8 +90,14 @@ struct Shared {
     connections: AtomicUsize,
     most_under_way: AtomicUsize,
     subscriptions: AtomicUsize,
-    commands: AtomicUsize,
+    /// Connections for commands, and those that asked for a new session.
+    ears: AtomicUsize,
+    afresh: AtomicUsize,
+    /// How often the connections that messages come by were closed for jealousy.
+    jealousies: AtomicUsize,
     misnumbered: AtomicUsize,
+    largest: AtomicUsize,
+    relented: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -101,8 +111,12 @@ impl Sink {
             connections: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             subscriptions: AtomicUsize::new(0),
-            commands: AtomicUsize::new(0),
+            ears: AtomicUsize::new(0),
+            afresh: AtomicUsize::new(0),
+            jealousies: AtomicUsize::new(0),
             misnumbered: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
+            relented: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -111,9 +125,8 @@ impl Sink {
                 if accepting.stop.load(SeqCst) {
                     return;
                 }
-                let number = accepting.connections.fetch_add(1, SeqCst);
                 let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || Connection::new(stream, number, &shared).serve());
+                std::thread::spawn(move || Connection::new(stream, &shared).serve());
             }
         });
         Self { port, shared }
@@ -128,8 +141,14 @@ impl Sink {
         self.lock().len()
     }
 
+    /// Those that messages come by.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(SeqCst)
+    }
+
+    /// Those for commands that gave up the session before.
+    pub fn afresh(&self) -> usize {
+        self.shared.afresh.load(SeqCst)
     }
 
     /// The most messages that were ever unacknowledged at once.
@@ -147,6 +166,16 @@ impl Sink {
         self.shared.misnumbered.load(SeqCst)
     }
 
+    /// The most bytes that a packet had, but for its first few.
+    pub fn largest(&self) -> usize {
+        self.shared.largest.load(SeqCst)
+    }
+
+    /// From now on nothing is refused or abhorred.
+    pub fn relent(&self) {
+        self.shared.relented.store(true, SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Record>> {
         self.shared.records.lock().unwrap()
     }
@@ -162,7 +191,12 @@ impl Drop for Sink {
 
 struct Connection<'a> {
     stream: TcpStream,
+    /// Among those of its kind.
     number: usize,
+    /// Whether commands are to go out by it.
+    for_commands: bool,
+    /// How often there had been jealousy before it.
+    jealousies: usize,
     shared: &'a Shared,
     v5: bool,
     buffer: Vec<u8>,
@@ -170,8 +204,6 @@ struct Connection<'a> {
     due: VecDeque<(Instant, u16, u8)>,
     /// The subscription that is not answered yet: due when, and its packet identifier.
     asked: Option<(Instant, u16)>,
-    /// Where commands go to.
-    command_topic: Option<String>,
     published: usize,
     random: fastrand::Rng,
 }
@@ -180,22 +212,22 @@ struct Connection<'a> {
 type GoesOn = bool;
 
 impl<'a> Connection<'a> {
-    fn new(stream: TcpStream, number: usize, shared: &'a Shared) -> Self {
+    fn new(stream: TcpStream, shared: &'a Shared) -> Self {
         // short, so that what is due goes out also when nothing comes in
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         stream.set_nodelay(true).unwrap();
-        let random = fastrand::Rng::with_seed(number as u64);
         Self {
             stream,
-            number,
+            number: 0,
+            for_commands: false,
+            jealousies: shared.jealousies.load(SeqCst),
             shared,
             v5: false,
             buffer: vec![],
             due: VecDeque::new(),
             asked: None,
-            command_topic: None,
             published: 0,
-            random,
+            random: fastrand::Rng::with_seed(0),
         }
     }
 
@@ -216,7 +248,9 @@ impl<'a> Connection<'a> {
                     return;
                 }
             }
-            if self.shared.stop.load(SeqCst) || !self.acknowledge(idle) {
+            let jealousies = self.shared.jealousies.load(SeqCst);
+            let unwanted = !self.for_commands && jealousies > self.jealousies;
+            if unwanted || self.shared.stop.load(SeqCst) || !self.acknowledge(idle) {
                 return;
             }
         }
@@ -237,7 +271,6 @@ impl<'a> Connection<'a> {
         match first >> 4 {
             1 => self.connect(packet),
             3 => self.publish(first, packet),
-            4 => true, // a command is acknowledged
             8 => self.subscribe(packet),
             12 => self.send(&[0xd0, 0]),
             _ => false, // DISCONNECT, and what a publisher never sends
@@ -246,13 +279,38 @@ impl<'a> Connection<'a> {
 
     fn connect(&mut self, packet: &[u8]) -> GoesOn {
         self.v5 = packet[6] == 5;
-        let Script { mute, receive_maximum, session_present, .. } = self.shared.script;
-        if self.number < mute {
+        let afresh = packet[7] & 2 != 0;
+        let mut rest = &packet[10..];
+        if self.v5 {
+            let (len, header) = variable_length(rest).unwrap();
+            rest = &rest[header + len..];
+        }
+        let len = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        self.for_commands = rest[2..2 + len].ends_with(b"-commands");
+        let all = if self.for_commands { &self.shared.ears } else { &self.shared.connections };
+        self.number = all.fetch_add(1, SeqCst);
+        self.random.seed(self.number as u64);
+        if self.for_commands {
+            self.shared.afresh.fetch_add(usize::from(afresh), SeqCst);
+            if self.answer() == Answer::Unwelcome {
+                let code = if self.v5 { 0x87 } else { 5 };
+                let answer = [&[0, code][..], if self.v5 { &[0] } else { &[] }].concat();
+                self.send(&[&[0x20, answer.len() as u8], answer.as_slice()].concat());
+                return false;
+            }
+        }
+        let Script { mute, receive_maximum, maximum_packet, session_present, .. } =
+            self.shared.script;
+        if self.number < mute && !self.for_commands {
             return true;
         }
         let mut properties = vec![];
         if let Some(maximum) = receive_maximum {
             properties.push(33);
+            properties.extend(maximum.to_be_bytes());
+        }
+        if let Some(maximum) = maximum_packet {
+            properties.push(39);
             properties.extend(maximum.to_be_bytes());
         }
         let mut answer = vec![u8::from(session_present), 0];
@@ -267,10 +325,10 @@ impl<'a> Connection<'a> {
         self.shared.subscriptions.fetch_add(1, SeqCst);
         let identifier = u16::from_be_bytes([packet[0], packet[1]]);
         self.note_identifier(identifier);
-        let filter = &packet[if self.v5 { 3 } else { 2 }..];
-        let length = usize::from(u16::from_be_bytes([filter[0], filter[1]]));
-        let filter = String::from_utf8(filter[2..2 + length].to_vec()).unwrap();
-        self.command_topic = Some(filter.replace('+', "open"));
+        assert!(self.for_commands, "nothing comes in where messages go out");
+        if self.answer() == Answer::Jealousy {
+            self.shared.jealousies.fetch_add(1, SeqCst);
+        }
         let due = Instant::now() + self.shared.script.delay;
         self.asked = (self.answer() != Answer::Silence).then_some((due, identifier));
         self.answer() != Answer::Close
@@ -306,23 +364,6 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Sends the next command, if there is one.
-    fn command(&mut self) -> GoesOn {
-        let Some(topic) = self.command_topic.clone() else { return true };
-        let number = self.shared.commands.load(SeqCst);
-        if number == self.shared.script.commands {
-            return true;
-        }
-        self.shared.commands.store(number + 1, SeqCst);
-        let mut packet = (topic.len() as u16).to_be_bytes().to_vec();
-        packet.extend(topic.as_bytes());
-        packet.extend((number as u16 + 1).to_be_bytes());
-        packet.extend(self.v5.then_some(0));
-        packet.extend(format!("{{\"id\":\"c-{number}\"}}").bytes());
-        assert!(packet.len() < 128, "its length takes one byte");
-        self.send(&[&[0x32, packet.len() as u8], packet.as_slice()].concat())
-    }
-
     fn publish(&mut self, first: u8, packet: &[u8]) -> GoesOn {
         assert_eq!(first >> 1 & 3, 1, "QoS 1");
         let topic_end = 2 + usize::from(u16::from_be_bytes([packet[0], packet[1]]));
@@ -335,7 +376,9 @@ impl<'a> Connection<'a> {
             let (len, header) = variable_length(payload).unwrap();
             payload = &payload[header + len..];
         }
-        let ends = |list: &[&str]| list.iter().any(|end| topic.ends_with(end));
+        self.shared.largest.fetch_max(packet.len(), SeqCst);
+        let relented = self.shared.relented.load(SeqCst);
+        let ends = |list: &[&str]| !relented && list.iter().any(|end| topic.ends_with(end));
         if ends(self.shared.script.abhorred) {
             return false;
         }
@@ -349,9 +392,6 @@ impl<'a> Connection<'a> {
         let reason = if refused { 0x87 } else { 0 };
         self.due.push_back((Instant::now() + self.shared.script.delay, identifier, reason));
         self.shared.most_under_way.fetch_max(self.due.len(), SeqCst);
-        if !self.command() {
-            return false;
-        }
         let cut = self.shared.script.cut_after.get(self.number);
         if cut.is_some_and(|n| self.published >= *n) {
             if let Some(reason) = self.shared.script.goodbye {

@@ -5,9 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod commands;
 mod formats;
+mod gate;
 mod outage;
+mod poison;
 mod refusal;
 mod tenants;
 mod tls;

@@ -1,8 +1,14 @@
 //! A broker that is gone, silent, or elsewhere; and what came late says so.
 
-use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, free_tcp_port, wait_until};
+use crate::support::{
+    Broker, Concentrator, Lykta, Sensor, Subscriber, free_tcp_port, holds_within, wait_until,
+};
 use crate::world::{counters, lykta_at, signal, told, wait_for_counters, waiting, waste};
 use jiff::Timestamp;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -42,6 +48,47 @@ fn what_was_kept_says_late_with_its_own_time_and_what_is_fresh_does_not() {
 }
 
 #[test]
+fn the_newest_of_each_sensor_comes_before_what_was_kept_and_stays_with_the_broker() {
+    let mut broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    broker.save();
+    let sensors = [Sensor::new(1), Sensor::new(2)];
+    let lykta = Lykta::start(&broker, "", &sensors);
+    lykta.wait_for_log("connected to");
+    broker.kill();
+    lykta.wait_for_log("no connection to");
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    for f_cnt in 1..=3 {
+        concentrator.forward(&sensors.each_ref().map(|s| s.level(f_cnt, 100, 5)));
+    }
+    wait_until("all is on disk", || {
+        lykta.accepted().values().filter(|last| **last == 3).count() == 2
+    });
+    broker.restart();
+    wait_until("all has come", || cloud.different() == 12);
+    let received = cloud.received();
+    let late = |m: &crate::support::Received| m.body.get("late").is_some_and(|late| late == true);
+    let first = received.iter().position(|m| m.topic.contains("/device/") && late(m)).unwrap();
+    for sensor in &sensors {
+        let newest = cloud.on(&format!("latest/{}", sensor.dev_eui));
+        // the broker may bring it once more as what it has kept
+        let live: Vec<_> = newest.iter().filter(|message| !message.retained).collect();
+        let [newest] = live[..] else { panic!("once: {newest:?}") };
+        assert_eq!(newest.body["fCnt"], 3);
+        assert!(late(newest));
+        let place = received.iter().position(|m| m.topic == newest.topic).unwrap();
+        assert!(place < first, "before the backlog");
+        let readings = cloud.on(&format!("{}/readings", sensor.dev_eui));
+        let stored = readings.iter().find(|m| m.body["fCnt"] == 3).unwrap();
+        assert_eq!(newest.body["readings"], stored.body["readings"]);
+        assert_eq!(newest.body["time"], stored.body["time"]);
+        assert_ne!(newest.body["id"], stored.body["id"], "the message itself is no copy of it");
+    }
+    let later = crate::world::Watcher::start(&broker);
+    assert!(later.wait_for(&format!("latest/{}", sensors[0].dev_eui)).retained);
+}
+
+#[test]
 fn a_stalled_broker_is_noticed_within_twice_the_keep_alive_over_mqtt_5() {
     stalled(5);
 }
@@ -78,6 +125,68 @@ fn stalled(protocol: u8) {
         counters(&cloud).into_iter().collect::<std::collections::BTreeSet<_>>().len() == 200
     });
     assert_eq!(first_occurrences(&counters(&cloud)), (1..=200).collect::<Vec<_>>(), "in order");
+}
+
+/// A way to the broker that becomes a black hole when it is told to: what comes is no longer taken,
+/// and no end of it is closed. Connections made after that get through.
+struct Way {
+    port: u16,
+    swallowed: Arc<AtomicUsize>,
+}
+
+impl Way {
+    fn to(broker: &Broker) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (port, target) = (listener.local_addr().unwrap().port(), broker.port);
+        // connections of a number up to this one are swallowed
+        let swallowed = Arc::<AtomicUsize>::default();
+        let swallows = Arc::clone(&swallowed);
+        std::thread::spawn(move || {
+            for (n, near) in listener.incoming().map_while(Result::ok).enumerate() {
+                let far = TcpStream::connect(("127.0.0.1", target)).unwrap();
+                for (mut from, mut to) in [
+                    (near.try_clone().unwrap(), far.try_clone().unwrap()),
+                    (far.try_clone().unwrap(), near.try_clone().unwrap()),
+                ] {
+                    let swallows = Arc::clone(&swallows);
+                    std::thread::spawn(move || {
+                        let mut bytes = [0; 4096];
+                        while let Ok(len @ 1..) = from.read(&mut bytes) {
+                            if swallows.load(SeqCst) > n {
+                                // what is never dropped is never closed
+                                std::mem::forget((from, to));
+                                return;
+                            }
+                            to.write_all(&bytes[..len]).unwrap();
+                        }
+                    });
+                }
+                std::mem::forget((near, far));
+            }
+        });
+        Self { port, swallowed }
+    }
+}
+
+#[test]
+fn a_link_that_is_dead_without_a_word_is_noticed_within_two_minutes_as_the_settings_are_unless_told()
+ {
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let way = Way::to(&broker);
+    let sensor = Sensor::new(1);
+    let lykta = lykta_at(&format!("mqtt://127.0.0.1:{}", way.port), "", &sensor);
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    concentrator.forward(&[sensor.level(1, 100, 5)]);
+    wait_for_counters(&cloud, [1]);
+    wait_until("its acknowledgement has come", || waiting(&lykta) == 0);
+    way.swallowed.store(1, SeqCst);
+    let dead = Instant::now();
+    concentrator.forward(&[sensor.level(2, 100, 5)]);
+    let gone = || told(&lykta, "the broker has not answered for 40s") == 1;
+    assert!(holds_within(Duration::from_secs(120), gone), "{}", lykta.log().join("\n"));
+    println!("noticed after {:?}", dead.elapsed());
+    wait_for_counters(&cloud, [1, 2]);
 }
 
 fn first_occurrences(counters: &[u64]) -> Vec<u64> {
@@ -123,6 +232,7 @@ fn several_addresses_are_tried_in_turn() {
     let mut concentrator = Concentrator::new(1, lykta.udp);
     concentrator.forward(&[sensor.level(1, 100, 5)]);
     wait_for_counters(&cloud_1, [1]);
+    wait_until("its acknowledgement has come", || waiting(&lykta) == 0);
     first.kill();
     concentrator.forward(&[sensor.level(2, 100, 5)]);
     wait_for_counters(&cloud_2, [2]);

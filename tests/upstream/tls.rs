@@ -9,7 +9,7 @@ use rcgen::{
 use std::path::{Path, PathBuf};
 
 /// A certificate authority.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     fn new(name: &str) -> Self {
@@ -32,20 +32,20 @@ impl Authority {
     }
 }
 
-const VALID: i32 = 2090;
+pub const VALID: i32 = 2090;
 
 /// A broker that talks TLS on one port and plainly, to the cloud, on another.
-struct World {
+pub struct World {
     /// Certificates, of the broker and of lykta.
     files: tempfile::TempDir,
-    broker: Broker,
+    pub broker: Broker,
     tls_port: u16,
     authority: Authority,
 }
 
 impl World {
     /// `require` is whether the broker asks for a client certificate.
-    fn new(host: &str, last_year: i32, require: bool) -> Self {
+    pub fn new(host: &str, last_year: i32, require: bool) -> Self {
         let files = readable_directory();
         let authority = Authority::new("municipality");
         let dir = files.path();
@@ -62,7 +62,7 @@ impl World {
         Self { files, broker, tls_port, authority }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
@@ -84,7 +84,7 @@ impl World {
         std::fs::copy(self.file(&format!("{name}.key")), self.file("lykta.key")).unwrap();
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("mqtts://127.0.0.1:{}", self.tls_port)
     }
 }

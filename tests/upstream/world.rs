@@ -104,7 +104,7 @@ pub fn readable_directory() -> tempfile::TempDir {
 pub fn waste(url: &str, upstream: &str) -> String {
     format!(
         "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [{url:?}]\n\
-         reconnect_min = \"50ms\"\nreconnect_max = \"200ms\"\n{upstream}\n"
+         reconnect_min = \"50ms\"\nreconnect_max = \"200ms\"\nbacklog_rate = 0\n{upstream}\n"
     )
 }
 

@@ -2,16 +2,18 @@
 //!
 //! `command/{name}` carries `{"id", "deadline", "args": {…}}`, and `command/{name}/reply` says
 //! `{"id", "ok": true, "result": {…}}` or `{"id", "ok": false, "error": {"code", "message"}}`.
-//! Whoever sends one repeats it, under the same id, until it is answered. All of it is untrusted.
+//! A sender without an answer may repeat it under the same id. All of it is untrusted.
 
 mod downlink;
 mod planning;
+mod receipt;
 mod request;
 #[cfg(test)]
 pub(crate) mod schema;
 
 pub use downlink::{Downlink, MAX_PAYLOAD};
 pub use planning::{Given, Planning};
+pub use receipt::{Receipt, Settled};
 pub use request::{LIFETIME, Request};
 
 use crate::clock::Moment;
@@ -26,12 +28,14 @@ const MAX_ID: usize = 64;
 const MAX_MESSAGE: usize = 200;
 
 /// A command as it came in, from a tenant's broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Command {
     /// What is to be done: 1 to 64 ASCII letters, digits, `-` and `_`.
     pub name: String,
     /// What [`Request::parse`] reads. At most 8 KiB, for a plan 64 KiB.
     pub payload: Vec<u8>,
+    /// For whoever brought it.
+    pub receipt: Receipt,
 }
 
 /// Why a command is not executed. The words are promised to the outside.
@@ -57,7 +61,7 @@ pub enum Code {
     QueueFull,
     /// The payload does not fit into a frame.
     TooLong,
-    /// Too many commands wait: to be sent again.
+    /// Too many plans wait: to be sent again.
     Busy,
     /// The disk does not take it: to be sent again.
     Storage,
@@ -175,13 +179,7 @@ pub fn reply_error(id: &str, code: Code, message: &str) -> String {
 /// The answer to a command of this name, to be stored in the outbox. `body` is of [`reply_ok`]
 /// or [`reply_error`].
 pub fn reply(name: &str, body: String, at: Moment) -> Message {
-    Message {
-        class: Class::Event,
-        time: at.wall,
-        clock: at.quality,
-        topic: reply_topic(name),
-        body,
-    }
+    Message { class: Class::Event, at, topic: reply_topic(name), body }
 }
 
 #[cfg(test)]

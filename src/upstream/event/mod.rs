@@ -114,15 +114,15 @@ pub(crate) fn schemas() -> [(&'static str, serde_json::Value); 7] {
     ]
 }
 
+/// The schema of the readings of an uplink.
+#[cfg(test)]
+pub(crate) fn readings() -> serde_json::Value {
+    crate::schemas::of::<up::Readings<'_>>()
+}
+
 /// A message about a device.
 fn message(device: &Device, at: Moment, class: Class, leaf: &str, body: String) -> Message {
-    Message {
-        class,
-        time: at.wall,
-        clock: at.quality,
-        topic: format!("device/{}/{leaf}", device.dev_eui),
-        body,
-    }
+    Message { class, at, topic: format!("device/{}/{leaf}", device.dev_eui), body }
 }
 
 fn json(body: &impl Serialize) -> String {
@@ -175,7 +175,7 @@ mod sample {
     /// What stands in the body, once place and class are as they should be.
     pub(super) fn body(message: &Message, class: Class, leaf: &str) -> Value {
         assert_eq!(message.topic, format!("device/70b3d50700001739/event/{leaf}"));
-        assert_eq!((message.class, message.time, message.clock), (class, AT.wall, AT.quality));
+        assert_eq!((message.class, message.at), (class, AT));
         serde_json::from_str(&message.body).expect("JSON")
     }
 }

@@ -1,6 +1,7 @@
 //! An accepted uplink: ChirpStack's `up` event, and typed readings beside it.
 
 use super::{DeviceInfo, LoraModulation, Modulation, json, message};
+use crate::clock::{ClockQuality, Moment};
 use crate::codec::{DecodeError, Decoded, Object};
 use crate::device::Device;
 use crate::eu868;
@@ -68,8 +69,9 @@ struct RxInfo {
     /// When, by the receiver's clock, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     gw_time: Option<Timestamp>,
-    /// When, by this gateway's clock.
-    ns_time: Timestamp,
+    /// When, by this gateway's clock, once somebody has set it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ns_time: Option<Timestamp>,
     /// dBm
     rssi: i32,
     /// dB
@@ -166,7 +168,7 @@ fn up<'a>(
         data: BASE64.encode(&uplink.payload),
         object: decoded.and_then(|d| d.as_ref().ok()).map(|d| &d.object),
         codec_error: decoded.and_then(|d| d.as_ref().err()).map(ToString::to_string),
-        rx_info: heard.receptions.iter().map(|r| rx_info(r, heard.at.wall)).collect(),
+        rx_info: heard.receptions.iter().map(|r| rx_info(r, heard.at)).collect(),
         tx_info: TxInfo {
             frequency: heard.frequency,
             modulation: Modulation {
@@ -187,12 +189,12 @@ fn up<'a>(
     }
 }
 
-fn rx_info(reception: &Reception, heard: Timestamp) -> RxInfo {
+fn rx_info(reception: &Reception, heard: Moment) -> RxInfo {
     RxInfo {
         gateway_id: reception.gateway,
         uplink_id: fastrand::u32(..),
         gw_time: reception.gateway_time,
-        ns_time: heard,
+        ns_time: (heard.quality != ClockQuality::Unsynced).then_some(heard.wall),
         rssi: reception.rssi.0.round() as i32,
         snr: reception.snr.0,
         channel: reception.channel,

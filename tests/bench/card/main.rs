@@ -160,7 +160,7 @@ impl Mailbox {
     fn open(directory: &Path) -> Self {
         let file = directory.join("waste.db");
         Self {
-            store: Store::open(&file).unwrap(),
+            store: Store::open(&file, &lykta::clock::Clock::system()).unwrap(),
             outbox: Outbox::open(&file).unwrap(),
             cursor: Cursor::default(),
             acknowledged: Vec::new(),
@@ -298,7 +298,7 @@ fn breakdown() {
             let all: u64 = pages.frames.values().sum();
             println!("  {what:<10}{:<44}{:>8.3}", "all", all as f64 / uplinks);
         }
-        let outbox = Outbox::open(&rows.file).unwrap();
+        let mut outbox = Outbox::open(&rows.file).unwrap();
         town.hear(1);
         for row in outbox.next(Class::Diagnostic, &mut rows.cursor, 2).unwrap() {
             println!("  {} ({} bytes): {}", row.topic, row.body.len(), row.body);

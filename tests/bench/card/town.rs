@@ -32,7 +32,8 @@ impl Town {
     /// With what its files in this directory remember.
     pub fn open(directory: &Path, bins: u32, seed: u64) -> Self {
         let sensors: Vec<_> = (1..=bins).map(Sensor::new).collect();
-        let store = Store::open(&directory.join("waste.db")).unwrap();
+        let store =
+            Store::open(&directory.join("waste.db"), &lykta::clock::Clock::system()).unwrap();
         let memory = store.memory().unwrap();
         let counters = sensors.iter().map(|sensor| {
             let session = memory.sessions.iter().find(|((eui, _), _)| *eui == sensor.dev_eui);
@@ -86,6 +87,7 @@ impl Town {
             clock: clock.clone(),
             counters: Arc::default(),
             commit_interval: Duration::ZERO,
+            commit_rows: 1000,
         });
         let random = fastrand::Rng::with_seed(seed);
         Self { ingest, clock, sensors, counters, random, _answers: answers }

@@ -19,13 +19,13 @@ pub fn during_a_drain(full: &Path, ack_delay: Duration) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("waste.db");
     std::fs::copy(full, &file).unwrap();
-    let mut store = Store::open(&file).unwrap();
+    let mut store = Store::open(&file, &lykta::clock::Clock::system()).unwrap();
     let (port, books) = sink::broker(ack_delay);
     let shared = Shared {
         news: Arc::default(),
         counters: Arc::default(),
         health: Arc::new(|| json!({})),
-        commands: Arc::new(|_| true),
+        commands: Arc::new(|_| Ok(())),
     };
     let news = Arc::clone(&shared.news);
     let forwarder = Forwarder::new(

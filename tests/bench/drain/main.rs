@@ -109,7 +109,7 @@ fn rest(report: &Value) {
 
 /// A database in which so many messages of 100 bytes wait, of 5,000 devices in turn.
 fn fill(file: &Path, rows: u64) {
-    let mut store = Store::open(file).unwrap();
+    let mut store = Store::open(file, &lykta::clock::Clock::system()).unwrap();
     let mut number = 0;
     while number < rows {
         let group = (rows - number).min(10_000);
@@ -126,7 +126,7 @@ fn fill(file: &Path, rows: u64) {
 /// Opens it, and reads as many as go out at once: in milliseconds.
 fn first_batch(full: &Path) -> f64 {
     let begin = Instant::now();
-    let outbox = Outbox::open(full).unwrap();
+    let mut outbox = Outbox::open(full).unwrap();
     let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 100).unwrap();
     assert_eq!(rows.len(), 100);
     milliseconds(begin.elapsed())
@@ -149,7 +149,7 @@ impl Draining {
         std::fs::copy(full, state.path().join("waste.db")).unwrap();
         let tenant = format!(
             "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
-             urls = [\"mqtt://127.0.0.1:{port}\"]\n"
+             urls = [\"mqtt://127.0.0.1:{port}\"]\nbacklog_rate = 0\n"
         );
         let mut lykta = Lykta::configured_with_state(state.path(), &tenant);
         let begin = Instant::now();
