@@ -248,6 +248,16 @@ impl Subscriber {
         self.lines.lock().unwrap().iter().map(|line| parse(line)).collect()
     }
 
+    /// The same one by one: a million of them parsed take gigabytes.
+    pub fn for_each(&self, mut take: impl FnMut(Received)) {
+        self.lines.lock().unwrap().iter().for_each(|line| take(parse(line)));
+    }
+
+    /// How many came, of those whose topic and body have this in them.
+    pub fn count(&self, part: &str) -> usize {
+        self.lines.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+    }
+
     /// What came on topics that end so.
     pub fn on(&self, leaf: &str) -> Vec<Received> {
         self.received().into_iter().filter(|m| m.topic.ends_with(leaf)).collect()
