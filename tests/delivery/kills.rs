@@ -1,4 +1,4 @@
-//! 10,000 frames through UDP, SQLite and a real mosquitto, with ten kill -9 of lykta and five
+//! 10,000 frames through UDP, SQLite and a real mosquitto, with eight kill -9 of lykta and five
 //! of the broker at random moments. `FRAMES=50000 cargo test --release --test delivery kills` is
 //! the long run, of 100,000 messages.
 
@@ -7,7 +7,7 @@ use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, wait_until
 use std::time::Duration;
 
 const DEVICES: u32 = 50;
-const LYKTA_KILLS: usize = 10;
+const LYKTA_KILLS: usize = 8;
 const BROKER_KILLS: usize = 5;
 
 /// As lykta has it: unacknowledged on their way at most, and removed together.
