@@ -139,6 +139,11 @@ const TRUST: &str = "
     ) STRICT;
     INSERT INTO remembered SELECT room, key, CAST(body AS BLOB) FROM domain ORDER BY room, key;
     DROP TABLE domain;
+    CREATE TABLE spent (                   -- of a day's bytes, where they are counted
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        day TEXT NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE shed (
         class INTEGER PRIMARY KEY,
         rows INTEGER NOT NULL              -- that were given up, since the store was made
