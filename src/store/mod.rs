@@ -770,9 +770,9 @@ mod tests {
     }
 
     /// Of a message that was written at this moment: what is told about its time in the end.
-    fn told(file: &Path) -> Vec<(Timestamp, ClockQuality, Option<Duration>)> {
+    fn told(file: &Path, most: usize) -> Vec<(Timestamp, ClockQuality, Option<Duration>)> {
         let mut outbox = Outbox::open(file).expect("opens");
-        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 10).expect("reads");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), most).expect("reads");
         rows.into_iter().map(|row| (row.told.time, row.told.clock, row.told.error)).collect()
     }
 
@@ -795,7 +795,7 @@ mod tests {
         let mut store = Store::open(&file, &second).expect("opens");
         assert!(second.now().wall >= noon, "the floor");
         store.commit(&at(&second)).expect("commits");
-        assert_eq!(told(&file)[1].1, ClockQuality::Unsynced, "nothing is known yet");
+        assert_eq!(told(&file, 9)[1].1, ClockQuality::Unsynced, "nothing is known yet");
         drop(store);
         // and one whose clock is set after a while
         let third = Clock::simulated_as(ClockQuality::Unsynced, Timestamp::UNIX_EPOCH, 0);
@@ -804,7 +804,7 @@ mod tests {
         store.note_clock().expect("nothing to note");
         third.set(hours(6), ClockQuality::Synced);
         store.note_clock().expect("notes");
-        let told = told(&file);
+        let told = told(&file, 9);
         assert_eq!(told[0], (noon, ClockQuality::Synced, None));
         let three_hours = Duration::from_secs(3 * 3600);
         assert_eq!(told[1], (hours(3), ClockQuality::Estimated, Some(three_hours)));
@@ -929,6 +929,67 @@ mod tests {
                 .sequence(),
             1
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// However the clock jumps, by hours and years, back and forth, and whoever sets it when:
+        /// what was written while nobody had set it is told by the first time that it was set to,
+        /// and what was written afterwards by its own time.
+        #[test]
+        fn no_jump_of_the_clock_makes_a_time_wrong(
+            jumps in prop::collection::vec((-200_000i64..200_000, any::<bool>(), 0usize..3), 1..12),
+            began in 1_500_000_000i64..2_000_000_000,
+        ) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("t.db");
+            let second = |s| Timestamp::from_second(s).expect("in range");
+            let clock = Clock::simulated_as(ClockQuality::Unsynced, second(began), 1);
+            let mut store = Store::open(&file, &clock).expect("opens");
+            let (mut wanted, mut first) = (Vec::new(), None);
+            for (jump, is_set, messages) in jumps {
+                let quality = if is_set { ClockQuality::Synced } else { ClockQuality::Unsynced };
+                let now = clock.now().wall;
+                clock.set(second(now.as_second() + jump), quality);
+                store.note_clock().expect("notes");
+                for _ in 0..messages {
+                    let at = clock.now();
+                    let mut entry = entry(1, 1, &[Class::Measurement]);
+                    entry.messages[0].at = at;
+                    store.commit(&[entry]).expect("commits");
+                    wanted.push((at.quality == ClockQuality::Synced).then_some(at.wall));
+                }
+                if is_set {
+                    first.get_or_insert(clock.now().wall);
+                }
+            }
+            let told = told(&file, 1000);
+            prop_assert_eq!(told.len(), wanted.len());
+            for ((time, quality, error), wanted) in told.into_iter().zip(wanted) {
+                prop_assert_eq!(error, None, "it is the present boot");
+                match (wanted, first) {
+                    (Some(own), _) => {
+                        prop_assert_eq!(time.as_microsecond(), own.as_microsecond());
+                        prop_assert_eq!(quality, ClockQuality::Synced);
+                    }
+                    (None, Some(first)) => {
+                        prop_assert_eq!(quality, ClockQuality::Estimated);
+                        let off = time.duration_since(first).abs();
+                        prop_assert!(off < jiff::SignedDuration::from_secs(10), "{off}");
+                    }
+                    (None, None) => prop_assert_eq!(quality, ClockQuality::Unsynced),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_sensor_says_every_day_waits_for_others() {
+        for class in Class::ALL {
+            let urgent = entry(1, 1, &[Class::Measurement, class]).is_urgent();
+            assert_eq!(urgent, class < Class::Measurement, "{}", class.as_str());
+        }
+        assert!(!entry(1, 1, &[]).is_urgent());
     }
 
     proptest! {
