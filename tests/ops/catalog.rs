@@ -9,6 +9,7 @@ const FIELDS: [&str; 6] = [
     "LYKTA_DEVICE",
     "LYKTA_PLAN",
     "LYKTA_RADIO",
+    "LYKTA_FILE",
     "LYKTA_REASON",
     "LYKTA_TENANT",
 ];
