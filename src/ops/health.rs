@@ -104,10 +104,11 @@ pub struct Shed {
 }
 
 impl Shed {
-    pub(super) fn new(classes: &[AtomicU64; Class::ALL.len()]) -> Self {
+    /// What there was no room for, and the measurements that a metered line did without.
+    pub(super) fn new(classes: &[AtomicU64; Class::ALL.len()], thinned: u64) -> Self {
         let [alarm, event, plan, measurement, diagnostic] =
             std::array::from_fn(|class| classes[class].load(Relaxed));
-        Self { alarm, event, plan, measurement, diagnostic }
+        Self { alarm, event, plan, measurement: measurement + thinned, diagnostic }
     }
 }
 
@@ -132,7 +133,7 @@ impl TenantHealth {
             store: if uplinks.disk_fails.load(Relaxed) { "failing" } else { "ok" },
             alarms_in_memory: n(&uplinks.alarms_in_memory),
             alarms_lost: n(&uplinks.alarms_lost),
-            shed: Shed::new(&uplinks.shed),
+            shed: Shed::new(&uplinks.shed, n(&messages.thinned)),
             not_decoded: n(&uplinks.not_decoded),
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),

@@ -1,6 +1,15 @@
 //! The service manager: ready, status, stopping. Without one, nothing of this does anything.
 
 use sd_notify::NotifyState;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+/// A manager that does not read for so long is not told: it must not hold up the radio.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Every part has started, or has said why it has not.
 pub fn ready(status: &str) {
@@ -18,7 +27,21 @@ pub fn stopping() {
 }
 
 fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+    if let Err(error) = send(&socket, &text) {
         log::debug!("the service manager does not listen: {error}");
     }
+}
+
+/// As `sd_notify::notify`, which would wait for ever where nobody reads.
+fn send(socket: &OsStr, text: &str) -> io::Result<()> {
+    let address = match socket.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(socket)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.send_to_addr(text.as_bytes(), &address)?;
+    Ok(())
 }

@@ -1,10 +1,11 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
 use super::condition::Condition;
-use super::{Class, Key, Message, StoreError, boots, failed, packing, schema};
+use super::{Class, Key, Message, StoreError, boots, failed, packing, schema, shed};
 use crate::clock::history::{History, Told};
 use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -230,6 +231,50 @@ impl Outbox {
         let stored = in_memory.len() as u64 - delivered;
         let stored = if stored == 0 { 0 } else { self.remove_stored(&in_memory)? };
         Ok(removed + delivered + stored)
+    }
+
+    /// Gives these measurements up, and counts them. How many of them were still there.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is given up then.
+    pub fn give_up(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        self.follow()?;
+        let mut give_up = || {
+            let mut rows = [0; Class::ALL.len()];
+            let keys: Vec<i64> = keys.iter().map(|key| key.0).collect();
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            shed::remove(&tx, Class::Measurement, &keys, &mut rows)?;
+            tx.commit()?;
+            Ok(rows.iter().sum())
+        };
+        let given_up = give_up();
+        self.told(given_up)
+    }
+
+    /// What was spent of the bytes of which day, as it was noted last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn spent(&self) -> Result<Option<(Date, u64)>, StoreError> {
+        let read = || {
+            let mut query = self.db.prepare_cached("SELECT day, bytes FROM spent")?;
+            query.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).optional()
+        };
+        let spent: Option<(String, i64)> = self.told(read())?;
+        Ok(spent.and_then(|(day, bytes)| Some((day.parse().ok()?, bytes.max(0).cast_unsigned()))))
+    }
+
+    /// Notes what was spent.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn note_spent(&mut self, (day, bytes): (Date, u64)) -> Result<(), StoreError> {
+        self.follow()?;
+        let noted = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO spent VALUES (0, ?1, ?2)")
+            .and_then(|mut note| note.execute((day.to_string(), bytes.cast_signed())));
+        self.told(noted).map(drop)
     }
 
     fn remove_stored(&mut self, keys: &[Key]) -> Result<u64, StoreError> {

@@ -24,6 +24,9 @@ const MAX_BYTES: i64 = 1 << 30;
 /// What a migration may take on top.
 const SPARE_BYTES: i64 = 16 << 20;
 
+/// What each view may keep of the file in memory, in kB: SQLite takes 2 MB unless told.
+const CACHE: i64 = 512;
+
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -136,6 +139,11 @@ const TRUST: &str = "
     ) STRICT;
     INSERT INTO remembered SELECT room, key, CAST(body AS BLOB) FROM domain ORDER BY room, key;
     DROP TABLE domain;
+    CREATE TABLE spent (                   -- of a day's bytes, where they are counted
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        day TEXT NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE shed (
         class INTEGER PRIMARY KEY,
         rows INTEGER NOT NULL              -- that were given up, since the store was made
@@ -164,6 +172,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
 
 fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "cache_size", -CACHE)?;
     db.pragma_update(None, "page_size", PAGE_SIZE)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

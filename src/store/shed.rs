@@ -290,7 +290,7 @@ fn thin(db: &mut Connection, shedding: &mut Shedding, rows: &mut [u64; 5]) -> ru
 }
 
 /// Removes these rows, and counts them for ever.
-fn remove(
+pub(super) fn remove(
     db: &Connection,
     class: Class,
     keys: &[i64],

@@ -20,6 +20,7 @@
 //! from [`Shared::commands`]; the answer is a message in the outbox like any other.
 
 mod backoff;
+mod budget;
 pub mod command;
 mod delivery;
 mod envelope;
@@ -43,6 +44,7 @@ use crate::store::{Class, Cursor, Outbox, StoreError};
 use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
+use budget::Budget;
 use command::Command;
 use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
@@ -87,6 +89,8 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// Attempts to connect that failed.
     pub attempts_failed: AtomicU64,
+    /// Measurements that were given up to save the bytes of a metered line.
+    pub thinned: AtomicU64,
     /// Messages that wait in the outbox.
     pub waiting: AtomicU64,
     /// Whether there is a connection now.
@@ -146,6 +150,8 @@ pub struct Forwarder {
     /// Which message the broker breaks connections over.
     suspicion: Suspicion<Parcel>,
     aside: Aside,
+    /// Of the bytes of a day.
+    budget: Budget,
     /// The broker that is connected, for whoever listens to it.
     reached: watch::Sender<Option<BrokerUrl>>,
     /// Takes commands, unless none are wanted.
@@ -189,6 +195,8 @@ impl Forwarder {
             let clock = clock.clone();
             Listener::new(settings, tenant, root.clone(), client_id, clock, shared, broker)
         });
+        let limit = (settings.daily_mb > 0).then(|| u64::from(settings.daily_mb) * 1_000_000);
+        let budget = Budget::new(limit, outbox.spent()?);
         let patience = settings.set_aside_after;
         let pace = Pace {
             least: settings.reconnect_min,
@@ -217,6 +225,7 @@ impl Forwarder {
             refusals: Refusals::new(patience),
             suspicion: Suspicion::new(),
             aside: Aside::new(patience / OFFERS, patience),
+            budget,
             reached,
             listener,
             outbox_fails: false,

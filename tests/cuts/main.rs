@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use lykta::clock::Clock;
 use lykta::ops::socket::SOCKET;
 use lykta::store::{Class, Cursor, Outbox, Store};
 use serde_json::Value;
@@ -42,7 +43,7 @@ fn tenant(broker: &Broker) -> String {
     let sensors = (1..=BINS).map(|n| Sensor::new(n).table("waste"));
     format!(
         "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [{:?}]\n\
-         reconnect_min = \"100ms\"\nreconnect_max = \"200ms\"\n{}",
+         reconnect_min = \"100ms\"\nreconnect_max = \"200ms\"\nbacklog_rate = 0\n{}",
         broker.url(),
         sensors.collect::<String>()
     )
@@ -134,13 +135,15 @@ fn load(mut concentrator: Concentrator, go: &Go) {
 
 /// What the cloud has.
 fn messages(cloud: &Subscriber) -> Messages {
-    let of_devices = cloud.received().into_iter().filter(|m| m.topic.contains("/device/"));
-    let message = of_devices.map(|message| {
-        let id = message.body["id"].as_str().unwrap().to_owned();
-        let (_, topic) = message.topic.split_once("/waste/").unwrap();
-        ((topic.to_owned(), message.body["fCnt"].as_u64().unwrap()), id)
+    let mut messages = Messages::new();
+    cloud.for_each(|message| {
+        if message.topic.contains("/device/") {
+            let id = message.body["id"].as_str().unwrap().to_owned();
+            let (_, topic) = message.topic.split_once("/waste/").unwrap();
+            messages.insert((topic.to_owned(), message.body["fCnt"].as_u64().unwrap()), id);
+        }
     });
-    message.collect()
+    messages
 }
 
 /// What is on a disk.
@@ -157,8 +160,8 @@ impl Found {
             .and_then(|db| db.pragma_query_value(None, "integrity_check", |row| row.get(0)))
             .unwrap();
         assert_eq!(sound, "ok");
-        let store = Store::open(&file).unwrap();
-        let outbox = Outbox::open(&file).unwrap();
+        let store = Store::open(&file, &Clock::system()).unwrap();
+        let mut outbox = Outbox::open(&file).unwrap();
         let all = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).unwrap();
         let counter = |session: lykta::lorawan::Session| session.counter.unwrap().f_cnt_up.into();
         let sessions = store.memory().unwrap().sessions.into_iter();
@@ -209,6 +212,23 @@ fn starts_from(state: &Path, broker: &Broker) {
     let log = lykta.log().join("\n");
     assert!(!log.contains("ERROR") && !log.contains("damaged"), "{log}");
     lykta.kill();
+}
+
+/// Nothing is heard, nothing is written.
+#[test]
+fn an_idle_gateway_writes_nothing() {
+    let disk = Disk::new(64);
+    let broker = Broker::start();
+    let mut lykta = Lykta::configured_with_state(disk.root(), &tenant(&broker));
+    lykta.restart();
+    lykta.wait_for_log("connected to");
+    Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 5)]);
+    wait_until("it is accepted", || accepted(disk.root()) == Some(1));
+    // it is delivered and removed by then, and what it knows is tidied up
+    std::thread::sleep(Duration::from_secs(3));
+    let before = disk.written();
+    std::thread::sleep(Duration::from_secs(20));
+    assert_eq!(disk.written().bytes, before.bytes);
 }
 
 /// The control: rows that are only written, and not flushed with each commit, are lost.

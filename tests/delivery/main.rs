@@ -4,5 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod books;
 mod commands;
+mod crash;
 mod kills;
+mod troubles;

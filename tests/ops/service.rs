@@ -2,6 +2,7 @@
 
 use crate::support::{Broker, Concentrator, Lykta, Sensor, free_tcp_port, wait_until};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -32,6 +33,19 @@ fn a_dead_broker_and_a_taken_port_are_no_reason_to_wait() {
     Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 20)]);
     wait_until("the frame is on disk", || lykta.accepted().len() == 1);
     assert!(lykta.stop().success());
+}
+
+#[test]
+fn a_service_manager_that_reads_nothing_holds_nothing_up() {
+    let mut lykta = Lykta::configured(&tenant(free_tcp_port()));
+    lykta.restart();
+    let others = UnixDatagram::unbound().unwrap();
+    others.connect(lykta.path().join("notify")).unwrap();
+    others.set_nonblocking(true).unwrap();
+    while others.send(b"STATUS=others speak, too").is_ok() {}
+    let begin = Instant::now();
+    assert!(lykta.stop().success());
+    assert!(begin.elapsed() < STOP);
 }
 
 #[test]

@@ -31,7 +31,6 @@ const OPTIONAL: &[&str] = &[
     "event-up /replayable",
     "event-up /rxInfo/*/nsTime",
     "gateway-alarm /file",
-    "gateway-alarm /late",
     "gateway-alarm /lost",
     "gateway-alarm /lostPages",
     "gateway-alarm /saved",

@@ -101,6 +101,11 @@ impl Broker {
         self.process = Some(process);
     }
 
+    /// Takes away what it had saved.
+    pub fn forget(&self) {
+        std::fs::remove_file(self.directory.path().join("mosquitto.db")).unwrap();
+    }
+
     /// Publishes with QoS 1; each line is a message.
     pub fn publish(&self, topic: &str, arguments: &[&str], lines: &[String]) {
         let mut program = Command::new("mosquitto_pub")
@@ -241,6 +246,16 @@ impl Subscriber {
     /// Everything so far, without the test's own messages.
     pub fn received(&self) -> Vec<Received> {
         self.lines.lock().unwrap().iter().map(|line| parse(line)).collect()
+    }
+
+    /// The same one by one: a million of them parsed take gigabytes.
+    pub fn for_each(&self, mut take: impl FnMut(Received)) {
+        self.lines.lock().unwrap().iter().for_each(|line| take(parse(line)));
+    }
+
+    /// How many came, of those whose topic and body have this in them.
+    pub fn count(&self, part: &str) -> usize {
+        self.lines.lock().unwrap().iter().filter(|line| line.contains(part)).count()
     }
 
     /// What came on topics that end so.

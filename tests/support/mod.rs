@@ -15,6 +15,7 @@ mod forwarder;
 mod lykta;
 mod mote;
 mod promises;
+mod proxy;
 mod settings;
 
 pub use broker::{Broker, Received, Subscriber};
@@ -25,6 +26,7 @@ pub use forwarder::Forwarder;
 pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
 pub use promises::{Channel, Promises, assert_kept};
+pub use proxy::{Proxy, Way};
 pub use settings::upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
