@@ -166,6 +166,10 @@ impl Store {
     /// # Errors
     /// When the database cannot be written; nothing is given up then.
     pub fn shed(&mut self, bounds: Bounds, full: bool) -> Result<Shed, StoreError> {
+        if full && let Err(error) = super::is_as_long_as_it_says(&self.db, &self.file) {
+            self.condition.report(error.to_string());
+            return Err(error);
+        }
         self.step(bounds, full).map_err(|e| failed(&self.file, e)).inspect_err(|e| self.suspect(e))
     }
 
