@@ -4,6 +4,7 @@
 //! the others are given up, and counted. Once they are used up only alarms go; all else waits for
 //! the next day.
 
+use crate::store::Key;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -30,8 +31,8 @@ pub(super) struct Budget {
     limit: Option<u64>,
     day: Date,
     spent: u64,
-    /// The hour of the last measurement that went, by topic.
-    hours: HashMap<String, i64>,
+    /// The last hour of which a measurement went, and which one that was, by topic.
+    hours: HashMap<String, (i64, Key)>,
 }
 
 impl Budget {
@@ -68,17 +69,18 @@ impl Budget {
         self.limit.map(|_| (self.day, self.spent))
     }
 
-    /// Whether a measurement of this time is the one of its hour that goes, on its topic.
-    pub(super) fn is_first_of_hour(&mut self, topic: &str, time: Timestamp) -> bool {
+    /// Whether a measurement of this time is the one of its hour that goes, on its topic; also
+    /// when it goes once more.
+    pub(super) fn is_of_hour(&mut self, topic: &str, time: Timestamp, key: Key) -> bool {
         let hour = time.as_second().div_euclid(SignedDuration::from_hours(1).as_secs());
         match self.hours.get_mut(topic) {
-            Some(last) if *last == hour => false,
+            Some((last, which)) if *last == hour => *which == key,
             Some(last) => {
-                *last = hour;
+                *last = (hour, key);
                 true
             }
             None => {
-                self.hours.insert(topic.to_owned(), hour);
+                self.hours.insert(topic.to_owned(), (hour, key));
                 true
             }
         }
@@ -97,6 +99,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Class;
     use proptest::prelude::*;
 
     fn at(text: &str) -> Timestamp {
@@ -133,10 +136,13 @@ mod tests {
     #[test]
     fn one_in_an_hour_goes_on_each_topic() {
         let mut budget = Budget::new(Some(1), None);
-        let mut first = |topic, time| budget.is_first_of_hour(topic, at(time));
-        assert!(first("a", "2026-03-01T12:00:00Z") && first("b", "2026-03-01T12:00:00Z"));
-        assert!(!first("a", "2026-03-01T12:59:59Z"));
-        assert!(first("a", "2026-03-01T13:00:00Z"));
+        let mut goes = |topic, time, number| {
+            budget.is_of_hour(topic, at(time), Key::new(Class::Measurement, number))
+        };
+        assert!(goes("a", "2026-03-01T12:00:00Z", 1) && goes("b", "2026-03-01T12:00:00Z", 2));
+        assert!(!goes("a", "2026-03-01T12:59:59Z", 3));
+        assert!(goes("a", "2026-03-01T12:00:00Z", 1), "after a broken connection");
+        assert!(goes("a", "2026-03-01T13:00:00Z", 4));
     }
 
     proptest! {

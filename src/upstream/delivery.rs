@@ -55,12 +55,17 @@ const QUESTIONS: usize = 50;
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
 
+/// Where the newest states go.
+pub(super) const LATEST: &str = "latest";
+
 /// What is in the hands of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Parcel {
     Stored(Key),
     /// What was set aside, once more.
     Aside(Key),
+    /// What this message says, as the newest state.
+    Newest(Key),
     /// About this very moment: state, health.
     Live(&'static str),
 }
@@ -270,7 +275,8 @@ impl<'a> Delivery<'a> {
             let refuses_all = self.refuses_all();
             let only_alarms = refuses_all || allowed == Allowed::Alarms;
             let least = if only_alarms { Class::Alarm } else { Class::Diagnostic };
-            let items = self.supply.take(&mut self.forwarder.outbox, least, room, Instant::now());
+            let Forwarder { outbox, newest, .. } = &mut *self.forwarder;
+            let items = self.supply.take(outbox, newest, least, room, Instant::now());
             let Some(items) = self.forwarder.note_outbox(items) else {
                 self.unread = true;
                 return;
@@ -317,20 +323,24 @@ impl<'a> Delivery<'a> {
     /// What a message says, as the newest state of a device or bin. It is not stored: the message
     /// itself is, and follows.
     fn publish_newest(&mut self, row: &Row, now: Moment, whose: &str) {
-        let parcel = Parcel::Live("latest");
-        if self.forwarder.suspicion.passes_over(parcel) {
+        if self.forwarder.suspicion.passes_over(Parcel::Live(LATEST)) {
             return;
         }
         let id = envelope::newest_id(self.forwarder.outbox.epoch(), row);
         let message = Outgoing {
-            topic: self.forwarder.topic(&format!("latest/{whose}")),
+            topic: self.forwarder.topic(&format!("{LATEST}/{whose}")),
             payload: envelope::newest(&id, row, now),
             retain: true,
             properties: envelope::properties(id, Some(Class::Event)),
         };
         if self.link.fits(&message) {
-            self.hand_over(message, parcel);
+            self.hand_over(message, Parcel::Newest(row.key));
         }
+    }
+
+    /// The broker knows what this message says as the newest state.
+    fn note_newest(&mut self, key: Key) {
+        self.forwarder.newest.insert(key);
     }
 
     fn message(&self, row: &Row, id: String, now: Moment, late: bool) -> Outgoing {
@@ -372,7 +382,7 @@ impl<'a> Delivery<'a> {
     /// Whether a message is one of the measurements of an hour that a metered line does without.
     fn is_too_many(&mut self, row: &Row) -> bool {
         row.key.class() == Some(Class::Measurement)
-            && !self.forwarder.budget.is_first_of_hour(&row.topic, row.told.time)
+            && !self.forwarder.budget.is_of_hour(&row.topic, row.told.time, row.key)
     }
 
     fn give_up(&mut self, keys: &[Key]) {
@@ -416,6 +426,7 @@ impl<'a> Delivery<'a> {
                     Some(Parcel::Aside(key)) => self.answered_aside(key, true),
                     // not the state: each connection begins with it
                     Some(parcel @ Parcel::Live("health")) => self.try_suspects(parcel),
+                    Some(Parcel::Newest(key)) => self.note_newest(key),
                     Some(Parcel::Live(_)) | None => {}
                 }
             }
@@ -424,6 +435,8 @@ impl<'a> Delivery<'a> {
                 match self.answered(identifier) {
                     Some(Parcel::Stored(key)) => self.refuse(key, &refusal),
                     Some(Parcel::Aside(key)) => self.answered_aside(key, false),
+                    // what it says follows; it is not offered again
+                    Some(Parcel::Newest(key)) => self.note_newest(key),
                     Some(Parcel::Live(_)) | None => {}
                 }
             }
@@ -492,7 +505,8 @@ impl<'a> Delivery<'a> {
             self.refused_topics.clear();
             self.supply.begin_anew(self.forwarder.last_sequence());
         } else if quiet && self.supply.is_empty() && !self.refused {
-            // all of it was taken: the next refusal is a new story
+            // all of it was taken: the next refusal is a new story, and so is the next outage
+            self.forwarder.newest.clear();
             self.forwarder.refused.reset();
         }
     }

@@ -40,7 +40,7 @@ mod unacknowledged;
 use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
-use crate::store::{Class, Cursor, Outbox, StoreError};
+use crate::store::{Class, Cursor, Key, Outbox, StoreError};
 use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
@@ -54,6 +54,7 @@ use listener::Listener;
 use reconnect::{Pace, Reconnect};
 use refusals::Refusals;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -150,6 +151,8 @@ pub struct Forwarder {
     /// Which message the broker breaks connections over.
     suspicion: Suspicion<Parcel>,
     aside: Aside,
+    /// Messages of this outage that the broker has as the newest states.
+    newest: HashSet<Key>,
     /// Of the bytes of a day.
     budget: Budget,
     /// The broker that is connected, for whoever listens to it.
@@ -225,6 +228,7 @@ impl Forwarder {
             refusals: Refusals::new(patience),
             suspicion: Suspicion::new(),
             aside: Aside::new(patience / OFFERS, patience),
+            newest: HashSet::new(),
             budget,
             reached,
             listener,
