@@ -270,11 +270,15 @@ impl Outbox {
     /// When the database cannot be written.
     pub fn note_spent(&mut self, (day, bytes): (Date, u64)) -> Result<(), StoreError> {
         self.follow()?;
-        let noted = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO spent VALUES (0, ?1, ?2)")
-            .and_then(|mut note| note.execute((day.to_string(), bytes.cast_signed())));
-        self.told(noted).map(drop)
+        let mut note = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.prepare_cached("DELETE FROM spent")?.execute([])?;
+            tx.prepare_cached("INSERT INTO spent VALUES (?1, ?2)")?
+                .execute((day.to_string(), bytes.cast_signed()))?;
+            tx.commit()
+        };
+        let noted = note();
+        self.told(noted)
     }
 
     fn remove_stored(&mut self, keys: &[Key]) -> Result<u64, StoreError> {

@@ -140,8 +140,7 @@ const TRUST: &str = "
     INSERT INTO remembered SELECT room, key, CAST(body AS BLOB) FROM domain ORDER BY room, key;
     DROP TABLE domain;
     CREATE TABLE spent (                   -- of a day's bytes, where they are counted
-        only INTEGER PRIMARY KEY CHECK (only = 0),
-        day TEXT NOT NULL,
+        day TEXT NOT NULL,                 -- one row at most
         bytes INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE shed (

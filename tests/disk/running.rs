@@ -53,11 +53,11 @@ fn one_damaged_database_holds_up_nobody_and_loses_nothing_that_is_whole() {
     bytes[..512].fill(0xff);
     std::fs::write(&file, bytes).unwrap();
 
-    lykta.restart();
-    lykta.wait_for_log("the database of tenant waste was damaged");
+    // who is subscribed too late is sent nothing again
     broker.restart();
     let cloud = Subscriber::start(&broker, &[]);
-    // who was subscribed too late is sent nothing again: so the next ones
+    lykta.restart();
+    lykta.wait_for_log("the database of tenant waste was damaged");
     wait_until("the alarm is there", || !cloud.on("/waste/gateway/alarm").is_empty());
     let alarm = &cloud.on("/waste/gateway/alarm")[0].body;
     assert_eq!((&alarm["kind"], &alarm["class"]), (&"databaseSetAside".into(), &"alarm".into()));
