@@ -163,7 +163,11 @@ impl Clock {
         };
         let wall = match quality {
             ClockQuality::Unsynced => wall.max(self.floor(elapsed)),
-            _ => wall,
+            _ => {
+                // a floor of the future, of a clock that was set wrong once, ends here
+                self.0.floor.fetch_min(earlier(wall, elapsed).as_microsecond(), Relaxed);
+                wall
+            }
         };
         Moment { wall, quality, monotonic: self.0.monotonic + monotonic }
     }

@@ -31,8 +31,8 @@ pub struct Row {
     pub topic: String,
     /// A JSON object, without what every message has.
     pub body: String,
-    /// Of the store that it was rescued from, if it is not this one's own.
-    pub epoch: Option<String>,
+    /// Of the store that its number belongs to: this one, or one that it was rescued from.
+    pub epoch: Arc<str>,
 }
 
 /// How far the messages of each class have been read.
@@ -51,7 +51,6 @@ impl Default for Cursor {
 pub struct Outbox {
     pub(super) db: Connection,
     pub(super) file: PathBuf,
-    epoch: String,
     pub(super) past: Past,
     waiting: u64,
     condition: Arc<Condition>,
@@ -59,9 +58,12 @@ pub struct Outbox {
     generation: u64,
 }
 
-/// What is known about the boots of the machine.
-#[derive(Debug, Default)]
+/// What is known of where messages come from.
+#[derive(Debug)]
 pub(super) struct Past {
+    /// Of this store.
+    epoch: Arc<str>,
+    /// The boots of the machine.
     history: History,
     /// Whether it was read in this very question: while nobody sets the clock there is nothing
     /// new in it, row after row.
@@ -78,7 +80,8 @@ impl Outbox {
         let read = || {
             // A removal that is lost with the power costs a duplicate, not a message.
             db.pragma_update(None, "synchronous", "NORMAL")?;
-            let epoch = db.query_row("SELECT epoch FROM store", [], |row| row.get(0))?;
+            let epoch =
+                db.query_row("SELECT epoch FROM store", [], |row| row.get::<_, String>(0))?;
             let count = "SELECT count(*) FROM outbox";
             Ok((epoch, db.query_row(count, [], |row| row.get::<_, i64>(0))?.cast_unsigned()))
         };
@@ -86,8 +89,7 @@ impl Outbox {
         Ok(Self {
             db,
             file: file.to_owned(),
-            epoch,
-            past: Past::default(),
+            past: Past { epoch: epoch.into(), history: History::default(), fresh: false },
             waiting,
             condition: Arc::default(),
             generation: 0,
@@ -118,7 +120,7 @@ impl Outbox {
             told: Told { time: message.at.wall, clock: message.at.quality, error: None },
             topic: message.topic.clone(),
             body: message.body.clone(),
-            epoch: Some(epoch.clone()),
+            epoch: epoch.as_str().into(),
         };
         kept.range(after).take(limit).map(row).collect()
     }
@@ -134,7 +136,7 @@ impl Outbox {
 
     /// What makes this store's sequence numbers unique in the world.
     pub fn epoch(&self) -> &str {
-        &self.epoch
+        &self.past.epoch
     }
 
     /// The next messages after the cursor, most important first, none less important than
@@ -362,7 +364,7 @@ pub(super) fn row(
     let boot = row.get(3)?;
     // it may have become known meanwhile what time it was
     if at.quality == ClockQuality::Unsynced && !past.fresh && !past.history.knows(boot) {
-        *past = Past { history: boots::read(db)?, fresh: true };
+        (past.history, past.fresh) = (boots::read(db)?, true);
     }
     let packed: Option<Vec<u8>> = row.get(7)?;
     Ok(Row {
@@ -374,6 +376,9 @@ pub(super) fn row(
             // it holds up nothing that stands behind it, and goes by no silence
             Some(packed) => packing::unpack(&packed).unwrap_or_else(|| DAMAGED.into()),
         },
-        epoch: row.get(8)?,
+        epoch: match row.get::<_, Option<String>>(8)? {
+            None => Arc::clone(&past.epoch),
+            Some(epoch) => epoch.into(),
+        },
     })
 }

@@ -4,6 +4,7 @@
 //! the others are given up, and counted. Once they are used up only alarms go; all else waits for
 //! the next day.
 
+use crate::clock::{ClockQuality, Moment};
 use crate::store::Key;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -48,7 +49,7 @@ impl Budget {
     }
 
     /// What may go at this time.
-    pub(super) fn allowed(&mut self, now: Timestamp) -> Allowed {
+    pub(super) fn allowed(&mut self, now: Moment) -> Allowed {
         self.turn(now);
         match self.limit {
             None => Allowed::All,
@@ -59,7 +60,7 @@ impl Budget {
     }
 
     /// Notes that a message of this length was sent.
-    pub(super) fn spend(&mut self, bytes: usize, now: Timestamp) {
+    pub(super) fn spend(&mut self, bytes: usize, now: Moment) {
         self.turn(now);
         self.spent = self.spent.saturating_add(bytes as u64 + OVERHEAD);
     }
@@ -86,12 +87,15 @@ impl Budget {
         }
     }
 
-    /// A new day begins. A clock that goes back to an earlier one does not give the bytes again.
-    fn turn(&mut self, now: Timestamp) {
-        let today = now.to_zoned(TimeZone::UTC).date();
+    /// A new day begins. A clock that goes back to an earlier one does not give the bytes again;
+    /// but one that is set says which day it is, whatever was believed before.
+    fn turn(&mut self, now: Moment) {
+        let today = now.wall.to_zoned(TimeZone::UTC).date();
         if today > self.day {
             (self.day, self.spent) = (today, 0);
             self.hours.clear();
+        } else if now.quality == ClockQuality::Synced {
+            self.day = today;
         }
     }
 }
@@ -106,10 +110,27 @@ mod tests {
         text.parse().expect("a time")
     }
 
+    fn moment(text: &str, quality: ClockQuality) -> Moment {
+        Moment { wall: at(text), quality, monotonic: std::time::Duration::ZERO }
+    }
+
+    fn set(text: &str) -> Moment {
+        moment(text, ClockQuality::Synced)
+    }
+
+    #[test]
+    fn a_clock_of_the_future_stops_no_message_for_ever() {
+        let mut budget = Budget::new(Some(1000), None);
+        budget.spend(880, moment("2036-03-01T12:00:00Z", ClockQuality::Unsynced));
+        let mut again = Budget::new(Some(1000), budget.spent());
+        assert_eq!(again.allowed(set("2026-03-01T12:00:00Z")), Allowed::Alarms, "once");
+        assert_eq!(again.allowed(set("2026-03-02T12:00:00Z")), Allowed::All);
+    }
+
     #[test]
     fn measurements_are_thinned_before_it_is_used_up_and_alarms_go_always() {
         let mut budget = Budget::new(Some(10 * 1120), None);
-        let noon = at("2026-03-01T12:00:00Z");
+        let noon = set("2026-03-01T12:00:00Z");
         let mut allowed = Vec::new();
         for _ in 0..11 {
             allowed.push(budget.allowed(noon));
@@ -118,19 +139,20 @@ mod tests {
         use Allowed::{Alarms, All, Thinned};
         assert_eq!(allowed[..8], [All; 8]);
         assert_eq!(allowed[8..], [Thinned, Thinned, Alarms]);
-        assert_eq!(budget.allowed(at("2026-03-01T23:59:59Z")), Alarms);
-        assert_eq!(budget.allowed(at("2026-03-02T00:00:00Z")), All);
-        assert_eq!(budget.allowed(noon), All, "the clock went back: not yesterday's bytes again");
+        assert_eq!(budget.allowed(set("2026-03-01T23:59:59Z")), Alarms);
+        assert_eq!(budget.allowed(set("2026-03-02T00:00:00Z")), All);
+        let back = moment("2026-03-01T12:00:00Z", ClockQuality::Unsynced);
+        assert_eq!(budget.allowed(back), All, "the clock went back: no new day");
     }
 
     #[test]
     fn what_was_spent_is_known_after_a_restart_on_the_same_day() {
-        let noon = at("2026-03-01T12:00:00Z");
+        let noon = set("2026-03-01T12:00:00Z");
         let mut budget = Budget::new(Some(1000), None);
         budget.spend(880, noon);
         let mut again = Budget::new(Some(1000), budget.spent());
         assert_eq!(again.allowed(noon), Allowed::Alarms);
-        assert_eq!(again.allowed(at("2026-03-02T00:00:00Z")), Allowed::All);
+        assert_eq!(again.allowed(set("2026-03-02T00:00:00Z")), Allowed::All);
     }
 
     #[test]
@@ -150,8 +172,8 @@ mod tests {
         fn without_a_limit_all_may_go(sizes in prop::collection::vec(any::<usize>(), 0..20)) {
             let mut budget = Budget::new(None, None);
             for size in sizes {
-                budget.spend(size, Timestamp::UNIX_EPOCH);
-                prop_assert_eq!(budget.allowed(Timestamp::UNIX_EPOCH), Allowed::All);
+                budget.spend(size, set("2026-03-01T12:00:00Z"));
+                prop_assert_eq!(budget.allowed(set("2026-03-01T12:00:00Z")), Allowed::All);
             }
             prop_assert_eq!(budget.spent(), None);
         }

@@ -176,7 +176,10 @@ impl<'a> Delivery<'a> {
                 ask = false;
             }
             // what may not go yet is waited for, unless there is no room for it
-            let due = self.supply.next_at().filter(|_| spacious && self.room() > 0);
+            let mut due = self.supply.next_at().filter(|_| spacious && self.room() > 0);
+            if due.is_some() && self.only_alarms(self.forwarder.clock.now()) {
+                due = None;
+            }
             if std::mem::take(&mut self.speak) {
                 health.reset_immediately();
             }
@@ -250,11 +253,19 @@ impl<'a> Delivery<'a> {
         timeout(Duration::from_secs(1), reason).await.unwrap_or_else(|_| full())
     }
 
-    /// How many messages may be handed over now.
-    fn room(&self) -> usize {
+    /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are
+    /// used up, or since the disk does not forget what was acknowledged, or is about to be asked
+    /// anew for what was refused.
+    fn only_alarms(&mut self, now: Moment) -> bool {
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
         let unremoved = self.acknowledged.len() > MAX_UNREMOVED;
-        if offer_due || self.offering || unremoved || self.unread {
+        let allowed = self.forwarder.budget.allowed(now);
+        offer_due || unremoved || allowed == Allowed::Alarms || self.refuses_all()
+    }
+
+    /// How many messages may be handed over now.
+    fn room(&self) -> usize {
+        if self.offering || self.unread {
             return 0;
         }
         let window = self.forwarder.suspicion.window(WINDOW - LIVE_SLOTS);
@@ -271,9 +282,8 @@ impl<'a> Delivery<'a> {
         // read once for all of them: it is a question to the kernel
         let now = self.forwarder.clock.now();
         for _ in 0..QUESTIONS {
-            let allowed = self.forwarder.budget.allowed(now.wall);
-            let refuses_all = self.refuses_all();
-            let only_alarms = refuses_all || allowed == Allowed::Alarms;
+            let only_alarms = self.only_alarms(now);
+            let allowed = self.forwarder.budget.allowed(now);
             let least = if only_alarms { Class::Alarm } else { Class::Diagnostic };
             let Forwarder { outbox, newest, .. } = &mut *self.forwarder;
             let items = self.supply.take(outbox, newest, least, room, Instant::now());
@@ -311,7 +321,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn publish(&mut self, row: &Row, now: Moment, late: bool) {
-        let id = envelope::id(self.forwarder.outbox.epoch(), row);
+        let id = envelope::id(row);
         let message = self.message(row, id, now, late);
         if self.link.fits(&message) {
             self.hand_over(message, Parcel::Stored(row.key));
@@ -326,7 +336,7 @@ impl<'a> Delivery<'a> {
         if self.forwarder.suspicion.passes_over(Parcel::Live(LATEST)) {
             return;
         }
-        let id = envelope::newest_id(self.forwarder.outbox.epoch(), row);
+        let id = envelope::newest_id(row);
         let message = Outgoing {
             topic: self.forwarder.topic(&format!("{LATEST}/{whose}")),
             payload: envelope::newest(&id, row, now),
@@ -400,7 +410,7 @@ impl<'a> Delivery<'a> {
     fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
         if self.forwarder.budget.is_limited() {
             let size = self.link.size(&message);
-            self.forwarder.budget.spend(size, self.forwarder.clock.now().wall);
+            self.forwarder.budget.spend(size, self.forwarder.clock.now());
         }
         if self.link.publish(message) {
             self.line.push_back(parcel);

@@ -35,8 +35,8 @@ pub(super) struct Envelope<'a> {
 }
 
 /// The id of a stored message: the same for every copy of it, for ever.
-pub(super) fn id(epoch: &str, row: &Row) -> String {
-    format!("{}-{}", row.epoch.as_deref().unwrap_or(epoch), row.key.sequence())
+pub(super) fn id(row: &Row) -> String {
+    format!("{}-{}", row.epoch, row.key.sequence())
 }
 
 /// The id that a body has on this topic, below the tenant's. The answer to a command brings the
@@ -62,8 +62,8 @@ pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
 
 /// The id of what a stored message says as the newest state: the same for every copy, too, and
 /// another one than that of the message itself, which comes later.
-pub(super) fn newest_id(epoch: &str, row: &Row) -> String {
-    format!("{}-latest", id(epoch, row))
+pub(super) fn newest_id(row: &Row) -> String {
+    format!("{}-latest", id(row))
 }
 
 /// What a stored message says, as the newest state of whatever it is about.
@@ -162,7 +162,7 @@ mod tests {
             told: Told { time: NOW.wall, clock: NOW.quality, error: None },
             topic: topic.into(),
             body: body.into(),
-            epoch: None,
+            epoch: "e".into(),
         };
         let text = stored("e-7", &row(topic), NOW, false);
         assert_eq!(text.matches(r#""id""#).count(), 1, "{text}");

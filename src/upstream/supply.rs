@@ -196,11 +196,24 @@ impl Supply {
         if least < Class::Measurement {
             return Ok(items);
         }
-        self.take_newest(outbox, told, room, now, &mut items)?;
+        let rest = self.take_rest(outbox, told, room, now, &mut items);
+        // what was read goes, whatever the disk says of the rest: that is asked for again
+        if items.is_empty() { rest.map(|()| items) } else { Ok(items) }
+    }
+
+    fn take_rest(
+        &mut self,
+        outbox: &mut Outbox,
+        told: &HashSet<Key>,
+        room: usize,
+        now: Instant,
+        items: &mut Vec<Item>,
+    ) -> Result<(), StoreError> {
+        self.take_newest(outbox, told, room, now, items)?;
         if self.newest.is_none() {
-            self.take_backlog(outbox, room, now, &mut items)?;
+            self.take_backlog(outbox, room, now, items)?;
         }
-        Ok(items)
+        Ok(())
     }
 
     fn take_newest(

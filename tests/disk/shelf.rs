@@ -116,7 +116,7 @@ pub fn waiting(outbox: &mut Outbox) -> BTreeMap<(String, u64), (Class, String, S
             return all;
         }
         for row in rows {
-            let epoch = row.epoch.clone().unwrap_or_else(|| outbox.epoch().to_owned());
+            let epoch = row.epoch.to_string();
             let class = row.key.class().unwrap();
             all.insert((epoch, row.key.sequence()), (class, row.topic, row.body));
         }

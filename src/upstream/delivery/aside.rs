@@ -150,7 +150,7 @@ impl Delivery<'_> {
             let Some(key) = self.offers.pop_front() else { break };
             let row = self.forwarder.outbox.row_aside(key);
             let Some(row) = self.forwarder.note_outbox(row).flatten() else { continue };
-            let id = envelope::id(self.forwarder.outbox.epoch(), &row);
+            let id = envelope::id(&row);
             let message = self.message(&row, id, self.forwarder.clock.now(), true);
             if self.link.fits(&message) {
                 let counted = self.forwarder.outbox.offer_aside(key);
