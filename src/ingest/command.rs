@@ -95,7 +95,9 @@ impl Ingest {
         let id = request.id.clone();
         let again = |e: &Entry| e.command.as_ref().is_some_and(|command| command.id == id);
         // what is being planned is answered when there is a plan
-        if batch.entries.iter().chain(&batch.pushed).any(again) || sink.tours.ordered(&id) {
+        if batch.entries.iter().chain(batch.pushed.iter().map(|(_, entry)| entry)).any(again)
+            || sink.tours.ordered(&id)
+        {
             return None;
         }
         match sink.store.reply(&id) {
@@ -134,7 +136,7 @@ impl Ingest {
         let state = State { room: Room::Orders, key: request.id.clone(), body };
         sink.tours.order(request.id, order)?;
         // it is under way: kept until the disk takes it, and before its answer
-        batch.pushed.push_back(Entry {
+        batch.push(Entry {
             dev_eui: DevEui(0),
             changes: Changes::default(),
             queued: None,
@@ -167,7 +169,7 @@ impl Ingest {
             entry.messages.push(command::reply("plan", body.clone(), now));
             entry.command = Some(store::Command { id, reply: body });
         }
-        batch.pushed.push_back(entry);
+        batch.push(entry);
         self.commit_within(Duration::ZERO);
     }
 

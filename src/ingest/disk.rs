@@ -80,8 +80,17 @@ impl TenantSink {
 impl Ingest {
     /// Brings to the disk what waits for it.
     pub(super) fn commit(&mut self) {
+        self.commit_by(Instant::now());
+    }
+
+    /// The same, and a disk that fails is tried at the latest now.
+    pub(super) fn commit_last(&mut self) {
+        self.commit_by(Instant::now() + RETRY.1);
+    }
+
+    /// Brings to the disk what waits for it; one that fails is tried if it is due at this time.
+    fn commit_by(&mut self, now: Instant) {
         self.commit_at = None;
-        let now = Instant::now();
         let mut tenants = Vec::new();
         let mut later = None::<Instant>;
         for (id, (sink, batch)) in &self.tenants {
@@ -112,10 +121,10 @@ impl Ingest {
     fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
         let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
         let taken = std::mem::take(batch);
-        let Batch { mut entries, pushed, back, answers, receipts, uplinks, joins, .. } = taken;
+        let Batch { entries, pushed, back, answers, receipts, uplinks, joins, .. } = taken;
         let begin = Instant::now();
-        let frames = entries.len();
-        entries.extend(pushed);
+        // what is said of a device first stands first: its session, and its messages
+        let (entries, of_frame) = Batch::ordered(entries, pushed);
         let messages = entries.iter().map(|entry| entry.messages.len() as u64).sum::<u64>();
         // counted first: the upstream may have delivered them before this thread goes on
         sink.upstream.waiting.fetch_add(messages, Relaxed);
@@ -165,8 +174,8 @@ impl Ingest {
         let trouble = Trouble::again(taken.trouble, counters);
         batch.trouble = Some(trouble);
         // who has something to say that must not be lost keeps its place, with all it said
-        let (frames, pushed) = entries.split_at(frames);
-        let held = urgent(frames);
+        let frames = || entries.iter().zip(&of_frame).filter(|(_, of_frame)| **of_frame);
+        let held = urgent(frames().map(|(entry, _)| entry));
         // newest first, so that each device ends at its last durable session
         for back in back.into_iter().rev() {
             match back {
@@ -178,26 +187,24 @@ impl Ingest {
                 Back::Frame(_) | Back::Level(..) => {}
             }
         }
-        let kept: Vec<_> = frames
-            .iter()
-            .filter(|entry| is_of_frame(entry) && held.contains(&entry.dev_eui))
-            .cloned()
-            .collect();
-        batch.held = taken.held + kept.len() as u64;
-        counters.not_stored.fetch_add(uplinks + joins - kept.len() as u64, Relaxed);
+        let is_kept = |entry: &Entry| is_of_frame(entry) && held.contains(&entry.dev_eui);
+        let kept = frames().filter(|(entry, _)| is_kept(entry)).count() as u64;
+        batch.held = taken.held + kept;
+        counters.not_stored.fetch_add(uplinks + joins - kept, Relaxed);
         counters.disk_fails.store(true, Relaxed);
-        batch.pushed = pushed.iter().cloned().chain(kept).collect();
+        let stays = entries.iter().zip(&of_frame).filter(|(e, of_frame)| !**of_frame || is_kept(e));
+        batch.pushed = stays.map(|(entry, _)| (0, entry.clone())).collect();
         batch.make_room(counters);
         self.journal.alarms_lost(tenant, counters.lost_since(&trouble));
         if !trouble.told && trouble.since.elapsed() >= ALARMING {
             batch.trouble = Some(Trouble { told: true, ..trouble });
             let lost = counters.not_stored.load(Relaxed);
             let message = alarm::disk_fails(trouble.since.elapsed(), lost, self.clock.now());
-            batch.pushed.push_back(of_gateway(message));
+            batch.push(of_gateway(message));
         }
         // alarms do not wait for the disk
         let before = sink.store.kept();
-        for entry in &mut batch.pushed {
+        for (_, entry) in &mut batch.pushed {
             let (alarms, rest) = std::mem::take(&mut entry.messages)
                 .into_iter()
                 .partition(|message| message.class == Class::Alarm);
@@ -205,7 +212,7 @@ impl Ingest {
             let unkept = alarms.into_iter().filter_map(|alarm| sink.store.keep(alarm).err());
             entry.messages.extend(unkept.collect::<Vec<_>>());
         }
-        batch.pushed.retain(|entry| !is_empty(entry));
+        batch.pushed.retain(|(_, entry)| !is_empty(entry));
         let kept = sink.store.kept();
         sink.upstream.waiting.fetch_add((kept - before) as u64, Relaxed);
         counters.alarms_in_memory.store(kept as u64, Relaxed);
@@ -256,7 +263,7 @@ impl Ingest {
 
     fn alarm(&mut self, tenant: &TenantId, message: Message) {
         if let Some((_, batch)) = self.tenants.get_mut(tenant) {
-            batch.pushed.push_back(of_gateway(message));
+            batch.push(of_gateway(message));
             self.commit_within(Duration::ZERO);
         }
     }
@@ -266,14 +273,14 @@ impl Batch {
     /// What waits in memory is bounded: first goes what nobody waits for.
     pub(super) fn make_room(&mut self, counters: &TenantCounters) {
         while self.pushed.len() >= MAX_PUSHED {
-            let is_spare = |entry: &Entry| {
+            let is_spare = |(_, entry): &(usize, Entry)| {
                 let alarms = entry.messages.iter().any(|m| m.class == Class::Alarm);
                 // no order, no answer to one, and no alarm
                 !alarms && entry.command.is_none() && entry.states.is_empty()
             };
             let spare = self.pushed.iter().position(is_spare);
             let spare = spare.or((self.pushed.len() >= MAX_HELD).then_some(0));
-            let Some(gone) = spare.and_then(|spare| self.pushed.remove(spare)) else { return };
+            let Some((_, gone)) = spare.and_then(|spare| self.pushed.remove(spare)) else { return };
             counters.not_stored.fetch_add(1, Relaxed);
             let alarms = gone.messages.iter().filter(|m| m.class == Class::Alarm).count();
             counters.alarms_lost.fetch_add(alarms as u64, Relaxed);
@@ -287,8 +294,9 @@ fn is_of_frame(entry: &Entry) -> bool {
 }
 
 /// The devices with something that must not be lost. One that joins asks again.
-fn urgent(frames: &[Entry]) -> HashSet<DevEui> {
-    let of_frames = || frames.iter().filter(|entry| is_of_frame(entry));
+fn urgent<'a>(frames: impl Iterator<Item = &'a Entry>) -> HashSet<DevEui> {
+    let frames: Vec<_> = frames.filter(|entry| is_of_frame(entry)).collect();
+    let of_frames = || frames.iter();
     let mut urgent: HashSet<_> =
         of_frames().filter(|entry| entry.is_urgent()).map(|entry| entry.dev_eui).collect();
     for entry in of_frames().filter(|entry| entry.changes.join.is_some()) {

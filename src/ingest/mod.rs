@@ -174,7 +174,8 @@ pub struct TenantSink {
 struct Batch {
     entries: Vec<Entry>,
     /// What no frame brought, and nobody brings again: kept until the disk takes it.
-    pushed: VecDeque<Entry>,
+    /// Each with the number of frames that were before it.
+    pushed: VecDeque<(usize, Entry)>,
     /// How to go back, should the disk not take it.
     back: Vec<Back>,
     /// What leaves once it is on disk.
@@ -377,10 +378,10 @@ impl Ingest {
     /// The last turn: nothing waits for anything any more.
     pub fn finish(mut self) {
         self.take_due(Duration::MAX);
-        self.commit();
+        self.commit_last();
         // answers that cannot be sent any more leave a message behind
         if self.commit_at.is_some() {
-            self.commit();
+            self.commit_last();
         }
     }
 
@@ -615,12 +616,31 @@ impl Ingest {
         let entry =
             Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
         let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
-        batch.pushed.push_back(entry);
+        batch.push(entry);
         self.commit_within(wait);
     }
 }
 
 impl Batch {
+    /// Adds what no frame brought, behind what is there.
+    fn push(&mut self, entry: Entry) {
+        self.pushed.push_back((self.entries.len(), entry));
+    }
+
+    /// All of it in the order in which it came about, and which of it frames brought.
+    fn ordered(entries: Vec<Entry>, pushed: VecDeque<(usize, Entry)>) -> (Vec<Entry>, Vec<bool>) {
+        let mut pushed = pushed.into_iter().peekable();
+        let mut all = Vec::new();
+        for (n, frame) in entries.into_iter().enumerate() {
+            while let Some((_, entry)) = pushed.next_if(|(before, _)| *before <= n) {
+                all.push((entry, false));
+            }
+            all.push((frame, true));
+        }
+        all.extend(pushed.map(|(_, entry)| (entry, false)));
+        all.into_iter().unzip()
+    }
+
     fn is_waiting(&self) -> bool {
         !self.entries.is_empty() || !self.pushed.is_empty()
     }

@@ -401,7 +401,7 @@ impl<'a> Delivery<'a> {
         }
         let given_up = self.forwarder.outbox.give_up(keys);
         // what the disk does not forget comes again with the next connection
-        let Some(given_up) = self.forwarder.note_outbox(given_up) else { return };
+        let Some(given_up) = self.forwarder.note_cleared(given_up) else { return };
         let counters = &self.forwarder.shared.counters;
         counters.thinned.fetch_add(given_up, Relaxed);
         counters.waiting.fetch_sub(given_up, Relaxed);
@@ -525,12 +525,12 @@ impl<'a> Delivery<'a> {
         while !self.acknowledged.is_empty() {
             let group = self.acknowledged.len().min(REMOVE_AT);
             let removed = self.forwarder.outbox.remove(&self.acknowledged[..group]);
-            let Some(removed) = self.forwarder.note_outbox(removed) else { return };
+            let Some(removed) = self.forwarder.note_cleared(removed) else { return };
             self.acknowledged.drain(..group);
             self.forwarder.shared.counters.waiting.fetch_sub(removed, Relaxed);
             if let Some(spent) = self.forwarder.budget.spent() {
                 let noted = self.forwarder.outbox.note_spent(spent);
-                self.forwarder.note_outbox(noted);
+                self.forwarder.note_cleared(noted);
             }
         }
     }

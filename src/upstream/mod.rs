@@ -63,6 +63,10 @@ use suspicion::Suspicion;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, interval, sleep_until};
 
+/// What the disk may refuse.
+const READING: usize = 0;
+const CLEARING: usize = 1;
+
 /// How many kinds of trouble are told in one outage.
 const MAX_TOLD: usize = 16;
 
@@ -160,7 +164,7 @@ pub struct Forwarder {
     /// Takes commands, unless none are wanted.
     listener: Option<Listener>,
     /// Whether the outbox could not be read or cleared at the last attempt.
-    outbox_fails: bool,
+    outbox_fails: [bool; 2],
     /// Numbers the messages that are not stored.
     live: u64,
     run: String,
@@ -232,7 +236,7 @@ impl Forwarder {
             budget,
             reached,
             listener,
-            outbox_fails: false,
+            outbox_fails: [false; 2],
             live: 0,
         })
     }
@@ -380,7 +384,12 @@ impl Forwarder {
             "connected to {url} for tenant {}, {} messages wait",
             self.tenant, self.shared.counters.waiting.load(Relaxed)
         );
+        let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;
+        if since.elapsed() >= self.settings.reconnect_stable {
+            // the line was to blame: what the gateway says of itself is said again
+            self.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
+        }
         self.shared.counters.connected.store(false, Relaxed);
         self.reached.send_replace(None);
         let Some(error) = end else { return State::Stopped };
@@ -404,11 +413,22 @@ impl Forwarder {
         }
     }
 
-    /// Tells operations when the outbox begins or ceases to fail.
+    /// Tells operations when the outbox begins or ceases to be read.
     fn note_outbox<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        self.note_disk(result, READING)
+    }
+
+    /// The same of clearing: a disk may let itself be read, and take nothing.
+    fn note_cleared<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        self.note_disk(result, CLEARING)
+    }
+
+    fn note_disk<T>(&mut self, result: Result<T, StoreError>, what: usize) -> Option<T> {
+        let failed = self.outbox_fails.contains(&true);
+        self.outbox_fails[what] = result.is_err();
         match result {
             Ok(value) => {
-                if std::mem::take(&mut self.outbox_fails) {
+                if failed && !self.outbox_fails.contains(&true) {
                     log::info!(
                         MESSAGE_ID = message::STORE_WORKS,
                         LYKTA_TENANT = self.tenant.as_str();
@@ -418,7 +438,7 @@ impl Forwarder {
                 Some(value)
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.outbox_fails, true) {
+                if !failed {
                     log::error!(
                         MESSAGE_ID = message::STORE_FAILED,
                         LYKTA_TENANT = self.tenant.as_str(),

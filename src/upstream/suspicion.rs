@@ -102,6 +102,11 @@ impl<P: Copy + Ord> Suspicion<P> {
         self.banned.push(parcel);
     }
 
+    /// Those that are like this are sent again.
+    pub(super) fn forgive(&mut self, is_like: impl Fn(&P) -> bool) {
+        self.banned.retain(|parcel| !is_like(parcel));
+    }
+
     fn clear(&mut self) {
         let banned = std::mem::take(&mut self.banned);
         *self = Self { banned, ..Self::new() };

@@ -154,7 +154,7 @@ impl Delivery<'_> {
             let message = self.message(&row, id, self.forwarder.clock.now(), true);
             if self.link.fits(&message) {
                 let counted = self.forwarder.outbox.offer_aside(key);
-                self.forwarder.note_outbox(counted);
+                self.forwarder.note_cleared(counted);
                 self.hand_over(message, Parcel::Aside(key));
                 return;
             }
@@ -177,7 +177,7 @@ impl Delivery<'_> {
         if taken {
             self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
             let back = self.forwarder.outbox.remove_aside(key);
-            if let Some(back) = self.forwarder.note_outbox(back) {
+            if let Some(back) = self.forwarder.note_cleared(back) {
                 self.forwarder.note_taken(back);
                 // what is back stands before what has been read
                 self.retry_at = Some(Instant::now());
@@ -239,7 +239,7 @@ impl Forwarder {
             return 0;
         }
         let moved = self.outbox.set_aside(outcasts);
-        let Some(moved) = self.note_outbox(moved) else { return 0 };
+        let Some(moved) = self.note_cleared(moved) else { return 0 };
         self.shared.counters.waiting.fetch_sub(moved.len() as u64, Relaxed);
         self.shared.counters.set_aside.fetch_add(moved.len() as u64, Relaxed);
         if moved.len() == outcasts.len() {
