@@ -24,8 +24,8 @@ const MAX_HELD: usize = 2 * MAX_PUSHED;
 /// A disk that fails is tried again after this, doubling.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
 
-/// On a disk that is full so many steps are taken at once to make room for what comes.
-const MAX_STEPS: usize = 20;
+/// On a disk that is full so long at once room is made for what comes.
+const MAKES_ROOM: Duration = Duration::from_millis(200);
 
 /// Between two steps others have their turn.
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -130,14 +130,16 @@ impl Ingest {
         sink.upstream.waiting.fetch_add(messages, Relaxed);
         let kept_before = sink.store.kept() as u64;
         let mut result = sink.store.commit(&entries);
-        let mut steps = 0..MAX_STEPS;
-        while result.as_ref().is_err_and(Store::is_full) && steps.next().is_some() {
+        let full_since = Instant::now();
+        while result.as_ref().is_err_and(Store::is_full) && full_since.elapsed() < MAKES_ROOM {
             let Ok(shed) = sink.store.shed(sink.bounds, true) else { break };
             self.journal.shed(tenant, shed.stage);
-            if sink.note(&shed) == 0 {
+            // a step among what is to stay frees nothing, and the next one may
+            if sink.note(&shed) > 0 {
+                result = sink.store.commit(&entries);
+            } else if !shed.again {
                 break;
             }
-            result = sink.store.commit(&entries);
         }
         batch.took = begin.elapsed();
         if let Some(rescue) = sink.store.take_rescue() {

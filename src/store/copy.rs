@@ -121,7 +121,8 @@ impl Copy {
             .map(|_| ())
     }
 
-    /// Makes it what the first file is.
+    /// Makes it what the first file is, but for devices of which that knows nothing at all: no
+    /// device ever ends without a session.
     pub(super) fn refresh(&mut self, main: &Connection, now: Duration) -> rusqlite::Result<()> {
         let known = identity(main)?;
         let theirs = remembered::read(main, Room::Sessions)?;
@@ -132,7 +133,8 @@ impl Copy {
                 put(&tx, key, Some(body))?;
             }
         }
-        for key in mine.keys().filter(|key| !theirs.contains_key(*key)) {
+        let is_known = |key: &str| theirs.contains_key(memory::of_active(key));
+        for key in mine.keys().filter(|key| !theirs.contains_key(*key) && is_known(key)) {
             put(&tx, key, None)?;
         }
         memory::copy_joins(main, &tx)?;

@@ -91,6 +91,11 @@ pub(super) fn word(
     (format!("{dev_eui}{slot}"), body)
 }
 
+/// The key of the session in use, of either of a device.
+pub(super) fn of_active(key: &str) -> &str {
+    key.strip_suffix(PENDING).unwrap_or(key)
+}
+
 fn sessions(db: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
     for (key, body) in remembered::read(db, Room::Sessions)? {
         let (dev_eui, slot) = match key.strip_suffix(PENDING) {

@@ -42,7 +42,7 @@ use condition::Condition;
 use copy::Copy;
 use jiff::Timestamp;
 use outbox::DAMAGED;
-use rescue::Identity;
+use rescue::{Elsewhere, Identity};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +64,9 @@ const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// How soon a damaged file is tried again that could not be set aside.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// How soon a copy of the sessions that could not be used is opened again, but for the first time.
+const COPY_AGAIN: Duration = Duration::from_secs(600);
 
 /// How often the time is noted, together with something else that is written.
 const NOTE: Duration = Duration::from_secs(600);
@@ -255,6 +258,8 @@ pub struct Store {
     note_at: Duration,
     /// The sessions once more; `None` while that file cannot be used.
     copy: Option<Copy>,
+    /// When it is opened again at the earliest, by the monotonic clock.
+    copy_at: Duration,
     condition: Arc<Condition>,
     /// What became of a damaged file, until somebody asks.
     rescue: Option<Rescue>,
@@ -289,6 +294,11 @@ impl Store {
         let copied = copy.as_ref().is_ok();
         let copy = copy.ok();
         let known = copy.as_ref().and_then(Copy::identity);
+        let elsewhere = || Elsewhere {
+            identity: known.clone(),
+            sessions: copy.as_ref().and_then(|copy| copy.memory().ok()),
+            is_current: known.is_some(),
+        };
         let opened = match is_as_left(file, exists, known.is_some()) {
             Ok(()) => Opened::new(file),
             Err(gone) => Err(gone),
@@ -299,11 +309,11 @@ impl Store {
             Err(StoreError::Schema { .. }) if copied && known.is_some() => {
                 let what = "its version is damaged";
                 let reason = StoreError::Gone { file: file.to_owned(), what };
-                let rescue = rescue::rescue(file, &reason.to_string(), known.clone(), now.wall)?;
+                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
                 (Opened::new(file)?, Some(rescue))
             }
             Err(reason @ (StoreError::Damaged { .. } | StoreError::Gone { .. })) => {
-                let rescue = rescue::rescue(file, &reason.to_string(), known.clone(), now.wall)?;
+                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
                 (Opened::new(file)?, Some(rescue))
             }
             Err(error) => return Err(error),
@@ -328,13 +338,14 @@ impl Store {
             boot: None,
             note_at: Duration::ZERO,
             copy,
+            copy_at: Duration::ZERO,
             condition: Arc::clone(&condition),
             rescue: None,
             shedding: None,
             age_at: Duration::ZERO,
             again: None,
         };
-        store.reconcile(rescue.is_some())?;
+        store.reconcile()?;
         store.rescue = rescue;
         // numbers to go on with, should the disk take nothing from now on; if it already does not,
         // the first commit says so
@@ -343,14 +354,14 @@ impl Store {
     }
 
     /// Brings what only the copy knows back into the first file, and the copy up to date.
-    fn reconcile(&mut self, rescued: bool) -> Result<(), StoreError> {
+    fn reconcile(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now().monotonic;
         let Some(copy) = &mut self.copy else { return Ok(()) };
         let failed = |e| failed(&self.file, e);
         // a copy that cannot be read is none
         let theirs = copy.memory().unwrap_or_default();
         let mine = memory::read(&self.db).map_err(failed)?;
-        let missing = copy::missing(&mine, &theirs, rescued);
+        let missing = copy::missing(&mine, &theirs, false);
         if missing != Memory::default() {
             let mut restore = || {
                 let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -360,9 +371,7 @@ impl Store {
             };
             self.recent = restore().map_err(failed)?;
         }
-        if copy.refresh(&self.db, now).is_err() {
-            self.copy = None;
-        }
+        self.refresh_copy(now);
         Ok(())
     }
 
@@ -472,11 +481,32 @@ impl Store {
     /// What is to be kept twice.
     fn copy(&mut self, entries: &[Entry]) {
         let now = self.clock.now().monotonic;
-        if let Some(copy) = &mut self.copy {
-            // the first file has it all: a copy that cannot be written is tried anew at the start
-            if copy.note(&self.db, entries, now).is_err() {
-                self.copy = None;
+        match &mut self.copy {
+            Some(copy) => {
+                if copy.note(&self.db, entries, now).is_err() {
+                    self.copy = None;
+                }
             }
+            // the disk may have been full for a moment only
+            None if now >= self.copy_at => {
+                self.copy = self.reopened(now);
+                self.refresh_copy(now);
+            }
+            None => {}
+        }
+    }
+
+    /// The copy, after it could not be used.
+    fn reopened(&mut self, now: Duration) -> Option<Copy> {
+        self.copy_at = now + COPY_AGAIN;
+        Copy::open(&Copy::beside(&self.file), now).ok()
+    }
+
+    fn refresh_copy(&mut self, now: Duration) {
+        if let Some(copy) = &mut self.copy
+            && copy.refresh(&self.db, now).is_err()
+        {
+            self.copy = None;
         }
     }
 
@@ -490,12 +520,24 @@ impl Store {
             return Err(StoreError::Damage { file: self.file.clone(), why: why.clone() });
         }
         let next_sequence = self.next_sequence.max(self.reserved);
-        let known = Identity { epoch: self.epoch.clone(), next_sequence };
-        let replaced = rescue::rescue(&self.file, &reason, Some(known), now.wall)
+        let is_current = self.copy.is_some();
+        if !is_current {
+            // what it has still helps, though it is behind
+            self.copy = self.reopened(now.monotonic);
+        }
+        let known = Elsewhere {
+            identity: Some(Identity { epoch: self.epoch.clone(), next_sequence }),
+            sessions: self.copy.as_ref().and_then(|copy| copy.memory().ok()),
+            is_current,
+        };
+        let replaced = rescue::rescue(&self.file, &reason, known, now.wall)
             .and_then(|rescue| Ok((rescue, Opened::new(&self.file)?)));
         let (rescue, opened) = match replaced {
             Ok(replaced) => replaced,
             Err(error) => {
+                if !is_current {
+                    self.copy = None;
+                }
                 self.again = Some((now.monotonic + AGAIN, error.to_string()));
                 return Err(error);
             }
@@ -507,7 +549,8 @@ impl Store {
         (self.recent, self.boot, self.again, self.shedding) = (recent, None, None, None);
         self.rescue = Some(rescue);
         self.condition.replaced();
-        self.reconcile(true)
+        self.refresh_copy(now.monotonic);
+        Ok(())
     }
 
     /// Writes down when this boot began, as soon as somebody has set the clock: what was written
@@ -555,6 +598,8 @@ impl Store {
                 }
             }
             for (key, (message, epoch)) in &*kept {
+                // a write that seemed to fail may have reached the file that was rescued
+                tx.prepare_cached("DELETE FROM outbox WHERE key = ?1")?.execute([key.0])?;
                 put(&tx, *key, message, boot, Some(epoch).filter(|epoch| **epoch != self.epoch))?;
             }
             if next + IN_HAND > reserved {
@@ -616,6 +661,9 @@ impl Opened {
         };
         let (known, seen, recent) = read().map_err(|e| failed(file, e))?;
         is_as_long_as_it_says(&db, file)?;
+        // what a power cut has left behind the end of the log must not look like a later part of
+        // it; on a full disk it stays
+        let _ = db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
         let len = std::fs::metadata(file).map_or(0, |file| file.len());
         if len <= LOOKED_THROUGH {
             let check = "PRAGMA quick_check(1)";
@@ -737,6 +785,7 @@ mod tests {
     use crate::units::{AesKey, DevAddr};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::os::unix::fs::FileExt;
 
     fn session(f_cnt_up: u32) -> Session {
         Session {
@@ -960,6 +1009,127 @@ mod tests {
                 .sequence(),
             1
         );
+    }
+
+    /// Of a store with 50 sessions: its file, whose first page is no page any more.
+    fn uncertain(dir: &Path) -> PathBuf {
+        let file = dir.join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        store.commit(&(1..=50).map(|n| entry(n, 7, &[])).collect::<Vec<_>>()).expect("commits");
+        drop(store);
+        std::fs::remove_file(damaged::with(&file, "-wal")).expect("is copied back");
+        overwrite(&file);
+        file
+    }
+
+    fn overwrite(file: &Path) {
+        let file = std::fs::OpenOptions::new().write(true).open(file).expect("opens");
+        file.write_all_at(&[0xff; 16], 0).expect("writes");
+    }
+
+    #[test]
+    fn a_power_cut_after_a_rescue_costs_no_session() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = uncertain(dir.path());
+        // up to where the new file is in its place
+        let copy = Copy::open(&Copy::beside(&file), Duration::ZERO).expect("opens");
+        let known = Elsewhere {
+            identity: copy.identity(),
+            sessions: Some(copy.memory().expect("reads")),
+            is_current: true,
+        };
+        drop(copy);
+        rescue::rescue(&file, "damaged", known, Timestamp::now()).expect("rescues");
+        for _ in 0..2 {
+            let store = Store::open(&file, &Clock::system()).expect("opens");
+            assert_eq!(store.memory().expect("reads").sessions.len(), 50);
+            let copy = store.copy.as_ref().expect("is there").memory().expect("reads");
+            assert_eq!(copy.sessions.len(), 50);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_could_not_be_written_for_a_moment_costs_no_session() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        store.commit(&(1..=50).map(|n| entry(n, 7, &[])).collect::<Vec<_>>()).expect("commits");
+        store.copy = None;
+        store.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpoints");
+        overwrite(&file);
+        store.condition.report("damaged".into());
+        store.commit(&[]).expect("goes on");
+        assert_eq!(store.memory().expect("reads").sessions.len(), 50);
+        store.copy = None;
+        store.copy_at = Duration::ZERO;
+        store.commit(&[entry(51, 1, &[])]).expect("commits");
+        let copy = store.copy.as_ref().expect("is open again").memory().expect("reads");
+        assert_eq!(copy.sessions.len(), 51);
+    }
+
+    #[test]
+    fn what_stands_behind_a_damaged_page_of_the_log_is_not_lost() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        store.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("checkpoints");
+        for n in 0..100 {
+            store.commit(&[entry(1, n, &[Class::Alarm])]).expect("commits");
+        }
+        let other = tempfile::tempdir().expect("a directory");
+        let cut = other.path().join("t.db");
+        for file in [&file, &Copy::beside(&file)] {
+            for suffix in ["", "-wal"] {
+                let from = damaged::with(file, suffix);
+                let to = other.path().join(from.file_name().expect("a name"));
+                std::fs::copy(from, to).expect("copies");
+            }
+        }
+        let log = damaged::with(&cut, "-wal");
+        let mut bytes = std::fs::read(&log).expect("reads");
+        bytes[32 + 536 * 10 + 100] ^= 1;
+        std::fs::write(&log, bytes).expect("writes");
+        let mut store = Store::open(&cut, &Clock::system()).expect("opens");
+        assert!(store.take_rescue().is_some());
+        let mut outbox = Outbox::open(&cut).expect("opens");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1000).expect("reads");
+        assert_eq!(rows.len(), 100);
+    }
+
+    #[test]
+    fn an_alarm_in_memory_may_be_in_the_file_already() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        // as a write that seemed to fail, and did not
+        let first = store.next_sequence;
+        let alarm = entry(1, 1, &[Class::Alarm]);
+        store.commit(std::slice::from_ref(&alarm)).expect("commits");
+        store.next_sequence = first;
+        store.keep(alarm.messages[0].clone()).expect("there is room");
+        store.condition.report("damaged".into());
+        store.commit(&[entry(2, 2, &[Class::Alarm])]).expect("goes on");
+        let mut outbox = Outbox::open(&file).expect("opens");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 9).expect("reads");
+        let bodies: Vec<_> = rows.iter().map(|row| row.body.as_str()).collect();
+        assert_eq!((bodies, store.kept()), (vec![r#"{"n":1}"#, r#"{"n":2}"#], 0));
+    }
+
+    #[test]
+    fn an_alarm_in_memory_is_forgotten_once_delivered_whatever_the_disk_does() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let (mut store, mut outbox) = Store::open_both(&file, &Clock::system()).expect("opens");
+        store.commit(&[entry(1, 1, &[Class::Measurement])]).expect("commits");
+        store.keep(entry(1, 2, &[Class::Alarm]).messages.remove(0)).expect("there is room");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 9).expect("reads");
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        outbox.db.pragma_update(None, "query_only", true).expect("sets");
+        outbox.remove(&keys).expect_err("the disk takes nothing");
+        assert_eq!((keys.len(), store.kept()), (2, 0));
+        store.keep(entry(1, 3, &[Class::Alarm]).messages.remove(0)).expect("there is room");
+        let rows = outbox.next(Class::Alarm, &mut Cursor::default(), 9).expect("reads");
+        assert_eq!((outbox.forget(&[rows[0].key]), store.kept()), (1, 0));
     }
 
     proptest! {

@@ -215,24 +215,26 @@ impl Outbox {
         self.waiting
     }
 
-    /// Removes messages that the broker has acknowledged. How many of them were still there.
+    /// Forgets alarms that are in memory and that the broker has acknowledged, whatever the disk
+    /// does. How many of them there were.
+    pub fn forget(&self, keys: &[Key]) -> u64 {
+        let mut kept = self.condition.kept();
+        keys.iter().filter(|key| kept.remove(key).is_some()).count() as u64
+    }
+
+    /// Removes messages that the broker has acknowledged. How many of them were still there, but
+    /// for those that [`Outbox::forget`] has forgotten already.
     ///
     /// # Errors
-    /// When the database cannot be written; nothing is removed then.
+    /// When the database cannot be written; nothing is removed from it then.
     pub fn remove(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
-        // alarms that are delivered need not go to the disk any more
-        let kept = self.condition.kept();
-        let (in_memory, keys): (Vec<Key>, Vec<Key>) =
-            keys.iter().partition(|key| kept.contains_key(key));
-        drop(kept);
-        let removed = if keys.is_empty() { 0 } else { self.remove_stored(&keys)? };
+        // they need not go to the disk any more; what it has taken meanwhile is there by now
         let mut kept = self.condition.kept();
-        let delivered = in_memory.iter().filter(|key| kept.remove(key).is_some()).count() as u64;
+        let (in_memory, stored): (Vec<Key>, Vec<Key>) =
+            keys.iter().partition(|key| kept.remove(key).is_some());
         drop(kept);
-        // the disk has taken some of them meanwhile
-        let stored = in_memory.len() as u64 - delivered;
-        let stored = if stored == 0 { 0 } else { self.remove_stored(&in_memory)? };
-        Ok(removed + delivered + stored)
+        let removed = if stored.is_empty() { 0 } else { self.remove_stored(&stored)? };
+        Ok(removed + in_memory.len() as u64)
     }
 
     /// Gives these measurements up, and counts them. How many of them were still there.

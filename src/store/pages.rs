@@ -13,7 +13,7 @@ use super::damaged::with;
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -395,15 +395,36 @@ fn sum_at(bytes: &[u8], at: usize) -> Option<Sum> {
     Some((u32_at(bytes, at)?, u32_at(bytes, at + 4)?))
 }
 
-/// Whether the log begins as SQLite begins one. What it writes there is within one sector, and
-/// so there as a whole or not at all.
+/// Whether the log is as SQLite and power cuts leave one. What SQLite writes at its beginning is
+/// within one sector, and so there as a whole or not at all.
 pub(super) fn log_is_sound(file: &Path) -> bool {
     let mut header = [0; LOG_HEADER];
-    match File::open(with(file, "-wal")).and_then(|mut log| log.read_exact(&mut header)) {
-        Ok(()) => header == [0; LOG_HEADER] || big_endian(&header).is_some(),
-        // there is none, or nothing in it
-        Err(_) => true,
+    // there is none, or nothing in it
+    let Ok(log) = File::open(with(file, "-wal")) else { return true };
+    if log.read_exact_at(&mut header, 0).is_err() || header == [0; LOG_HEADER] {
+        return true;
     }
+    let sizes = [PAGE_SIZE, OLD_PAGE_SIZE].map(|size| size as usize);
+    let size = u32_at(&header, 8).map_or(0, |size| size as usize);
+    // of pages of another length SQLite knows
+    big_endian(&header).is_some()
+        && (!sizes.contains(&size) || frames(&log, size).map_or(true, |all| !is_broken(&all)))
+}
+
+/// Whether there are later transactions behind a damaged frame, which SQLite would not see.
+///
+/// Not everything that looks like that is damage. What was not yet on the disk at a power cut may
+/// be missing in the middle; but then the head of a frame is missing, too, or that of the next. And
+/// a write that failed leaves a part of one transaction behind the end.
+fn is_broken(frames: &[Frame]) -> bool {
+    let Some(first) = frames.iter().position(|frame| !frame.is_whole()) else { return false };
+    let (_, behind) = frames.split_at(first);
+    let Some(run) = behind.iter().position(Frame::is_whole) else { return false };
+    let (damaged, later) = behind.split_at(run);
+    let goes_on = |n: usize| damaged[n].is_of_log || behind[n + 1].is_whole();
+    let begins = |pair: &[Frame]| pair[0].is_of_log && pair[0].ends && pair[1].is_whole();
+    let whole = later.iter().take_while(|frame| frame.is_whole()).count();
+    (0..run).all(goes_on) && behind[run - 1..run + whole].windows(2).any(begins)
 }
 
 /// The byte order of the checksums; `None` when the header is damaged.
@@ -417,16 +438,37 @@ fn big_endian(header: &[u8]) -> Option<bool> {
     is_whole.then_some(big_endian)
 }
 
-/// Where in the log the newest version of each page is that belongs to a finished transaction.
+/// A page in the log.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    /// Where its page begins.
+    at: u64,
+    page: u32,
+    /// Whether it is the last one of a transaction.
+    ends: bool,
+    /// Whether it says that it is of the present log: what an older one has left behind has other
+    /// salts.
+    is_of_log: bool,
+    /// Whether its checksum holds.
+    holds: bool,
+}
+
+impl Frame {
+    fn is_whole(&self) -> bool {
+        self.is_of_log && self.holds && self.page != 0
+    }
+}
+
+/// All frames in the log.
 ///
 /// SQLite believes nothing behind the first damaged frame. But the checksum of each frame goes on
 /// from that of the one before, which is written there, so that those behind can be told as well.
-fn newest(log: &File, page_size: usize) -> io::Result<HashMap<u32, u64>> {
+fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
     let frame_len = FRAME_HEADER + page_size;
     let mut header = [0; LOG_HEADER];
-    let mut newest = HashMap::new();
+    let mut frames = Vec::new();
     if log.metadata()?.len() < (LOG_HEADER + frame_len) as u64 {
-        return Ok(newest);
+        return Ok(frames);
     }
     log.read_exact_at(&mut header, 0)?;
     let sound = big_endian(&header);
@@ -436,10 +478,8 @@ fn newest(log: &File, page_size: usize) -> io::Result<HashMap<u32, u64>> {
         // the first frame is of the present log whenever there is one
         None => (vec![false, true], None, None),
     };
-    let mut transaction = Vec::new();
     let mut at = LOG_HEADER as u64;
     while let Ok(()) = log.read_exact_at(&mut frame, at) {
-        let (page, size) = (u32_at(&frame, 0), u32_at(&frame, 4));
         let (salt, sum) = (sum_at(&frame, 8), sum_at(&frame, 16));
         let whole = |before: Sum| {
             orders.iter().any(|order| {
@@ -448,18 +488,27 @@ fn newest(log: &File, page_size: usize) -> io::Result<HashMap<u32, u64>> {
             })
         };
         salts = salts.or(salt);
-        // what an older log has left behind has other salts
-        if salt == salts
-            && written.is_some_and(whole)
-            && let Some(page) = page.filter(|page| *page != 0)
-        {
-            transaction.push((page, at + FRAME_HEADER as u64));
-            if size != Some(0) {
-                newest.extend(transaction.drain(..));
-            }
-        }
+        frames.push(Frame {
+            at: at + FRAME_HEADER as u64,
+            page: u32_at(&frame, 0).unwrap_or(0),
+            ends: u32_at(&frame, 4) != Some(0),
+            is_of_log: salt == salts,
+            holds: written.is_some_and(whole),
+        });
         written = sum;
         at += frame_len as u64;
+    }
+    Ok(frames)
+}
+
+/// Where in the log the newest version of each page is that belongs to a finished transaction.
+fn newest(log: &File, page_size: usize) -> io::Result<HashMap<u32, u64>> {
+    let (mut newest, mut transaction) = (HashMap::new(), Vec::new());
+    for frame in frames(log, page_size)?.iter().filter(|frame| frame.is_whole()) {
+        transaction.push((frame.page, frame.at));
+        if frame.ends {
+            newest.extend(transaction.drain(..));
+        }
     }
     Ok(newest)
 }
@@ -541,14 +590,54 @@ mod tests {
         let mut bytes = std::fs::read(&log).expect("reads");
         assert!(log_is_sound(&file));
         // in the middle of a frame, and in the header
-        bytes[LOG_HEADER + 10 * (FRAME_HEADER + PAGE_SIZE as usize) + 300] ^= 1;
-        bytes[20] ^= 1;
         let copy = dir.path().join("c.db");
         std::fs::copy(&file, &copy).expect("copies");
+        bytes[LOG_HEADER + 10 * (FRAME_HEADER + PAGE_SIZE as usize) + 300] ^= 1;
+        std::fs::write(with(&copy, "-wal"), &bytes).expect("writes");
+        assert!(!log_is_sound(&copy));
+        bytes[20] ^= 1;
         std::fs::write(with(&copy, "-wal"), bytes).expect("writes");
         assert!(!log_is_sound(&copy));
         let (rows, _) = read(&copy);
         assert!(rows.iter().any(|(n, _)| *n == Some(1099)), "the last one is there");
+    }
+
+    #[test]
+    fn a_bit_is_damage_wherever_it_flips_and_what_a_power_cut_leaves_is_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let db = database(&file, 4);
+        db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).expect("checkpoints");
+        for n in 1000..1040 {
+            db.execute("INSERT INTO t VALUES (?1, 0, x'', '')", [n]).expect("inserts");
+        }
+        let bytes = std::fs::read(with(&file, "-wal")).expect("reads");
+        let copy = dir.path().join("c.db");
+        let is_sound = |bytes: &[u8]| {
+            std::fs::write(with(&copy, "-wal"), bytes).expect("writes");
+            log_is_sound(&copy)
+        };
+        let frame = FRAME_HEADER + PAGE_SIZE as usize;
+        for at in 0..frame {
+            let mut flipped = bytes.clone();
+            flipped[LOG_HEADER + 10 * frame + at] ^= 4;
+            assert!(!is_sound(&flipped), "byte {at}");
+        }
+        for len in [512, 4096] {
+            for at in (512..bytes.len()).step_by(512) {
+                // where a page is just one sector, it cannot be told from one that was overwritten
+                if len == 512 && (at - LOG_HEADER) % frame == FRAME_HEADER {
+                    continue;
+                }
+                let mut torn = bytes.clone();
+                let end = bytes.len().min(at + len);
+                torn[at..end].fill(0);
+                assert!(is_sound(&torn), "{len} bytes at {at} are not written");
+            }
+        }
+        for end in (0..bytes.len()).step_by(100) {
+            assert!(is_sound(&bytes[..end]), "cut off at {end}");
+        }
     }
 
     proptest! {

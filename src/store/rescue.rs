@@ -11,9 +11,9 @@
 use super::damaged::{self, with};
 use super::pages::{Lost, Pages, Value};
 use super::remembered::{self, Room};
-use super::{Class, DAMAGED, Key, RESERVE, StoreError, failed, memory, packing, schema};
+use super::{Class, DAMAGED, Key, RESERVE, StoreError, copy, failed, memory, packing, schema};
 use crate::device::Abp;
-use crate::lorawan::{Counter, Session, Slot};
+use crate::lorawan::{Counter, Memory, Session, Slot};
 use crate::units::{AesKey, DevAddr, DevEui};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -50,6 +50,17 @@ pub(super) struct Identity {
     pub(super) next_sequence: u64,
 }
 
+/// What is known of a damaged database from elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Which store it was.
+    pub(super) identity: Option<Identity>,
+    /// The sessions of its copy, as far as that can be read.
+    pub(super) sessions: Option<Memory>,
+    /// Whether the copy was kept up to the end, so that nothing but it is needed.
+    pub(super) is_current: bool,
+}
+
 /// What became of a damaged database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rescue {
@@ -84,12 +95,12 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
     Ok(exists || file.try_exists()?)
 }
 
-/// Makes a new database of what a damaged one still says, and puts it in its place. `known` is what
-/// is known of it from elsewhere.
+/// Makes a new database of what a damaged one and its copy still say, and puts it in its place.
+/// Nothing has to be added to it afterwards: a power cut may come as soon as it is there.
 pub(super) fn rescue(
     file: &Path,
     reason: &str,
-    known: Option<Identity>,
+    known: Elsewhere,
     now: Timestamp,
 ) -> Result<Rescue, StoreError> {
     let io = |source| StoreError::SetAside { file: file.to_owned(), source };
@@ -127,13 +138,13 @@ type Brought = ([u64; Class::ALL.len()], u64, Lost);
 fn bring_over(
     pages: &Pages,
     new: &Path,
-    known: Option<Identity>,
+    known: Elsewhere,
     deadline: Instant,
 ) -> Result<Brought, StoreError> {
     let sqlite = |error| failed(new, error);
     let db = schema::open(new)?;
-    let has_copy = known.is_some();
-    let identity = identity(pages, known);
+    let has_copy = known.is_current && known.sessions.is_some();
+    let identity = identity(pages, known.identity);
     let mut outbox = Messages::new(&db, identity.as_ref()).map_err(sqlite)?;
     let mut rest = Rest::default();
     let mut trouble = None;
@@ -153,6 +164,9 @@ fn bring_over(
     outbox.last_boot = rest.boots.keys().copied().max().unwrap_or(0);
     let sessions = pages.is_certain() || !has_copy;
     rest.write(&db, sessions, pages.is_certain()).map_err(sqlite)?;
+    let found = memory::read(&db).map_err(sqlite)?;
+    let missing = copy::missing(&found, &known.sessions.unwrap_or_default(), true);
+    memory::restore(&db, &missing, 0).map_err(sqlite)?;
     outbox.begin_others().map_err(sqlite)?;
     // what there is no time or no room for is counted, for as long as that takes no time
     let end = deadline + PATIENCE / 8;
