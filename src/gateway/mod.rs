@@ -35,7 +35,7 @@ use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
 use crate::store::{Room, Store, StoreError};
 use crate::units::Hertz;
-use crate::upstream::{Forwarder, Shared};
+use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
@@ -197,7 +197,9 @@ impl Gateway {
             let bins = house::levels(&tenant.id, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
             let news = Arc::new(Notify::new());
-            let (counters, upstream) = (Arc::default(), Arc::default());
+            let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
+            // before anybody adds to it
+            upstream.waiting.store(outbox.waiting(), Relaxed);
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,

@@ -189,6 +189,12 @@ impl Ingest {
                 Back::Frame(_) | Back::Level(..) => {}
             }
         }
+        // what was to be sent with an answer that does not leave is sent with the next one
+        for departure in answers.iter().filter(|departure| held.contains(&departure.dev_eui)) {
+            if let Some((id, _)) = &departure.answer.carries {
+                self.server.not_sent(departure.dev_eui, id);
+            }
+        }
         let is_kept = |entry: &Entry| is_of_frame(entry) && held.contains(&entry.dev_eui);
         let kept = frames().filter(|(entry, _)| is_kept(entry)).count() as u64;
         batch.held = taken.held + kept;

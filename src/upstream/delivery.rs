@@ -305,6 +305,8 @@ impl<'a> Delivery<'a> {
                             self.publish(&row, now, late);
                         }
                     }
+                    // a metered line does without: the message itself follows
+                    Item::Newest(..) if allowed == Allowed::Thinned => {}
                     Item::Newest(row, whose) => self.publish_newest(&row, now, &whose),
                 }
             }
@@ -350,6 +352,7 @@ impl<'a> Delivery<'a> {
 
     /// The broker knows what this message says as the newest state.
     fn note_newest(&mut self, key: Key) {
+        self.gained = true;
         self.forwarder.newest.insert(key);
     }
 
@@ -481,6 +484,8 @@ impl<'a> Delivery<'a> {
         if self.forwarder.suspicion.taken(taken) {
             self.retry_at = Some(Instant::now());
             self.speak = true;
+            // it may be among them, and nobody else says that the gateway is there
+            self.publish_state("online");
         }
     }
 

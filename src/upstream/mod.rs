@@ -190,7 +190,6 @@ impl Forwarder {
         clock: Clock,
         shared: Shared,
     ) -> Result<Self, StoreError> {
-        shared.counters.waiting.store(outbox.waiting(), Relaxed);
         shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));

@@ -151,7 +151,9 @@ impl Delivery<'_> {
             let row = self.forwarder.outbox.row_aside(key);
             let Some(row) = self.forwarder.note_outbox(row).flatten() else { continue };
             let id = envelope::id(&row);
-            let message = self.message(&row, id, self.forwarder.clock.now(), true);
+            let mut message = self.message(&row, id, self.forwarder.clock.now(), true);
+            // what is newer than it may be there already
+            message.retain = false;
             if self.link.fits(&message) {
                 let counted = self.forwarder.outbox.offer_aside(key);
                 self.forwarder.note_cleared(counted);
