@@ -193,7 +193,10 @@ impl Found {
     fn read(directory: &Path) -> Result<Self, String> {
         let file = directory.join(FILE);
         let failed = |e: lykta::store::StoreError| format!("not readable: {e}");
-        let store = Store::open(&file, &lykta::clock::Clock::system()).map_err(failed)?;
+        let mut store = Store::open(&file, &lykta::clock::Clock::system()).map_err(failed)?;
+        if let Some(rescue) = store.take_rescue() {
+            return Err(format!("a power cut is taken for damage: {}", rescue.reason));
+        }
         let mut outbox = Outbox::open(&file).map_err(failed)?;
         let rows =
             outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).map_err(failed)?;
