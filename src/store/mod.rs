@@ -483,9 +483,8 @@ impl Store {
         let now = self.clock.now().monotonic;
         match &mut self.copy {
             Some(copy) => {
-                if copy.note(&self.db, entries, now).is_err() {
-                    self.copy = None;
-                }
+                let kept = copy.note(&self.db, entries, now).is_ok();
+                self.copy = self.copy.take().filter(|_| kept);
             }
             // the disk may have been full for a moment only
             None if now >= self.copy_at => {
