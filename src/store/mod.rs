@@ -481,12 +481,9 @@ impl Store {
     /// What is to be kept twice.
     fn copy(&mut self, entries: &[Entry]) {
         let now = self.clock.now().monotonic;
-        match &mut self.copy {
-            Some(copy) => {
-                if copy.note(&self.db, entries, now).is_err() {
-                    self.copy = None;
-                }
-            }
+        match self.copy.as_mut().map(|copy| copy.note(&self.db, entries, now)) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.copy = None,
             // the disk may have been full for a moment only
             None if now >= self.copy_at => {
                 self.copy = self.reopened(now);
