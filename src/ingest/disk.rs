@@ -222,7 +222,7 @@ impl Ingest {
         }
         batch.pushed.retain(|(_, entry)| !is_empty(entry));
         let kept = sink.store.kept();
-        sink.upstream.waiting.fetch_add((kept - before) as u64, Relaxed);
+        sink.upstream.waiting.fetch_add(kept.saturating_sub(before) as u64, Relaxed);
         counters.alarms_in_memory.store(kept as u64, Relaxed);
         sink.news.notify_one();
         self.journal.stored(tenant, Err(&error));

@@ -481,11 +481,9 @@ impl Store {
     /// What is to be kept twice.
     fn copy(&mut self, entries: &[Entry]) {
         let now = self.clock.now().monotonic;
-        match &mut self.copy {
-            Some(copy) => {
-                let kept = copy.note(&self.db, entries, now).is_ok();
-                self.copy = self.copy.take().filter(|_| kept);
-            }
+        match self.copy.as_mut().map(|copy| copy.note(&self.db, entries, now)) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.copy = None,
             // the disk may have been full for a moment only
             None if now >= self.copy_at => {
                 self.copy = self.reopened(now);

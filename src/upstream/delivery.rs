@@ -289,6 +289,8 @@ impl<'a> Delivery<'a> {
             let items = self.supply.take(outbox, newest, least, room, Instant::now());
             let Some(items) = self.forwarder.note_outbox(items) else {
                 self.unread = true;
+                // alarms from memory may have gone ahead of what could not be read
+                self.retry_at.get_or_insert_with(Instant::now);
                 return;
             };
             if items.is_empty() {
@@ -472,6 +474,11 @@ impl<'a> Delivery<'a> {
         self.forwarder.refusals.taken(key, self.forwarder.origin.elapsed());
         self.try_suspects(Parcel::Stored(key));
         self.forwarder.shared.counters.delivered.fetch_add(1, Relaxed);
+        if key.class() == Some(Class::Alarm) {
+            // one that is in memory makes room there, whatever the disk does
+            let forgotten = self.forwarder.outbox.forget(&[key]);
+            self.forwarder.shared.counters.waiting.fetch_sub(forgotten, Relaxed);
+        }
         self.acknowledged.push(key);
         // a disk that fails is asked again at the next tick, not at each answer
         if self.acknowledged.len() == REMOVE_AT {
