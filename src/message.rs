@@ -58,6 +58,14 @@ messages! {
     STORE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e230";
     /// The disk takes writes again.
     STORE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e231";
+    /// A tenant's database was damaged, and what could be read of it goes on in a new one.
+    STORE_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e232";
+    /// There was no room for alarms, neither on the disk nor in memory.
+    ALARMS_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e233";
+    /// The buffer is full, and messages are given up, the least important first.
+    SHEDDING = "8c9f6a2e4d0b4f57a1e35d7c90b1e234";
+    /// The buffer has room again.
+    SHEDDING_ENDED = "8c9f6a2e4d0b4f57a1e35d7c90b1e235";
     /// A tenant's broker is connected.
     UPSTREAM_CONNECTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e240";
     /// A tenant's broker is not reached; everything is kept.

@@ -127,6 +127,15 @@ impl Checks<'_> {
             }
         }
         for (tenant, path) in settings.tenant.iter_mut().zip(&paths) {
+            let buffer = path.key("buffer");
+            if !(8..=900).contains(&tenant.buffer.max_mb) {
+                let help = "the database itself ends at 1024 MB, and some room is for alarms";
+                self.error(&buffer.key("max_mb"), "8 to 900 is allowed here", help);
+            }
+            if !(1..=3660).contains(&tenant.buffer.max_days) {
+                let help = "in days; what is older is given up";
+                self.error(&buffer.key("max_days"), "1 to 3660 is allowed here", help);
+            }
             self.tenant(path, tenant);
         }
         self.tours(settings);

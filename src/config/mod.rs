@@ -42,9 +42,9 @@ pub use plan::{
 };
 pub use problem::{Excerpt, Problem, Problems};
 pub use settings::{
-    AbpSettings, Activation, BrokerUrl, Chip, Concentrator, DeviceSettings, LorawanSettings,
-    Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol, RadioSettings, Settings,
-    SpiPort, StoreSettings, Tenant, TenantKind, Upstream,
+    AbpSettings, Activation, BrokerUrl, Buffer, Chip, Concentrator, DeviceSettings,
+    LorawanSettings, Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol,
+    RadioSettings, Settings, SpiPort, StoreSettings, Tenant, TenantKind, Upstream,
 };
 pub use source::{Effective, Place, Sources};
 pub use template::template;

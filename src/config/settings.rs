@@ -152,8 +152,20 @@ settings! {
         pub id: TenantId => "waste",
         /// What its data is: "waste", "care" (decisions only, no raw data leaves) or "generic".
         pub kind: TenantKind = "generic",
+        /// How much may wait for its broker.
+        pub buffer: Buffer = {},
         /// Its broker.
         pub upstream: Upstream,
+    }
+
+    /// How much may wait for a broker that is away. What there is no room for is given up, and
+    /// counted: diagnostics, then measurements but one an hour and then one a day of each topic,
+    /// then events and plans. Alarms never are.
+    pub struct Buffer {
+        /// The greatest size of its database in MB, 8 to 900.
+        pub max_mb: u32 = 512,
+        /// What is older is given up, 1 to 3660 days.
+        pub max_days: u32 = 90,
     }
 
     /// A tenant's MQTT broker.
@@ -179,6 +191,12 @@ settings! {
         /// How often to ask whether the broker is still there, from 5s to 10min; a dead link
         /// is noticed within twice this time.
         pub keep_alive: Duration = "20s",
+        /// How many megabytes may go in a day (UTC), over a metered line; 0: as many as there are.
+        /// From four fifths of it on one measurement an hour goes of each sensor and the others are
+        /// given up and counted; beyond it only alarms go, and all else waits for the next day.
+        /// What keeps the connection open is not counted: 1 MB a day, or less with a longer
+        /// `keep_alive`. Health is then told every quarter of an hour.
+        pub daily_mb: u32 = 0,
         /// How many messages of a backlog go in a second after an outage, so that a city of gateways
         /// does not storm its broker. Alarms, events and plans go at once. 0: as fast as it goes.
         pub backlog_rate: u32 = 100,

@@ -162,7 +162,7 @@ fn configuration(directory: &Path, broker: SocketAddr, bins: &[Bin]) -> String {
         "gateway = \"demo-lamp\"\nstate_dir = \"{}/lamp\"\n\n\
          [[radio]]\nchip = \"sx1262\"\nreset = 18\nbusy = 20\ndio = 16\ntcxo = 1.8\nspreading_factor = 7\n\n\
          [[tenant]]\nid = \"{TENANT}\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://{broker}\"]\n\
-         reconnect_min = \"200ms\"\nreconnect_max = \"1s\"\n\n",
+         reconnect_min = \"200ms\"\nreconnect_max = \"1s\"\nbacklog_rate = 0\n\n",
         directory.display()
     );
     for Bin { sensor, app_key, .. } in bins {

@@ -117,7 +117,7 @@ impl Town {
             text.push_str(&format!(
                 "[[tenant]]\nid = \"{tenant}\"\nkind = \"{kind}\"\n[tenant.upstream]\n\
                  urls = [\"mqtt://{broker}\"]\nreconnect_min = \"200ms\"\n\
-                 reconnect_max = \"1s\"\n\n"
+                 reconnect_max = \"1s\"\nbacklog_rate = 0\n\n"
             ));
         }
         for (i, bin) in self.bins.iter().enumerate() {

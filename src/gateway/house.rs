@@ -2,11 +2,11 @@
 
 use super::inlet::Inlet;
 use crate::bins::{Geometry, Level};
-use crate::config::Settings;
+use crate::config::{Buffer, Settings};
 use crate::device::Registry;
 use crate::ingest::{Input, Levels};
 use crate::planning::{self, House, Planned};
-use crate::store::{Room, Store, StoreError};
+use crate::store::{Bounds, Room, Store, StoreError};
 use crate::units::{Ratio, TenantId};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -66,6 +66,12 @@ impl House for Neighbours {
         }
         told.recv_timeout(PATIENCE).ok().flatten()
     }
+}
+
+/// How much may wait for a broker.
+pub(super) fn bounds(buffer: &Buffer) -> Bounds {
+    let day = Duration::from_secs(24 * 3600);
+    Bounds { bytes: u64::from(buffer.max_mb) * 1_000_000, age: day * buffer.max_days }
 }
 
 /// The bins of a tenant's devices, with what is remembered of them.

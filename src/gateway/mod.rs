@@ -33,7 +33,7 @@ use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Outbox, Room, Store, StoreError};
+use crate::store::{Room, Store, StoreError};
 use crate::units::Hertz;
 use crate::upstream::{Forwarder, Shared};
 use hats::Hats;
@@ -173,6 +173,8 @@ impl Gateway {
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
 
+        let (sender, inputs) = sync_channel(INPUT_QUEUE);
+        let inlet = Inlet::new(sender);
         let mut memories = Vec::new();
         let mut sinks = HashMap::new();
         let mut views = Vec::new();
@@ -181,7 +183,12 @@ impl Gateway {
         let mut remembered = HashMap::new();
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let store = Store::open(&file, &clock)?;
+            let (store, outbox) = Store::open_both(&file, &clock)?;
+            let waker = inlet.clone();
+            store.wake_by(move || {
+                // any question does
+                waker.look(|_| {});
+            });
             memories.push((tenant.id.clone(), store.memory()?));
             let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
@@ -198,21 +205,22 @@ impl Gateway {
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
-            outboxes.push((
-                tenant.clone(),
-                Outbox::open(&file)?,
-                Arc::clone(&news),
-                Arc::clone(&upstream),
-            ));
+            outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, news, upstream, counters, tours },
+                TenantSink {
+                    kind: tenant.kind,
+                    store,
+                    bounds: house::bounds(&tenant.buffer),
+                    news,
+                    upstream,
+                    counters,
+                    tours,
+                },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
-        let (sender, inputs) = sync_channel(INPUT_QUEUE);
-        let inlet = Inlet::new(sender);
         let outlet = inlet.air();
         let view =
             View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), outlet.clone(), views);

@@ -5,9 +5,9 @@ use crate::device::Device;
 use crate::lorawan::{EdgeServer, Refusal, Uplink};
 use crate::message;
 use crate::radio::schedule::Failure;
-use crate::store::StoreError;
+use crate::store::{Rescue, Stage, StoreError};
 use crate::units::{DevEui, TenantId};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// An answer that is not sent is no news: the air is shared. So many in a row are.
 const TROUBLE: u32 = 3;
@@ -26,6 +26,10 @@ pub(super) struct Journal {
     joins: HashSet<DevEui>,
     /// Tenants whose disk failed at the last write.
     failing: HashSet<TenantId>,
+    /// Tenants that lose alarms.
+    alarms_lost: HashSet<TenantId>,
+    /// What is given up for want of room.
+    shedding: HashMap<TenantId, Stage>,
     /// How many answers in a row could not be sent, or could.
     failed_in_a_row: u32,
     sent_in_a_row: u32,
@@ -162,6 +166,58 @@ impl Journal {
         }
     }
 
+    /// A damaged database was replaced.
+    pub(super) fn rescued(&self, tenant: &TenantId, rescue: &Rescue) {
+        let saved: u64 = rescue.saved.iter().sum();
+        let Rescue { reason, aside, left, lost_pages, lost_rows, .. } = rescue;
+        log::error!(
+            MESSAGE_ID = message::STORE_SET_ASIDE,
+            LYKTA_TENANT = tenant.as_str(),
+            LYKTA_REASON = reason.as_str(),
+            LYKTA_FILE = aside.display().to_string();
+            "the database of tenant {tenant} was damaged ({reason}) and is kept as {}; saved: \
+             {saved} messages ({} alarms) and all sessions that are known; not saved: {left} \
+             messages, {lost_rows} rows that are torn, {lost_pages} pages that cannot be read",
+            aside.display(), rescue.saved[0]
+        );
+    }
+
+    /// What is given up for want of room now.
+    pub(super) fn shed(&mut self, tenant: &TenantId, stage: Option<Stage>) {
+        let Some(stage) = stage else {
+            if self.shedding.remove(tenant).is_some() {
+                log::info!(
+                    MESSAGE_ID = message::SHEDDING_ENDED, LYKTA_TENANT = tenant.as_str();
+                    "the buffer of tenant {tenant} has room again"
+                );
+            }
+            return;
+        };
+        // in one want of room each is told once, however often it comes round
+        let told = self.shedding.get(tenant);
+        if told.is_none_or(|told| *told < stage) {
+            self.shedding.insert(tenant.clone(), stage);
+            log::warn!(
+                MESSAGE_ID = message::SHEDDING,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_REASON = stage.as_str();
+                "the buffer of tenant {tenant} is full; given up are now: {}", stage.as_str()
+            );
+        }
+    }
+
+    /// So many alarms were lost since the disk takes nothing.
+    pub(super) fn alarms_lost(&mut self, tenant: &TenantId, lost: u64) {
+        if lost == 0 {
+            self.alarms_lost.remove(tenant);
+        } else if self.alarms_lost.insert(tenant.clone()) {
+            log::error!(
+                MESSAGE_ID = message::ALARMS_LOST, LYKTA_TENANT = tenant.as_str();
+                "alarms of tenant {tenant} are lost: neither the disk nor the memory has room"
+            );
+        }
+    }
+
     /// A write to a tenant's disk.
     pub(super) fn stored(&mut self, tenant: &TenantId, result: Result<(), &StoreError>) {
         match result {
@@ -179,8 +235,8 @@ impl Journal {
                         MESSAGE_ID = message::STORE_FAILED,
                         LYKTA_TENANT = tenant.as_str(),
                         LYKTA_REASON = error.to_string();
-                        "uplinks of tenant {tenant} cannot be kept and are lost: {error}; \
-                         is the disk full, read-only or broken?"
+                        "uplinks of tenant {tenant} cannot be kept: {error}; measurements are lost, \
+                         alarms and events wait in memory; is the disk full, read-only or broken?"
                     );
                 }
             }

@@ -9,6 +9,7 @@
 //! [`Ingest::run`] drives them.
 
 mod command;
+mod disk;
 mod downlinks;
 mod journal;
 mod tours;
@@ -31,10 +32,11 @@ use crate::planning::Planned;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
-use crate::store::{Entry, Message, Store};
+use crate::store::{Bounds, Class, Entry, Message, Rescue, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{Command, Receipt};
 use crate::upstream::{self, event};
+use disk::Trouble;
 use downlinks::Fate;
 use journal::Journal;
 use std::collections::{HashMap, VecDeque};
@@ -49,9 +51,6 @@ use tours::Change;
 
 /// How many inputs are taken in before what is due is done: bounds how long an answer can wait.
 const MAX_INPUTS: usize = 256;
-
-/// How many entries that no frame brought may wait for a disk that fails.
-const MAX_PUSHED: usize = 1024;
 
 /// How long the loop may sleep with nothing to do: what waits for a device expires, and a radio
 /// may be deaf.
@@ -141,6 +140,14 @@ pub struct TenantCounters {
     pub commits: AtomicU64,
     /// Whether the disk refused the last write.
     pub disk_fails: AtomicBool,
+    /// Alarms that are in memory only, because the disk does not take them. They go out all the
+    /// same.
+    pub alarms_in_memory: AtomicU64,
+    /// Alarms that there was no room for.
+    pub alarms_lost: AtomicU64,
+    /// Messages that were given up for want of room or for their age, by class, since the
+    /// database was made.
+    pub shed: [AtomicU64; Class::ALL.len()],
 }
 
 /// Where one tenant's uplinks go.
@@ -150,6 +157,8 @@ pub struct TenantSink {
     pub kind: TenantKind,
     /// Its database.
     pub store: Store,
+    /// How much may wait in it.
+    pub bounds: Bounds,
     /// Told when there are new messages.
     pub news: Arc<Notify>,
     /// Counted by the upstream, too: how many messages wait.
@@ -178,6 +187,10 @@ struct Batch {
     full: bool,
     /// How long the write before took.
     took: Duration,
+    /// Uplinks among `pushed`.
+    held: u64,
+    /// Since when the disk takes nothing.
+    trouble: Option<Trouble>,
 }
 
 #[derive(Debug)]
@@ -186,7 +199,7 @@ enum Back {
     /// A downlink that was put in line.
     Queued(DevEui, String),
     /// A bin's level, with what it was before.
-    Level(String, Option<Level>),
+    Level(DevEui, String, Option<Level>),
 }
 
 /// An answer that waits for the disk.
@@ -219,6 +232,10 @@ pub struct Ingest {
     /// When what waits for devices is next looked through for what has waited too long.
     expire_at: Instant,
     journal: Journal,
+    /// Damaged databases that were replaced, and are to be told of.
+    rescued: Vec<(TenantId, Rescue)>,
+    /// When there is more to give up.
+    shed_at: Option<Instant>,
 }
 
 /// What a loop is made of.
@@ -249,8 +266,24 @@ pub struct Parts {
 impl Ingest {
     /// A loop of these parts.
     pub fn new(parts: Parts) -> Self {
-        let tenants = parts.tenants.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
+        let mut sinks = parts.tenants;
+        let rescued = sinks
+            .iter_mut()
+            .filter_map(|(id, sink)| Some((id.clone(), sink.store.take_rescue()?)))
+            .collect();
+        for sink in sinks.values() {
+            // a disk that cannot be read says so at the first write
+            let shed = sink.store.shed_so_far().unwrap_or_default();
+            sink.counters
+                .shed
+                .iter()
+                .zip(shed)
+                .for_each(|(count, rows)| count.store(rows, Relaxed));
+        }
+        let tenants = sinks.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
         Self {
+            rescued,
+            shed_at: None,
             server: parts.server,
             codecs: parts.codecs,
             tenants: tenants.collect(),
@@ -329,6 +362,11 @@ impl Ingest {
         }
         self.take_due(self.begin.elapsed());
         self.expire();
+        self.tell_rescues();
+        self.look_after_damage();
+        if self.shed_at.is_some_and(|at| at <= Instant::now()) {
+            self.shed();
+        }
         let rows = self.commit_rows;
         let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= rows);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
@@ -350,7 +388,7 @@ impl Ingest {
     pub fn patience(&self) -> Duration {
         let joined = self.dedup.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
-        let written = self.commit_at.map(until);
+        let written = self.commit_at.into_iter().chain(self.shed_at).map(until).min();
         let reported =
             self.downlinks.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let waits = joined.into_iter().chain(written).chain(reported);
@@ -431,7 +469,7 @@ impl Ingest {
         let mut states = Vec::new();
         if let Some(Change { bin, before, state, full }) = level {
             batch.full |= full;
-            batch.back.push(Back::Level(bin, before));
+            batch.back.push(Back::Level(dev_eui, bin, before));
             states.push(state);
         }
         let entry = Entry { dev_eui, changes, queued: None, command: None, states, messages };
@@ -510,10 +548,7 @@ impl Ingest {
             return;
         }
         self.expire_at = Instant::now() + IDLE;
-        // what the disk did not take is offered again
-        if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
-            self.commit_within(Duration::ZERO);
-        }
+        self.shed_at.get_or_insert(Instant::now());
         for (tenant, (sink, _)) in &mut self.tenants {
             let noted = sink.store.note_clock();
             if let Err(error) = &noted {
@@ -576,79 +611,12 @@ impl Ingest {
         let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
         let messages = if sink.kind == TenantKind::Care { Vec::new() } else { vec![message] };
         let dev_eui = device.dev_eui;
-        if batch.pushed.len() >= MAX_PUSHED {
-            sink.counters.not_stored.fetch_add(1, Relaxed);
-            // but no order, and no answer to one
-            let news = |entry: &Entry| entry.command.is_none() && entry.states.is_empty();
-            let oldest = batch.pushed.iter().position(news);
-            oldest.and_then(|oldest| batch.pushed.remove(oldest));
-        }
+        batch.make_room(&sink.counters);
         let entry =
             Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
         let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
         batch.pushed.push_back(entry);
         self.commit_within(wait);
-    }
-
-    fn commit(&mut self) {
-        self.commit_at = None;
-        let waiting = self.tenants.iter().filter(|(_, (_, batch))| batch.is_waiting());
-        let mut tenants: Vec<_> =
-            waiting.map(|(id, (_, batch))| (batch.took, id.clone())).collect();
-        // one tenant's slow disk does not hold up what leaves for another's devices
-        tenants.sort_unstable();
-        for (_, tenant) in tenants {
-            for departure in self.commit_for(&tenant) {
-                let fate = self.downlinks.answer(departure, self.radio_now());
-                self.note(fate);
-            }
-        }
-    }
-
-    /// Makes a tenant's batch durable. What leaves now.
-    fn commit_for(&mut self, tenant: &TenantId) -> Vec<Departure> {
-        let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return Vec::new() };
-        let Batch { mut entries, pushed, back, answers, receipts, uplinks, joins, full, .. } =
-            std::mem::take(batch);
-        let begin = Instant::now();
-        let frames = entries.len();
-        entries.extend(pushed);
-        let messages: usize = entries.iter().map(|entry| entry.messages.len()).sum();
-        // counted first: the upstream may have delivered them before this thread goes on
-        sink.upstream.waiting.fetch_add(messages as u64, Relaxed);
-        let result = sink.store.commit(&entries);
-        batch.took = begin.elapsed();
-        match result {
-            Ok(()) => {
-                sink.counters.commits.fetch_add(1, Relaxed);
-                sink.counters.disk_fails.store(false, Relaxed);
-                sink.counters.accepted.fetch_add(uplinks, Relaxed);
-                sink.counters.joins.fetch_add(joins, Relaxed);
-                sink.news.notify_one();
-                receipts.into_iter().for_each(Receipt::sign);
-                if full {
-                    sink.tours.desk.nudge();
-                }
-                self.journal.stored(tenant, Ok(()));
-                answers
-            }
-            Err(error) => {
-                sink.upstream.waiting.fetch_sub(messages as u64, Relaxed);
-                batch.pushed.extend(entries.into_iter().skip(frames));
-                // newest first, so that each device ends at its last durable session
-                for back in back.into_iter().rev() {
-                    match back {
-                        Back::Frame(undo) => self.server.take_back(undo),
-                        Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
-                        Back::Level(bin, before) => sink.tours.bins.take_back(bin, before),
-                    }
-                }
-                sink.counters.not_stored.fetch_add(uplinks + joins, Relaxed);
-                sink.counters.disk_fails.store(true, Relaxed);
-                self.journal.stored(tenant, Err(&error));
-                Vec::new()
-            }
-        }
     }
 }
 

@@ -179,6 +179,13 @@ pub struct Undo {
     pub(super) again: u8,
 }
 
+impl Undo {
+    /// Whose frame it was.
+    pub fn dev_eui(&self) -> DevEui {
+        self.dev_eui
+    }
+}
+
 pub(super) fn binding(activation: &Activation) -> Binding {
     let mut binding = [0; 8];
     let (whose, check) = binding.split_at_mut(4);

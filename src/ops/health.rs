@@ -5,9 +5,10 @@ use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
 use crate::planning::PlanHealth;
 use crate::radio::{Outlet, concentrator};
+use crate::store::Class;
 use crate::units::TenantId;
 use crate::{ingest, upstream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +52,14 @@ pub struct TenantHealth {
     pub commits: u64,
     /// Authentic uplinks that the disk did not take: lost unless the device repeats itself.
     pub not_stored: u64,
+    /// Whether the disk takes what is to be kept: `ok` or `failing`.
+    pub store: &'static str,
+    /// Alarms that are in memory only, because the disk does not take them.
+    pub alarms_in_memory: u64,
+    /// Alarms that there was no room for.
+    pub alarms_lost: u64,
+    /// Messages that were given up for want of room or for their age, since the database was made.
+    pub shed: Shed,
     /// Payloads that could not be decoded; delivered raw.
     pub not_decoded: u64,
     /// Outputs of a decoder that were not what the profile takes them for: readings that are
@@ -77,6 +86,32 @@ pub struct TenantHealth {
     pub subscriptions_refused: u64,
 }
 
+/// Messages by their class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Shed {
+    /// Alarms: there are never any.
+    pub alarm: u64,
+    /// Events.
+    pub event: u64,
+    /// Plans.
+    pub plan: u64,
+    /// Measurements.
+    pub measurement: u64,
+    /// Diagnostics.
+    pub diagnostic: u64,
+}
+
+impl Shed {
+    /// What there was no room for, and the measurements that a metered line did without.
+    pub(super) fn new(classes: &[AtomicU64; Class::ALL.len()], thinned: u64) -> Self {
+        let [alarm, event, plan, measurement, diagnostic] =
+            std::array::from_fn(|class| classes[class].load(Relaxed));
+        Self { alarm, event, plan, measurement: measurement + thinned, diagnostic }
+    }
+}
+
 /// The radio HATs, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -95,6 +130,10 @@ impl TenantHealth {
             joins: n(&uplinks.joins),
             commits: n(&uplinks.commits),
             not_stored: n(&uplinks.not_stored),
+            store: if uplinks.disk_fails.load(Relaxed) { "failing" } else { "ok" },
+            alarms_in_memory: n(&uplinks.alarms_in_memory),
+            alarms_lost: n(&uplinks.alarms_lost),
+            shed: Shed::new(&uplinks.shed, n(&messages.thinned)),
             not_decoded: n(&uplinks.not_decoded),
             not_mapped: n(&uplinks.not_mapped),
             delivered: n(&messages.delivered),

@@ -11,6 +11,7 @@ pub(crate) use message::of;
 use crate::ops::health::Health;
 use crate::store::Class;
 use crate::upstream::command::schema as command;
+use crate::upstream::event::alarm as event_alarm;
 use crate::upstream::{self, event};
 use message::Message;
 use serde_json::Value;
@@ -49,6 +50,7 @@ fn all() -> Vec<Message> {
         message("plan-geojson", "plan/{plan}/geojson", plan, plan::map()),
         message("plan-gpx", "plan/{plan}/gpx", plan, plan::tracks()),
         message("latest", "latest/{name}", event, of_readings),
+        message("gateway-alarm", "gateway/alarm", Some(Class::Alarm), event_alarm::schema()),
         message("state", "state", diagnostic, upstream::state_schema()),
         message("health", "health", diagnostic, of::<Health>()),
         message("command-downlink", "command/downlink", None, command::downlink()),

@@ -1,7 +1,7 @@
 //! What the broker does not take: out of the way of all else, and kept.
 
 use super::outbox::{COLUMNS, row};
-use super::{Class, Key, Outbox, Row, StoreError, failed};
+use super::{Class, Key, Outbox, Row, StoreError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 /// So many messages may be set aside. Beyond them one stays in the outbox, where what bounds the
@@ -25,6 +25,7 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written; nothing is set aside then.
     pub fn set_aside(&mut self, outcasts: &[Outcast]) -> Result<Vec<Key>, StoreError> {
+        self.follow()?;
         let mut set_aside = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut moved = Vec::new();
@@ -50,7 +51,8 @@ impl Outbox {
             tx.commit()?;
             Ok(moved)
         };
-        set_aside().map_err(|e| failed(&self.file, e))
+        let moved = set_aside();
+        self.told(moved)
     }
 
     /// How many messages are set aside.
@@ -58,7 +60,7 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn count_aside(&self) -> Result<u64, StoreError> {
-        count(&self.db).map(|n| n as u64).map_err(|e| failed(&self.file, e))
+        self.told(count(&self.db).map(|n| n as u64))
     }
 
     /// What is set aside, none less important than `least`: what was offered least often first.
@@ -74,7 +76,7 @@ impl Outbox {
             let keys = query.query_map([end], |row| row.get(0).map(Key))?;
             keys.collect()
         };
-        read().map_err(|e| failed(&self.file, e))
+        self.told(read())
     }
 
     /// A message that is set aside. `None` when it is not there any more.
@@ -82,14 +84,16 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn row_aside(&mut self, key: Key) -> Result<Option<Row>, StoreError> {
-        let Self { db, past, file, .. } = self;
+        self.follow()?;
+        let Self { db, past, .. } = self;
         past.fresh = false;
         let mut read = || {
             db.prepare_cached(&format!("SELECT {COLUMNS} FROM aside WHERE key = ?1"))?
                 .query_row([key.0], |found| row(db, past, found))
                 .optional()
         };
-        read().map_err(|e| failed(file, e))
+        let found = read();
+        self.told(found)
     }
 
     /// Notes that such a message is offered once more. Before it is done: it may be the end of the
@@ -98,8 +102,9 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written.
     pub fn offer_aside(&mut self, key: Key) -> Result<(), StoreError> {
+        self.follow()?;
         let counted = self.db.execute("UPDATE aside SET tries = tries + 1 WHERE key = ?1", [key.0]);
-        counted.map(drop).map_err(|e| failed(&self.file, e))
+        self.told(counted.map(drop))
     }
 
     /// Removes a message that was set aside and that the broker has acknowledged, and puts back
@@ -108,6 +113,7 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written; nothing is changed then.
     pub fn remove_aside(&mut self, key: Key) -> Result<u64, StoreError> {
+        self.follow()?;
         let mut remove = || {
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let remove = "DELETE FROM aside WHERE key = ?1 RETURNING reason";
@@ -123,7 +129,8 @@ impl Outbox {
             tx.commit()?;
             Ok(back as u64)
         };
-        remove().map_err(|e| failed(&self.file, e))
+        let removed = remove();
+        self.told(removed)
     }
 
     /// The topic of a message that waits, below the tenant's.
@@ -135,7 +142,7 @@ impl Outbox {
             let mut query = self.db.prepare_cached("SELECT topic FROM outbox WHERE key = ?1")?;
             query.query_row([key.0], |row| row.get(0)).optional()
         };
-        read().map_err(|e| failed(&self.file, e))
+        self.told(read())
     }
 }
 
@@ -201,7 +208,7 @@ mod tests {
 
         let mut outbox = Outbox::open(&file).expect("opens again");
         assert_eq!(rows(&mut outbox), [third.clone(), last.clone()]);
-        assert_eq!((outbox.count().expect("reads"), outbox.count_aside().expect("reads")), (2, 3));
+        assert_eq!((outbox.waiting(), outbox.count_aside().expect("reads")), (2, 3));
         assert_eq!(outbox.aside(Class::Alarm).expect("reads"), [alarm.key]);
         assert_eq!(outbox.row_aside(alarm.key).expect("reads").as_ref(), Some(alarm));
         assert_eq!(outbox.row_aside(third.key).expect("reads"), None);
@@ -231,6 +238,6 @@ mod tests {
         };
         assert_eq!(moved(&mut outbox, &measurements), 1_000);
         assert_eq!(moved(&mut outbox, &alarms), 1_000);
-        assert_eq!(outbox.count().expect("reads"), 2, "and the others wait");
+        assert_eq!(rows(&mut outbox).len(), 2, "and the others wait");
     }
 }

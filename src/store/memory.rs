@@ -106,9 +106,7 @@ fn sessions(db: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
-    let mut memory = Memory::default();
-    sessions(db, &mut memory)?;
+fn joins(db: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
     let mut query = db.prepare("SELECT dev_eui, binding, join_nonce FROM joins")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -122,6 +120,13 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
             joins.dev_nonces.insert(row.get(1)?);
         }
     }
+    Ok(())
+}
+
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
+    let mut memory = Memory::default();
+    sessions(db, &mut memory)?;
+    joins(db, &mut memory)?;
     let mut query = db.prepare("SELECT * FROM downlink ORDER BY number")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -137,23 +142,62 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Memory> {
     Ok(memory)
 }
 
+/// Writes a join down, if the entry brings one.
+pub(super) fn write_join(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let dev_eui = entry.dev_eui.0 as i64;
+    let Some(join) = &entry.changes.join else { return Ok(()) };
+    db.prepare_cached(
+        "DELETE FROM dev_nonce WHERE dev_eui = ?1
+         AND NOT EXISTS (SELECT 1 FROM joins WHERE dev_eui = ?1 AND binding = ?2)",
+    )?
+    .execute(params![dev_eui, join.binding])?;
+    db.prepare_cached("INSERT OR REPLACE INTO joins VALUES (?1, ?2, ?3)")?.execute(params![
+        dev_eui,
+        join.binding,
+        join.join_nonce
+    ])?;
+    db.prepare_cached("INSERT OR IGNORE INTO dev_nonce VALUES (?1, ?2)")?
+        .execute(params![dev_eui, join.dev_nonce])
+        .map(|_| ())
+}
+
+/// Writes down sessions and joins from elsewhere. How many changes wait to be folded, as in
+/// [`remembered::write`].
+pub(super) fn restore(db: &Connection, memory: &Memory, mut recent: u64) -> rusqlite::Result<u64> {
+    for ((dev_eui, slot), session) in &memory.sessions {
+        let (key, body) = word(*dev_eui, *slot, Some(session));
+        recent = remembered::write(db, [(Room::Sessions, &*key, body.as_deref())], recent)?;
+    }
+    for (dev_eui, joins) in &memory.joins {
+        let dev_eui = dev_eui.0 as i64;
+        db.execute(
+            "INSERT OR REPLACE INTO joins VALUES (?1, ?2, ?3)",
+            params![dev_eui, joins.binding, joins.join_nonce],
+        )?;
+        for nonce in &joins.dev_nonces {
+            db.prepare_cached("INSERT OR IGNORE INTO dev_nonce VALUES (?1, ?2)")?
+                .execute(params![dev_eui, nonce])?;
+        }
+    }
+    Ok(recent)
+}
+
+/// Brings the joins of one database into another, where they differ.
+pub(super) fn copy_joins(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
+    let (mut theirs, mut mine) = (Memory::default(), Memory::default());
+    joins(from, &mut theirs)?;
+    joins(to, &mut mine)?;
+    if theirs.joins != mine.joins {
+        to.execute_batch("DELETE FROM joins; DELETE FROM dev_nonce")?;
+        restore(to, &theirs, 0)?;
+    }
+    Ok(())
+}
+
 /// Writes what an entry changes, but for its messages and states.
 pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     let dev_eui = entry.dev_eui.0 as i64;
-    if let Some(join) = &entry.changes.join {
-        db.prepare_cached(
-            "DELETE FROM dev_nonce WHERE dev_eui = ?1
-             AND NOT EXISTS (SELECT 1 FROM joins WHERE dev_eui = ?1 AND binding = ?2)",
-        )?
-        .execute(params![dev_eui, join.binding])?;
-        db.prepare_cached("INSERT OR REPLACE INTO joins VALUES (?1, ?2, ?3)")?.execute(params![
-            dev_eui,
-            join.binding,
-            join.join_nonce
-        ])?;
-        db.prepare_cached("INSERT OR IGNORE INTO dev_nonce VALUES (?1, ?2)")?
-            .execute(params![dev_eui, join.dev_nonce])?;
-    }
+    write_join(db, entry)?;
     for id in &entry.changes.ended {
         db.prepare_cached("DELETE FROM downlink WHERE id = ?1")?.execute([id])?;
     }

@@ -1,11 +1,16 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
-use super::{Class, Key, StoreError, boots, failed, packing, schema};
+use super::condition::Condition;
+use super::{Class, Key, Message, StoreError, boots, failed, packing, schema, shed};
 use crate::clock::history::{History, Told};
 use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a message is made of, as it is kept.
@@ -13,7 +18,7 @@ pub(super) const COLUMNS: &str =
     "key, time_us, clock, boot, monotonic_us, topic, body, packed, epoch";
 
 /// What is left of a body that the disk has damaged.
-const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
+pub(super) const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +53,10 @@ pub struct Outbox {
     pub(super) file: PathBuf,
     epoch: String,
     pub(super) past: Past,
+    waiting: u64,
+    condition: Arc<Condition>,
+    /// Which file is open.
+    generation: u64,
 }
 
 /// What is known about the boots of the machine.
@@ -69,10 +78,58 @@ impl Outbox {
         let read = || {
             // A removal that is lost with the power costs a duplicate, not a message.
             db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.query_row("SELECT epoch FROM store", [], |row| row.get(0))
+            let epoch = db.query_row("SELECT epoch FROM store", [], |row| row.get(0))?;
+            let count = "SELECT count(*) FROM outbox";
+            Ok((epoch, db.query_row(count, [], |row| row.get::<_, i64>(0))?.cast_unsigned()))
         };
-        let epoch = read().map_err(|e| failed(file, e))?;
-        Ok(Self { db, file: file.to_owned(), epoch, past: Past::default() })
+        let (epoch, waiting) = read().map_err(|e| failed(file, e))?;
+        Ok(Self {
+            db,
+            file: file.to_owned(),
+            epoch,
+            past: Past::default(),
+            waiting,
+            condition: Arc::default(),
+            generation: 0,
+        })
+    }
+
+    /// Together with the writing view, from now on.
+    pub(super) fn tied_to(self, condition: Arc<Condition>) -> Self {
+        Self { condition, ..self }
+    }
+
+    /// Opens the file that has taken the place of a damaged one.
+    pub(super) fn follow(&mut self) -> Result<(), StoreError> {
+        let generation = self.condition.generation();
+        if generation != self.generation {
+            let condition = Arc::clone(&self.condition);
+            *self = Self { condition, generation, ..Self::open(&self.file)? };
+        }
+        Ok(())
+    }
+
+    /// The alarms that are in memory behind the cursor.
+    fn kept(&self, cursor: Cursor, limit: usize) -> Vec<Row> {
+        let after = (Bound::Excluded(cursor.0[Class::Alarm as usize]), Bound::Unbounded);
+        let kept = self.condition.kept();
+        let row = |(key, (message, epoch)): (&Key, &(Message, String))| Row {
+            key: *key,
+            told: Told { time: message.at.wall, clock: message.at.quality, error: None },
+            topic: message.topic.clone(),
+            body: message.body.clone(),
+            epoch: Some(epoch.clone()),
+        };
+        kept.range(after).take(limit).map(row).collect()
+    }
+
+    /// Damage is told to the writing view.
+    pub(super) fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|e| failed(&self.file, e)).inspect_err(|error| {
+            if matches!(error, StoreError::Damaged { .. }) {
+                self.condition.report(error.to_string());
+            }
+        })
     }
 
     /// What makes this store's sequence numbers unique in the world.
@@ -91,10 +148,19 @@ impl Outbox {
         cursor: &mut Cursor,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
+        let kept = self.kept(*cursor, limit);
+        let followed = self.follow();
         self.past.fresh = false;
-        let read = read(&self.db, &mut self.past, least, *cursor, limit);
+        let read = followed.and_then(|()| {
+            let read = read(&self.db, &mut self.past, least, *cursor, limit);
+            self.told(read)
+        });
         // moved only when all went well: rows that are not handed on must be read again
-        let (rows, reached) = read.map_err(|e| failed(&self.file, e))?;
+        let (rows, reached) = match read {
+            Err(_) if !kept.is_empty() => joined(kept, Vec::new(), *cursor, limit),
+            Ok((rows, _)) if !kept.is_empty() => joined(kept, rows, *cursor, limit),
+            read => read?,
+        };
         *cursor = reached;
         Ok(rows)
     }
@@ -104,7 +170,8 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn before(&mut self, key: Key, limit: usize) -> Result<Vec<Row>, StoreError> {
-        let Self { db, past, file, .. } = self;
+        self.follow()?;
+        let Self { db, past, .. } = self;
         past.fresh = false;
         let mut read = || {
             let (first, _) = key.class().unwrap_or(Class::Diagnostic).keys();
@@ -119,7 +186,8 @@ impl Outbox {
             }
             Ok(rows)
         };
-        read().map_err(|e| failed(file, e))
+        let found = read();
+        self.told(found)
     }
 
     /// The highest sequence number that waits, or 0: messages up to here were there at this
@@ -137,18 +205,12 @@ impl Outbox {
         };
         let last =
             Class::ALL.map(last).into_iter().max_by_key(|n| *n.as_ref().unwrap_or(&u64::MAX));
-        last.unwrap_or(Ok(0)).map_err(|e| failed(&self.file, e))
+        self.told(last.unwrap_or(Ok(0)))
     }
 
-    /// How many messages wait. Walks the whole outbox: for the start, not for every day.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn count(&self) -> Result<u64, StoreError> {
-        self.db
-            .query_row("SELECT count(*) FROM outbox", [], |row| row.get::<_, i64>(0))
-            .map(|n| n as u64)
-            .map_err(|e| failed(&self.file, e))
+    /// How many messages waited when it was opened.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
     }
 
     /// Removes messages that the broker has acknowledged. How many of them were still there.
@@ -156,6 +218,75 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be written; nothing is removed then.
     pub fn remove(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        // alarms that are delivered need not go to the disk any more
+        let kept = self.condition.kept();
+        let (in_memory, keys): (Vec<Key>, Vec<Key>) =
+            keys.iter().partition(|key| kept.contains_key(key));
+        drop(kept);
+        let removed = if keys.is_empty() { 0 } else { self.remove_stored(&keys)? };
+        let mut kept = self.condition.kept();
+        let delivered = in_memory.iter().filter(|key| kept.remove(key).is_some()).count() as u64;
+        drop(kept);
+        // the disk has taken some of them meanwhile
+        let stored = in_memory.len() as u64 - delivered;
+        let stored = if stored == 0 { 0 } else { self.remove_stored(&in_memory)? };
+        Ok(removed + delivered + stored)
+    }
+
+    /// Gives these measurements up, and counts them. How many of them were still there.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is given up then.
+    pub fn give_up(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        self.follow()?;
+        let mut give_up = || {
+            let mut rows = [0; Class::ALL.len()];
+            let keys: Vec<i64> = keys.iter().map(|key| key.0).collect();
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            shed::remove(&tx, Class::Measurement, &keys, &mut rows)?;
+            tx.commit()?;
+            Ok(rows.iter().sum())
+        };
+        let given_up = give_up();
+        self.told(given_up)
+    }
+
+    /// What was spent of the bytes of which day, as it was noted last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn spent(&self) -> Result<Option<(Date, u64)>, StoreError> {
+        let read = || {
+            let mut query = self.db.prepare_cached("SELECT day, bytes FROM spent")?;
+            query.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).optional()
+        };
+        let spent: Option<(String, i64)> = self.told(read())?;
+        Ok(spent.and_then(|(day, bytes)| Some((day.parse().ok()?, bytes.max(0).cast_unsigned()))))
+    }
+
+    /// Notes what was spent.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn note_spent(&mut self, (day, bytes): (Date, u64)) -> Result<(), StoreError> {
+        self.follow()?;
+        let mut note = || {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.prepare_cached("DELETE FROM spent")?.execute([])?;
+            tx.prepare_cached("INSERT INTO spent VALUES (?1, ?2)")?
+                .execute((day.to_string(), bytes.cast_signed()))?;
+            tx.commit()
+        };
+        let noted = note();
+        self.told(noted)
+    }
+
+    fn remove_stored(&mut self, keys: &[Key]) -> Result<u64, StoreError> {
+        self.follow()?;
+        // what is removed while the file is being replaced would come back, and be counted
+        if let Some(why) = self.condition.damage() {
+            return Err(StoreError::Damage { file: self.file.clone(), why });
+        }
         let mut remove = || {
             let mut removed = 0;
             let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -168,8 +299,22 @@ impl Outbox {
             tx.commit()?;
             Ok(removed as u64)
         };
-        remove().map_err(|e| failed(&self.file, e))
+        let removed = remove();
+        self.told(removed)
     }
+}
+
+/// Alarms from memory and rows from the disk in their order, and how far they reach.
+fn joined(kept: Vec<Row>, rows: Vec<Row>, mut cursor: Cursor, limit: usize) -> (Vec<Row>, Cursor) {
+    let mut all: BTreeMap<Key, Row> = kept.into_iter().map(|row| (row.key, row)).collect();
+    all.extend(rows.into_iter().map(|row| (row.key, row)));
+    let rows: Vec<_> = all.into_values().take(limit).collect();
+    for row in &rows {
+        if let Some(class) = row.key.class() {
+            cursor.0[class as usize] = row.key;
+        }
+    }
+    (rows, cursor)
 }
 
 fn read(

@@ -102,7 +102,13 @@ pub(super) fn write<'a>(
     Ok(0)
 }
 
-fn put(db: &Connection, room: u8, key: &str, body: Option<&[u8]>) -> rusqlite::Result<()> {
+/// Puts a word where it belongs.
+pub(super) fn put(
+    db: &Connection,
+    room: u8,
+    key: &str,
+    body: Option<&[u8]>,
+) -> rusqlite::Result<()> {
     match body {
         // in its place, so that the index stays as it is
         Some(_) => db

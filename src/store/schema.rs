@@ -10,8 +10,9 @@ use std::time::Duration;
 const VERSION: i64 = 4;
 
 /// Small pages: a short transaction writes fewer bytes (`cargo bench --bench card`). Fixed when the
-/// file is made; older files have pages of 1024 bytes.
-const PAGE_SIZE: i64 = 512;
+/// file is made; older files have pages of [`OLD_PAGE_SIZE`].
+pub(super) const PAGE_SIZE: i64 = 512;
+pub(super) const OLD_PAGE_SIZE: i64 = 1024;
 
 /// The WAL is copied back into the file every 4 MB.
 const CHECKPOINT_PAGES: i64 = 8000;
@@ -22,6 +23,9 @@ const MAX_BYTES: i64 = 1 << 30;
 
 /// What a migration may take on top.
 const SPARE_BYTES: i64 = 16 << 20;
+
+/// What each view may keep of the file in memory, in kB: SQLite takes 2 MB unless told.
+const CACHE: i64 = 512;
 
 /// The other view of the file may be in the middle of a write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -135,6 +139,10 @@ const TRUST: &str = "
     ) STRICT;
     INSERT INTO remembered SELECT room, key, CAST(body AS BLOB) FROM domain ORDER BY room, key;
     DROP TABLE domain;
+    CREATE TABLE spent (                   -- of a day's bytes, where they are counted
+        day TEXT NOT NULL,                 -- one row at most
+        bytes INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE shed (
         class INTEGER PRIMARY KEY,
         rows INTEGER NOT NULL              -- that were given up, since the store was made
@@ -163,6 +171,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
 
 fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "cache_size", -CACHE)?;
     db.pragma_update(None, "page_size", PAGE_SIZE)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -266,7 +275,7 @@ mod tests {
             assert_eq!(session.binding, [1, 2, 3, 4, 5, 6, 7, 8]);
             let outbox = Outbox::open(&file).expect("opens");
             assert_eq!((outbox.epoch(), outbox.last_sequence().expect("reads")), ("e1", 7));
-            assert_eq!(outbox.count().expect("reads"), 1);
+            assert_eq!(outbox.waiting(), 1);
         }
     }
 }

@@ -4,6 +4,7 @@ mod aside;
 
 pub(super) use aside::Aside;
 
+use super::budget::Allowed;
 use super::envelope;
 use super::error::LinkError;
 use super::event_loop::{Event, Refusal};
@@ -39,6 +40,9 @@ const MAX_UNREMOVED: usize = 50 * REMOVE_AT;
 /// How often a healthy gateway says that it is.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The same over a metered line.
+const SPARING_HEALTH_INTERVAL: Duration = Duration::from_secs(900);
+
 /// How long a stop may wait for acknowledgements.
 const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 
@@ -51,12 +55,17 @@ const QUESTIONS: usize = 50;
 /// Slots that stored messages leave free, so that a backlog does not silence state and health.
 const LIVE_SLOTS: usize = 2;
 
+/// Where the newest states go.
+pub(super) const LATEST: &str = "latest";
+
 /// What is in the hands of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Parcel {
     Stored(Key),
     /// What was set aside, once more.
     Aside(Key),
+    /// What this message says, as the newest state.
+    Newest(Key),
     /// About this very moment: state, health.
     Live(&'static str),
 }
@@ -150,7 +159,10 @@ impl<'a> Delivery<'a> {
     async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Option<LinkError> {
         let news = Arc::clone(&self.forwarder.shared.news);
         let mut tick = interval(REMOVE_WITHIN);
-        let mut health = interval(HEALTH_INTERVAL);
+        let mut health = interval(match self.forwarder.budget.is_limited() {
+            true => SPARING_HEALTH_INTERVAL,
+            false => HEALTH_INTERVAL,
+        });
         let mut leave_at: Option<Instant> = None;
         self.publish_state("online");
         // whether the outbox is to be asked although few slots are free: there is news
@@ -184,8 +196,13 @@ impl<'a> Delivery<'a> {
                     self.end_offers();
                 }
                 event = self.link.event() => {
-                    if let Some(error) = self.note(event) {
-                        return Some(error);
+                    // all that is there at once: it takes longer to wait than to note
+                    let mut next = Some(event);
+                    while let Some(event) = next {
+                        if let Some(error) = self.note(event) {
+                            return Some(error);
+                        }
+                        next = self.link.ready();
                     }
                 }
                 () = news.notified() => {
@@ -254,9 +271,12 @@ impl<'a> Delivery<'a> {
         // read once for all of them: it is a question to the kernel
         let now = self.forwarder.clock.now();
         for _ in 0..QUESTIONS {
+            let allowed = self.forwarder.budget.allowed(now.wall);
             let refuses_all = self.refuses_all();
-            let least = if refuses_all { Class::Alarm } else { Class::Diagnostic };
-            let items = self.supply.take(&mut self.forwarder.outbox, least, room, Instant::now());
+            let only_alarms = refuses_all || allowed == Allowed::Alarms;
+            let least = if only_alarms { Class::Alarm } else { Class::Diagnostic };
+            let Forwarder { outbox, newest, .. } = &mut *self.forwarder;
+            let items = self.supply.take(outbox, newest, least, room, Instant::now());
             let Some(items) = self.forwarder.note_outbox(items) else {
                 self.unread = true;
                 return;
@@ -265,17 +285,21 @@ impl<'a> Delivery<'a> {
                 return;
             }
             let before = self.outstanding();
+            let mut given_up = Vec::new();
             for item in items {
                 match item {
                     Item::Stored(row, late) => {
-                        if !self.passes_over(&row) {
+                        if allowed == Allowed::Thinned && self.is_too_many(&row) {
+                            given_up.push(row.key);
+                        } else if !self.passes_over(&row) {
                             self.publish(&row, now, late);
                         }
                     }
                     Item::Newest(row, whose) => self.publish_newest(&row, now, &whose),
                 }
             }
-            if refuses_all || self.outstanding() > before {
+            self.give_up(&given_up);
+            if only_alarms || self.outstanding() > before {
                 return;
             }
         }
@@ -299,20 +323,24 @@ impl<'a> Delivery<'a> {
     /// What a message says, as the newest state of a device or bin. It is not stored: the message
     /// itself is, and follows.
     fn publish_newest(&mut self, row: &Row, now: Moment, whose: &str) {
-        let parcel = Parcel::Live("latest");
-        if self.forwarder.suspicion.passes_over(parcel) {
+        if self.forwarder.suspicion.passes_over(Parcel::Live(LATEST)) {
             return;
         }
         let id = envelope::newest_id(self.forwarder.outbox.epoch(), row);
         let message = Outgoing {
-            topic: self.forwarder.topic(&format!("latest/{whose}")),
+            topic: self.forwarder.topic(&format!("{LATEST}/{whose}")),
             payload: envelope::newest(&id, row, now),
             retain: true,
             properties: envelope::properties(id, Some(Class::Event)),
         };
         if self.link.fits(&message) {
-            self.hand_over(message, parcel);
+            self.hand_over(message, Parcel::Newest(row.key));
         }
+    }
+
+    /// The broker knows what this message says as the newest state.
+    fn note_newest(&mut self, key: Key) {
+        self.forwarder.newest.insert(key);
     }
 
     fn message(&self, row: &Row, id: String, now: Moment, late: bool) -> Outgoing {
@@ -351,7 +379,29 @@ impl<'a> Delivery<'a> {
         !alone && outstanding < self.forwarder.suspicion.window(WINDOW)
     }
 
+    /// Whether a message is one of the measurements of an hour that a metered line does without.
+    fn is_too_many(&mut self, row: &Row) -> bool {
+        row.key.class() == Some(Class::Measurement)
+            && !self.forwarder.budget.is_of_hour(&row.topic, row.told.time, row.key)
+    }
+
+    fn give_up(&mut self, keys: &[Key]) {
+        if keys.is_empty() {
+            return;
+        }
+        let given_up = self.forwarder.outbox.give_up(keys);
+        // what the disk does not forget comes again with the next connection
+        let Some(given_up) = self.forwarder.note_outbox(given_up) else { return };
+        let counters = &self.forwarder.shared.counters;
+        counters.thinned.fetch_add(given_up, Relaxed);
+        counters.waiting.fetch_sub(given_up, Relaxed);
+    }
+
     fn hand_over(&mut self, message: Outgoing, parcel: Parcel) {
+        if self.forwarder.budget.is_limited() {
+            let size = self.link.size(&message);
+            self.forwarder.budget.spend(size, self.forwarder.clock.now().wall);
+        }
         if self.link.publish(message) {
             self.line.push_back(parcel);
         } else {
@@ -376,6 +426,7 @@ impl<'a> Delivery<'a> {
                     Some(Parcel::Aside(key)) => self.answered_aside(key, true),
                     // not the state: each connection begins with it
                     Some(parcel @ Parcel::Live("health")) => self.try_suspects(parcel),
+                    Some(Parcel::Newest(key)) => self.note_newest(key),
                     Some(Parcel::Live(_)) | None => {}
                 }
             }
@@ -384,6 +435,8 @@ impl<'a> Delivery<'a> {
                 match self.answered(identifier) {
                     Some(Parcel::Stored(key)) => self.refuse(key, &refusal),
                     Some(Parcel::Aside(key)) => self.answered_aside(key, false),
+                    // what it says follows; it is not offered again
+                    Some(Parcel::Newest(key)) => self.note_newest(key),
                     Some(Parcel::Live(_)) | None => {}
                 }
             }
@@ -452,7 +505,8 @@ impl<'a> Delivery<'a> {
             self.refused_topics.clear();
             self.supply.begin_anew(self.forwarder.last_sequence());
         } else if quiet && self.supply.is_empty() && !self.refused {
-            // all of it was taken: the next refusal is a new story
+            // all of it was taken: the next refusal is a new story, and so is the next outage
+            self.forwarder.newest.clear();
             self.forwarder.refused.reset();
         }
     }
@@ -464,6 +518,10 @@ impl<'a> Delivery<'a> {
             let Some(removed) = self.forwarder.note_outbox(removed) else { return };
             self.acknowledged.drain(..group);
             self.forwarder.shared.counters.waiting.fetch_sub(removed, Relaxed);
+            if let Some(spent) = self.forwarder.budget.spent() {
+                let noted = self.forwarder.outbox.note_spent(spent);
+                self.forwarder.note_outbox(noted);
+            }
         }
     }
 

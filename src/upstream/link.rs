@@ -156,12 +156,22 @@ impl Link {
         Ok(Self { client, largest: MAX_PACKET as usize, events, pump })
     }
 
+    /// What has happened already and was not told yet.
+    pub(super) fn ready(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
     /// The next thing that happened. Cancel-safe.
     pub(super) async fn event(&mut self) -> Event {
         self.events
             .recv()
             .await
             .unwrap_or_else(|| Event::Closed(LinkError::Connection("the connection ended".into())))
+    }
+
+    /// How many bytes a message takes as a packet.
+    pub(super) fn size(&self, message: &Outgoing) -> usize {
+        size(message, matches!(self.client, Client::V5(_)))
     }
 
     /// Whether a message is small enough to be sent. One that is not would end the connection.

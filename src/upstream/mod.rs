@@ -20,6 +20,7 @@
 //! from [`Shared::commands`]; the answer is a message in the outbox like any other.
 
 mod backoff;
+mod budget;
 pub mod command;
 mod delivery;
 mod envelope;
@@ -39,10 +40,11 @@ mod unacknowledged;
 use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
-use crate::store::{Class, Cursor, Outbox, StoreError};
+use crate::store::{Class, Cursor, Key, Outbox, StoreError};
 use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
+use budget::Budget;
 use command::Command;
 use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
@@ -52,6 +54,7 @@ use listener::Listener;
 use reconnect::{Pace, Reconnect};
 use refusals::Refusals;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -87,6 +90,8 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// Attempts to connect that failed.
     pub attempts_failed: AtomicU64,
+    /// Measurements that were given up to save the bytes of a metered line.
+    pub thinned: AtomicU64,
     /// Messages that wait in the outbox.
     pub waiting: AtomicU64,
     /// Whether there is a connection now.
@@ -146,6 +151,10 @@ pub struct Forwarder {
     /// Which message the broker breaks connections over.
     suspicion: Suspicion<Parcel>,
     aside: Aside,
+    /// Messages of this outage that the broker has as the newest states.
+    newest: HashSet<Key>,
+    /// Of the bytes of a day.
+    budget: Budget,
     /// The broker that is connected, for whoever listens to it.
     reached: watch::Sender<Option<BrokerUrl>>,
     /// Takes commands, unless none are wanted.
@@ -177,7 +186,7 @@ impl Forwarder {
         clock: Clock,
         shared: Shared,
     ) -> Result<Self, StoreError> {
-        shared.counters.waiting.store(outbox.count()?, Relaxed);
+        shared.counters.waiting.store(outbox.waiting(), Relaxed);
         shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
@@ -189,6 +198,8 @@ impl Forwarder {
             let clock = clock.clone();
             Listener::new(settings, tenant, root.clone(), client_id, clock, shared, broker)
         });
+        let limit = (settings.daily_mb > 0).then(|| u64::from(settings.daily_mb) * 1_000_000);
+        let budget = Budget::new(limit, outbox.spent()?);
         let patience = settings.set_aside_after;
         let pace = Pace {
             least: settings.reconnect_min,
@@ -217,6 +228,8 @@ impl Forwarder {
             refusals: Refusals::new(patience),
             suspicion: Suspicion::new(),
             aside: Aside::new(patience / OFFERS, patience),
+            newest: HashSet::new(),
+            budget,
             reached,
             listener,
             outbox_fails: false,

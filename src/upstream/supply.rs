@@ -172,13 +172,16 @@ impl Supply {
         waits.then(|| self.backlog_pace.next_at())
     }
 
-    /// What goes next: at most `room` messages, none less important than `least`.
+    /// What goes next: at most `room` messages, none less important than `least`. Of the messages
+    /// in `told` the broker has taken what they say as the newest state: on a line that breaks
+    /// again and again the backlog has its turn, too.
     ///
     /// # Errors
     /// When the outbox cannot be read; it is to be asked again.
     pub(super) fn take(
         &mut self,
         outbox: &mut Outbox,
+        told: &HashSet<Key>,
         least: Class,
         room: usize,
         now: Instant,
@@ -193,7 +196,7 @@ impl Supply {
         if least < Class::Measurement {
             return Ok(items);
         }
-        self.take_newest(outbox, room, now, &mut items)?;
+        self.take_newest(outbox, told, room, now, &mut items)?;
         if self.newest.is_none() {
             self.take_backlog(outbox, room, now, &mut items)?;
         }
@@ -203,6 +206,7 @@ impl Supply {
     fn take_newest(
         &mut self,
         outbox: &mut Outbox,
+        told: &HashSet<Key>,
         room: usize,
         now: Instant,
         items: &mut Vec<Item>,
@@ -210,7 +214,7 @@ impl Supply {
         let Some(search) = &mut self.newest else { return Ok(()) };
         let room = room.saturating_sub(items.len()).min(self.newest_pace.room(now));
         while search.found.len() < room && !search.ended {
-            search.look(outbox, self.late_until)?;
+            search.look(outbox, told, self.late_until)?;
         }
         let count = room.min(search.found.len());
         let found = search.found.drain(..count);
@@ -266,7 +270,12 @@ impl Supply {
 
 impl Search {
     /// Looks a step farther back.
-    fn look(&mut self, outbox: &mut Outbox, late_until: u64) -> Result<(), StoreError> {
+    fn look(
+        &mut self,
+        outbox: &mut Outbox,
+        told: &HashSet<Key>,
+        late_until: u64,
+    ) -> Result<(), StoreError> {
         let before = self.before.unwrap_or(Key::new(Class::Measurement, late_until + 1));
         let rows = outbox.before(before, AHEAD)?;
         self.looked_at += rows.len();
@@ -278,7 +287,9 @@ impl Search {
             {
                 let whose = whose.to_owned();
                 self.seen.insert(whose.clone());
-                self.found.push_back((row, whose));
+                if !told.contains(&row.key) {
+                    self.found.push_back((row, whose));
+                }
             }
         }
         Ok(())
@@ -367,12 +378,33 @@ mod tests {
         supply.news();
         let mut went = Vec::new();
         while !supply.is_empty() {
-            let items = supply.take(&mut outbox, Class::Diagnostic, 2, now).expect("reads");
+            let items = supply
+                .take(&mut outbox, &HashSet::new(), Class::Diagnostic, 2, now)
+                .expect("reads");
             assert!(items.len() <= 2);
             went.extend(words(&items));
         }
         let wanted = ["7", "4", "10+", "8", "a*5", "b*2", "1", "2", "5", "6", "9+", "3"];
         assert_eq!(went, wanted);
+    }
+
+    #[test]
+    fn what_the_broker_knows_as_the_newest_is_not_told_again() {
+        let (a, b) = ("device/a/readings", "device/b/readings");
+        let messages = [(Class::Measurement, a), (Class::Measurement, b), (Class::Measurement, a)];
+        let (_directory, mut store, mut outbox) = store(&messages);
+        let now = Instant::now();
+        let mut told: HashSet<Key> = [2, 3].map(|n| Key::new(Class::Measurement, n)).into();
+        let newest = |outbox: &mut Outbox, told: &HashSet<Key>, last| {
+            let mut supply = Supply::new(last, last, AT_ONCE, 0.5, now);
+            let items = supply.take(outbox, told, Class::Diagnostic, 9, now).expect("reads");
+            words(&items)
+        };
+        assert_eq!(newest(&mut outbox, &told, 3), ["1", "2", "3"]);
+        commit(&mut store, &[(Class::Measurement, b)]);
+        assert_eq!(newest(&mut outbox, &told, 4)[0], "b*4", "only what is newer still");
+        told.clear();
+        assert_eq!(newest(&mut outbox, &told, 4)[..2], ["b*4", "a*3"]);
     }
 
     #[test]
@@ -384,7 +416,10 @@ mod tests {
         let mut supply = Supply::new(300, 300, pacing, 0.5, now);
         let mut take = |supply: &mut Supply, seconds: f64| {
             let at = now + Duration::from_secs_f64(seconds);
-            supply.take(&mut outbox, Class::Diagnostic, 90, at).expect("reads").len()
+            supply
+                .take(&mut outbox, &HashSet::new(), Class::Diagnostic, 90, at)
+                .expect("reads")
+                .len()
         };
         assert_eq!(
             (take(&mut supply, 0.0), take(&mut supply, 9.9)),
@@ -424,7 +459,7 @@ mod tests {
             let (mut late, mut rooms) = (0, rooms.into_iter().cycle());
             while !supply.is_empty() {
                 let room = rooms.next().expect("without end");
-                let items = supply.take(&mut outbox, Class::Diagnostic, room, now).expect("reads");
+                let items = supply.take(&mut outbox, &HashSet::new(), Class::Diagnostic, room, now).expect("reads");
                 prop_assert!(items.len() <= room);
                 for item in &items {
                     match item {

@@ -250,6 +250,7 @@ impl World {
         let sink = TenantSink {
             kind: TenantKind::Waste,
             store,
+            bounds: lykta::store::Bounds::default(),
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::clone(&tenant),

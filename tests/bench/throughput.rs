@@ -98,7 +98,7 @@ impl Bench {
         let upstream = "reconnect_min = \"2s\"\nreconnect_max = \"2s\"";
         let tenant = format!(
             "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [{:?}]\n\
-             {upstream}\n",
+             backlog_rate = 0\n{upstream}\n",
             broker.url()
         );
         let devices: String = sensors.iter().map(|sensor| sensor.table("waste")).collect();

@@ -22,7 +22,7 @@ impl Books {
         let mut first = HashMap::new();
         let mut last: HashMap<String, u64> = HashMap::new();
         let mut duplicates = 0;
-        let (mut order, mut consumer) = (Order::default(), Consumer::new());
+        let (mut order, consumer) = (Order::default(), Consumer::new());
         cloud.for_each(|message| {
             order.note(&message);
             let Some(id) = message.body["id"].as_str().map(str::to_owned) else { return };

@@ -6,6 +6,7 @@
 mod books;
 mod commands;
 mod journal;
+mod metered;
 mod patience;
 mod poison;
 #[path = "../support/settings.rs"]

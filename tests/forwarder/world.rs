@@ -146,7 +146,7 @@ impl World {
 
     /// How many messages are in the outbox.
     pub fn waiting(&self) -> u64 {
-        Outbox::open(&self.file).unwrap().count().unwrap()
+        Outbox::open(&self.file).unwrap().waiting()
     }
 
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {

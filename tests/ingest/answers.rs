@@ -56,6 +56,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         let sink = TenantSink {
             kind: TenantKind::Waste,
             store,
+            bounds: lykta::store::Bounds::default(),
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::default(),

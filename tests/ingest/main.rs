@@ -75,6 +75,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
     let sink = TenantSink {
         kind,
         store,
+        bounds: lykta::store::Bounds::default(),
         news: Arc::default(),
         upstream: Arc::default(),
         counters: Arc::clone(&counters),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "LYKTA_CONCENTRATOR",
     "LYKTA_DEVICE",
     "LYKTA_PLAN",
     "LYKTA_RADIO",
+    "LYKTA_FILE",
     "LYKTA_REASON",
     "LYKTA_TENANT",
 ];

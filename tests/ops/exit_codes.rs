@@ -77,17 +77,35 @@ fn a_state_dir_that_cannot_be_locked_is_74() {
 }
 
 #[test]
-fn a_damaged_database_is_74_and_left_as_it_is() {
+fn a_database_of_a_newer_lykta_is_74_and_left_as_it_is() {
+    let mut lykta = Lykta::configured(TENANT);
+    let file = lykta.database("waste");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let db = rusqlite::Connection::open(&file).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    let before = std::fs::read(&file).unwrap();
+    let (code, said) = end(&mut lykta);
+    assert_eq!(code, Some(74), "{said}");
+    lykta.wait_for_log("written by a newer lykta (schema 99");
+    // it says so in its own words: only the kind of journal may have changed
+    assert_eq!(std::fs::read(&file).unwrap()[100..], before[100..]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_kept_aside_and_stops_nothing() {
     let mut lykta = Lykta::configured(TENANT);
     let file = lykta.database("waste");
     let garbage = b"not a database at all, but long enough to look like one".repeat(100);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, &garbage).unwrap();
-    let (code, said) = end(&mut lykta);
-    assert_eq!(code, Some(74), "{said}");
+    lykta.restart();
     lykta.wait_for_log("waste.db: file is not a database");
-    lykta.wait_for_log("move it away");
-    assert_eq!(std::fs::read(&file).unwrap(), garbage, "it may be all that is left of the data");
+    let others = std::fs::read_dir(file.parent().unwrap()).unwrap();
+    let names = others.map(|file| file.unwrap().path());
+    let aside = names.into_iter().find(|name| name.to_string_lossy().contains(".damaged-"));
+    assert_eq!(std::fs::read(aside.unwrap()).unwrap(), garbage, "it may be all that is left");
+    assert!(lykta.stop().success());
 }
 
 #[test]

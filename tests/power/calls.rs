@@ -300,8 +300,12 @@ pub unsafe extern "C" fn ftruncate(fd: c_int, len: libc::off_t) -> c_int {
 pub unsafe extern "C" fn unlink(name: *const c_char) -> c_int {
     // SAFETY: see above.
     let result = unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, name, 0) } as c_int;
+    if result != 0 {
+        // a lock would overwrite the reason
+        return result;
+    }
     // SAFETY: see above.
-    if let Some((tape, name)) = find(unsafe { path(name) }).filter(|_| result == 0) {
+    if let Some((tape, name)) = find(unsafe { path(name) }) {
         lock(&tape).unlink(&name);
     }
     result
@@ -313,9 +317,12 @@ pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int
     let here = libc::AT_FDCWD;
     // SAFETY: see above.
     let result = unsafe { libc::syscall(libc::SYS_renameat2, here, from, here, to, 0) } as c_int;
+    if result != 0 {
+        return result;
+    }
     // SAFETY: see above.
     let (from, to) = unsafe { (find(path(from)), find(path(to))) };
-    if let (Some((tape, from)), Some((_, to)), 0) = (from, to, result) {
+    if let (Some((tape, from)), Some((_, to))) = (from, to) {
         lock(&tape).rename(&from, &to);
     }
     result

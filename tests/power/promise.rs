@@ -211,7 +211,7 @@ impl Found {
         let others = std::fs::read_dir(directory).map_err(|e| e.to_string())?.flatten();
         let set_aside = others.map(|other| other.file_name()).find(|name| {
             let name = name.to_string_lossy();
-            !name.starts_with(FILE) || name.contains("damaged")
+            !name.starts_with("waste.") || name.contains("damaged") || name.contains("new")
         });
         if let Some(name) = set_aside {
             return Err(format!("lykta took it for damaged: {}", name.to_string_lossy()));

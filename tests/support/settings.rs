@@ -18,6 +18,7 @@ pub fn upstream(url: String, protocol: Protocol) -> Upstream {
         keep_alive: Duration::from_secs(5),
         reconnect_min: Duration::from_millis(5),
         reconnect_max: Duration::from_millis(20),
+        daily_mb: 0,
         backlog_rate: 0,
         backlog_delay: Duration::ZERO,
         commands: true,

@@ -33,6 +33,7 @@ fn patient(url: String, ca: &Path) -> Upstream {
         username: None,
         password_file: None,
         keep_alive: Duration::from_secs(20),
+        daily_mb: 0,
         backlog_rate: 0,
         backlog_delay: Duration::ZERO,
         commands: false,

@@ -150,5 +150,5 @@ pub fn signal(broker: &Broker, name: &str) {
 
 /// How many messages are in the outbox.
 pub fn waiting(lykta: &Lykta) -> u64 {
-    lykta::store::Outbox::open(&lykta.database("waste")).unwrap().count().unwrap()
+    lykta::store::Outbox::open(&lykta.database("waste")).unwrap().waiting()
 }

@@ -10,7 +10,7 @@ use super::super::backoff::Backoff;
 use super::super::error::LinkError;
 use super::super::event_loop::{MAX_PACKET, Refusal};
 use super::super::{Forwarder, envelope};
-use super::{Delivery, HEALTH_INTERVAL, Parcel, QUESTIONS};
+use super::{Delivery, HEALTH_INTERVAL, LATEST, Parcel, QUESTIONS};
 use crate::message;
 use crate::store::{Class, Key, Outcast, Row};
 use std::collections::BTreeMap;
@@ -201,7 +201,14 @@ impl Delivery<'_> {
         let outcasts = std::mem::take(&mut self.outcasts);
         self.forwarder.set_aside(&outcasts);
         let Some(error @ LinkError::Broken(_)) = end else { return };
-        let mut unanswered: Vec<_> = self.sent.values().copied().collect();
+        let suspect = |parcel: &Parcel| match parcel {
+            // one is like the other
+            Parcel::Newest(_) => Parcel::Live(LATEST),
+            parcel => *parcel,
+        };
+        let mut unanswered: Vec<_> = self.sent.values().map(suspect).collect();
+        unanswered.sort_unstable();
+        unanswered.dedup();
         // what is set aside has its account there
         if unanswered.iter().any(|parcel| matches!(parcel, Parcel::Aside(_))) {
             return;
@@ -220,7 +227,7 @@ impl Delivery<'_> {
                 }
             }
             Some(Parcel::Live(leaf)) => self.forwarder.silence(leaf, &reason),
-            Some(Parcel::Aside(_)) | None => {}
+            Some(Parcel::Aside(_) | Parcel::Newest(_)) | None => {}
         }
     }
 }

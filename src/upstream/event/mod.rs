@@ -4,6 +4,7 @@
 //! One way in which they differ: a value that there is none of is left out, where protobuf's
 //! JSON has a zero.
 
+pub(crate) mod alarm;
 mod downlink;
 mod join;
 mod status;

@@ -67,6 +67,7 @@ impl Town {
         let sink = TenantSink {
             kind: TenantKind::Waste,
             store,
+            bounds: lykta::store::Bounds::default(),
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::default(),

@@ -1,0 +1,221 @@
+//! The sessions of devices, kept twice: a device whose session is lost is not heard any more until
+//! somebody goes there.
+//!
+//! The second file has the same tables as the first, without messages. Joins are written to it at
+//! once, counters now and then, since each costs a write to the card. So it may be behind, by at
+//! most [`BEHIND`] uplinks: what was not counted up is no harm, as an uplink with a greater counter
+//! is always accepted, and the counters of downlinks jump ahead of whatever may have been sent.
+
+use super::damaged;
+use super::remembered::{self, Room};
+use super::rescue::Identity;
+use super::{Entry, StoreError, failed, memory, schema};
+use crate::lorawan::{Memory, Session, Slot};
+use crate::units::DevEui;
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The counters are written after so many uplinks of the tenant, or after this time along with
+/// something else.
+const BEHIND: u64 = 2048;
+const PERIOD: Duration = Duration::from_secs(6 * 3600);
+
+/// So far the counter of downlinks jumps: more than are sent for [`BEHIND`] uplinks, and so few
+/// that a device takes three jumps in a row for frames that it has missed (LoRaWAN 1.0.3,
+/// `MAX_FCNT_GAP` 16,384).
+const JUMP: u32 = 4096;
+
+/// The log is copied back every 256 KB: this file is small.
+const CHECKPOINT_PAGES: i64 = 256;
+
+/// The second file.
+#[derive(Debug)]
+pub(super) struct Copy {
+    db: Connection,
+    file: PathBuf,
+    /// Changes of sessions since all were written.
+    changes: u64,
+    /// When they are written at the latest, by the monotonic clock.
+    due: Duration,
+}
+
+impl Copy {
+    /// Where it is.
+    pub(super) fn beside(file: &Path) -> PathBuf {
+        file.with_extension("sessions.db")
+    }
+
+    /// Opens it or makes it. A damaged one makes way for a new one: the first file has it all.
+    pub(super) fn open(file: &Path, now: Duration) -> Result<Self, StoreError> {
+        match Self::open_sound(file, now) {
+            Err(StoreError::Damaged { .. }) => {
+                let io = |source| StoreError::SetAside { file: file.to_owned(), source };
+                damaged::remove(file).map_err(io)?;
+                Self::open_sound(file, now)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_sound(file: &Path, now: Duration) -> Result<Self, StoreError> {
+        let db = schema::open(file)?;
+        let prepare = || {
+            db.pragma_update(None, "synchronous", "NORMAL")?;
+            db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            memory::read(&db)
+        };
+        prepare().map_err(|e| failed(file, e))?;
+        Ok(Self { db, file: file.to_owned(), changes: 0, due: now + PERIOD })
+    }
+
+    /// Which store it is a copy of; `None` of none yet.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        identity(&self.db).ok().filter(|known| known.next_sequence > 1)
+    }
+
+    /// What it remembers.
+    pub(super) fn memory(&self) -> Result<Memory, StoreError> {
+        memory::read(&self.db).map_err(|e| failed(&self.file, e))
+    }
+
+    /// Takes note of what was written to the first file. Joins and keys are on the disk when it
+    /// returns, or soon after; the rest when it is time.
+    pub(super) fn note(
+        &mut self,
+        main: &Connection,
+        entries: &[Entry],
+        now: Duration,
+    ) -> rusqlite::Result<()> {
+        self.changes +=
+            entries.iter().map(|entry| entry.changes.sessions.len() as u64).sum::<u64>();
+        if self.changes >= BEHIND || (self.changes > 0 && now >= self.due) {
+            return self.refresh(main, now);
+        }
+        let changes_keys = |entry: &&Entry| {
+            entry.changes.join.is_some() || entry.changes.sessions.iter().any(|(_, s)| s.is_none())
+        };
+        let entries: Vec<_> = entries.iter().filter(changes_keys).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for entry in entries {
+            memory::write_join(&tx, entry)?;
+            for (slot, session) in &entry.changes.sessions {
+                let (key, body) = memory::word(entry.dev_eui, *slot, session.as_ref());
+                put(&tx, &key, body.as_deref())?;
+            }
+        }
+        tx.commit()
+    }
+
+    /// Numbers of the first file up to here are taken.
+    pub(super) fn reserve(&mut self, known: &Identity) -> rusqlite::Result<()> {
+        self.db
+            .execute(
+                "UPDATE store SET epoch = ?1, next_sequence = ?2",
+                params![known.epoch, known.next_sequence as i64],
+            )
+            .map(|_| ())
+    }
+
+    /// Makes it what the first file is.
+    pub(super) fn refresh(&mut self, main: &Connection, now: Duration) -> rusqlite::Result<()> {
+        let known = identity(main)?;
+        let theirs = remembered::read(main, Room::Sessions)?;
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mine = remembered::read(&tx, Room::Sessions)?;
+        for (key, body) in &theirs {
+            if mine.get(key) != Some(body) {
+                put(&tx, key, Some(body))?;
+            }
+        }
+        for key in mine.keys().filter(|key| !theirs.contains_key(*key)) {
+            put(&tx, key, None)?;
+        }
+        memory::copy_joins(main, &tx)?;
+        tx.execute(
+            "UPDATE store SET epoch = ?1, next_sequence = ?2
+             WHERE epoch != ?1 OR next_sequence != ?2",
+            params![known.epoch, known.next_sequence as i64],
+        )?;
+        tx.commit()?;
+        (self.changes, self.due) = (0, now + PERIOD);
+        Ok(())
+    }
+
+    /// Whether counters have changed since all were written.
+    pub(super) fn is_behind(&self) -> bool {
+        self.changes > 0
+    }
+}
+
+fn put(db: &Connection, key: &str, body: Option<&str>) -> rusqlite::Result<()> {
+    let body = body.map(super::packing::bytes);
+    remembered::put(db, Room::Sessions as u8, key, body.as_deref())
+}
+
+pub(super) fn identity(db: &Connection) -> rusqlite::Result<Identity> {
+    db.query_row("SELECT epoch, next_sequence FROM store", [], |row| {
+        let next: i64 = row.get(1)?;
+        Ok(Identity { epoch: row.get(0)?, next_sequence: next.max(1).cast_unsigned() })
+    })
+}
+
+/// What the first file is to remember, where that differs from what it does: it may have lost a
+/// part (`rescued`), or its last writes without a word, as when its log was cut off.
+pub(super) fn missing(main: &Memory, copy: &Memory, rescued: bool) -> Memory {
+    let mut missing = Memory::default();
+    let join_nonce = |memory: &Memory, dev_eui| memory.joins.get(dev_eui).map(|j| j.join_nonce);
+    let known: BTreeSet<DevEui> = main.sessions.keys().map(|(dev_eui, _)| *dev_eui).collect();
+    let mut sessions: HashMap<(DevEui, Slot), Session> = HashMap::new();
+    for (key, theirs) in &copy.sessions {
+        let lost_join = join_nonce(copy, &key.0) > join_nonce(main, &key.0);
+        if lost_join || (rescued && !known.contains(&key.0)) {
+            sessions.insert(*key, theirs.clone());
+        }
+    }
+    for (key, mine) in &main.sessions {
+        if sessions.contains_key(key) {
+            continue;
+        }
+        let mut session = mine.clone();
+        let mut behind = rescued;
+        if let Some(theirs) = copy.sessions.get(key)
+            && (&theirs.derived, theirs.binding) == (&mine.derived, mine.binding)
+        {
+            // one that was allowed to count anew is newer, however low it is
+            let rank = |session: &Session| session.counter.map(|c| (c.reset_at, c.f_cnt_up));
+            if rank(theirs) > rank(mine) {
+                session.counter = theirs.counter;
+                behind = true;
+            }
+            behind |= theirs.f_cnt_down > mine.f_cnt_down;
+            session.f_cnt_down = mine.f_cnt_down.max(theirs.f_cnt_down);
+        }
+        if behind {
+            sessions.insert(*key, session);
+        }
+    }
+    for session in sessions.values_mut() {
+        session.f_cnt_down = session.f_cnt_down.saturating_add(JUMP);
+    }
+    missing.sessions = sessions;
+    for (dev_eui, theirs) in &copy.joins {
+        let mine = main.joins.get(dev_eui);
+        let mut joins = match mine {
+            Some(mine) if mine.binding == theirs.binding => mine.clone(),
+            // those of another key are no use
+            Some(_) => continue,
+            None => theirs.clone(),
+        };
+        joins.join_nonce = joins.join_nonce.max(theirs.join_nonce);
+        joins.dev_nonces.extend(&theirs.dev_nonces);
+        if mine != Some(&joins) {
+            missing.joins.insert(*dev_eui, joins);
+        }
+    }
+    missing
+}

@@ -1,0 +1,123 @@
+//! Damaged files are kept under a dated name, for whoever wants to look; but not so many that
+//! they fill the card.
+
+use jiff::Timestamp;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What belongs to a database.
+pub(super) const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// What stands between the name of a file and the date of its damage.
+const MARK: &str = ".damaged-";
+
+/// So many are kept of each database, and of more than one together no more bytes than these.
+const MAX_KEPT: usize = 3;
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The name with something behind it.
+pub(super) fn with(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Renames the database together with what belongs to it; the new name. Where the database itself
+/// is gone already, what belongs to it goes alone.
+pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let names = std::iter::once(date.clone()).chain((2..).map(|n| format!("{date}-{n}")));
+    let taken = |aside: &Path| {
+        ["", "-wal", "-shm"].iter().any(|suffix| with(aside, suffix).symlink_metadata().is_ok())
+    };
+    let aside = names
+        .map(|date| with(file, &format!("{MARK}{date}")))
+        .find(|aside| !taken(aside))
+        .expect("there are more names than files");
+    // a WAL that were left behind would be applied to the new file
+    for suffix in [""].iter().chain(&COMPANIONS) {
+        match std::fs::rename(with(file, suffix), with(&aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Removes the oldest that were set aside: of each database a few are kept, and the last one in any
+/// case.
+pub(super) fn tidy(file: &Path) {
+    let Some((directory, name)) = file.parent().zip(file.file_name().and_then(OsStr::to_str))
+    else {
+        return;
+    };
+    let mark = format!("{name}{MARK}");
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let is_companion = |name: &str| COMPANIONS.iter().any(|suffix| name.ends_with(suffix));
+    let mut kept: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&mark) && !is_companion(name))
+        .collect();
+    kept.sort_unstable_by(|a, b| b.cmp(a));
+    let size = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
+    let mut bytes = 0;
+    for (n, name) in kept.iter().enumerate() {
+        let aside = directory.join(name);
+        bytes += size(&aside) + size(&with(&aside, "-wal"));
+        if n > 0 && (n >= MAX_KEPT || bytes > MAX_BYTES) {
+            for suffix in [""].iter().chain(&COMPANIONS) {
+                // one that cannot be removed is tried again at the next damage
+                let _ = std::fs::remove_file(with(&aside, suffix));
+            }
+        }
+    }
+}
+
+/// Removes a database together with what belongs to it; nothing there is well, too.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
+    for suffix in [""].iter().chain(&COMPANIONS) {
+        match std::fs::remove_file(with(file, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in the directory of a file durable.
+pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(directory) if directory != Path::new("") => File::open(directory)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_few_are_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        for n in 0..6 {
+            std::fs::write(&file, "x").expect("writes");
+            std::fs::write(with(&file, "-wal"), "y").expect("writes");
+            // two of them within one second
+            let now = Timestamp::from_second(1_767_225_600 + n / 2).expect("in range");
+            let aside = set_aside(&file, now).expect("renames");
+            assert!(aside.exists() && with(&aside, "-wal").exists());
+            tidy(&file);
+        }
+        let names = std::fs::read_dir(dir.path()).expect("reads");
+        let mut names: Vec<_> =
+            names.map(|e| e.expect("reads").file_name().into_string().expect("a name")).collect();
+        names.sort();
+        let date = "t.db.damaged-20260101T00000";
+        let expected = ["1Z-2", "1Z-2-wal", "2Z", "2Z-2", "2Z-2-wal", "2Z-wal"];
+        assert_eq!(names, expected.map(|end| format!("{date}{end}")));
+    }
+}

@@ -1,0 +1,10 @@
+//! The promise: whatever happens to the disk, the gateway goes on, and keeps what can be kept.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod damage;
+mod running;
+mod shed;
+mod shelf;
