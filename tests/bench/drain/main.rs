@@ -43,8 +43,8 @@ fn main() {
         turns.push(json!({
             "messageBytes": len,
             "lyktaToSink": to_sink,
-            "bareToSinkPerS": bare_to_sink,
-            "ofBare": to_sink["perS"].as_f64().unwrap() / bare_to_sink,
+            "bareToSink": bare_to_sink,
+            "ofBare": to_sink["perS"].as_f64().unwrap() / bare_to_sink["perS"].as_f64().unwrap(),
             "lyktaToMosquitto": to_mosquitto,
             "bridgeToMosquitto": bridge,
             "ofBridge": to_mosquitto["perS"].as_f64().unwrap() / bridge["perS"].as_f64().unwrap(),
@@ -78,10 +78,15 @@ fn turn(turn: &Value) {
          of its bridge ({:.0}/s)",
         sink["perS"].as_f64().unwrap(),
         turn["ofBare"].as_f64().unwrap(),
-        turn["bareToSinkPerS"].as_f64().unwrap(),
+        turn["bareToSink"]["perS"].as_f64().unwrap(),
         mosquitto["perS"].as_f64().unwrap(),
         turn["ofBridge"].as_f64().unwrap(),
         turn["bridgeToMosquitto"]["perS"].as_f64().unwrap(),
+    );
+    println!(
+        "  CPU a message {:.1} us, of the library alone {:.1} us",
+        sink["cpuUs"].as_f64().unwrap(),
+        turn["bareToSink"]["cpuUs"].as_f64().unwrap()
     );
     println!(
         "  READY after {} / {} ms, resident at most {} / {} kB (in the end {} / {} kB without the \
@@ -167,10 +172,13 @@ impl Draining {
     }
 
     fn finish(self, books: &Shared, rows: u64) -> Value {
-        wait_for(books, rows);
         let id = self.lykta.id();
+        let before = cpu(&id.to_string());
+        wait_for(books, rows);
+        let spent = cpu(&id.to_string()) - before;
         json!({
             "perS": books.lock().unwrap().rate(),
+            "cpuUs": spent.as_secs_f64() * 1e6 / rows as f64,
             "readyMs": milliseconds(self.ready),
             "peakKb": memory_kb(id, "VmHWM:"),
             // what is not the program's own text
@@ -191,6 +199,16 @@ fn wait_for(books: &Shared, rows: u64) {
     }
 }
 
+/// What a process has computed, or the calling thread (`thread-self`).
+fn cpu(of: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{of}/stat")).unwrap();
+    // utime and stime are the 14th and 15th; the name before them may hold blanks
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    // the kernel shows ticks of 10 ms to everybody (USER_HZ)
+    Duration::from_millis(ticks * 10)
+}
+
 fn memory_kb(id: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
@@ -207,11 +225,13 @@ fn lykta_to_sink(full: &Path, rows: u64) -> (Value, usize) {
     (report, (books.bytes / books.messages) as usize - properties)
 }
 
-fn bare_to_sink(rows: u64, len: usize) -> f64 {
+fn bare_to_sink(rows: u64, len: usize) -> Value {
     let (port, books) = sink::broker(Duration::ZERO);
+    let before = cpu("thread-self");
     bare::publish(port, rows, len);
-    let books = books.lock().unwrap();
-    books.rate()
+    let spent = cpu("thread-self") - before;
+    let rate = books.lock().unwrap().rate();
+    json!({ "perS": rate, "cpuUs": spent.as_secs_f64() * 1e6 / rows as f64 })
 }
 
 fn lykta_to_mosquitto(full: &Path, rows: u64) -> Value {
