@@ -73,7 +73,7 @@ fn one_cut_after_the_other() {
     let mut directory = tempfile::tempdir().unwrap();
     for life in 0..images() as u64 {
         let mut load = Load::new(directory.path(), number, life);
-        let day = Day { commits: random.usize(1..12), deliver: 0.8, restart: 0.1, ..QUIET };
+        let day = Day { commits: random.usize(1..12), restart: 0.1, ..QUIET };
         load.live(&day);
         let (tape, last) = load.tape();
         number = last;
