@@ -146,6 +146,8 @@ impl Ingest {
             // what could not be read does not wait any more
             let saved = rescue.saved.iter().sum::<u64>() + kept_before;
             sink.upstream.waiting.store(saved + messages, Relaxed);
+            let shed = sink.counters.shed.iter().zip(rescue.left);
+            shed.for_each(|(count, left)| _ = count.fetch_add(left, Relaxed));
             self.rescued.push((tenant.clone(), rescue));
         }
         let counters = &sink.counters;

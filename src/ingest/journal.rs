@@ -169,7 +169,8 @@ impl Journal {
     /// A damaged database was replaced.
     pub(super) fn rescued(&self, tenant: &TenantId, rescue: &Rescue) {
         let saved: u64 = rescue.saved.iter().sum();
-        let Rescue { reason, aside, left, lost_pages, lost_rows, .. } = rescue;
+        let left: u64 = rescue.left.iter().sum();
+        let Rescue { reason, aside, lost_pages, lost_rows, .. } = rescue;
         log::error!(
             MESSAGE_ID = message::STORE_SET_ASIDE,
             LYKTA_TENANT = tenant.as_str(),

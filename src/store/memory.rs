@@ -221,13 +221,18 @@ pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         ])?;
     }
     if let Some(Command { id, reply }) = &entry.command {
-        db.prepare_cached("INSERT INTO command (id, reply) VALUES (?1, ?2)")?
-            .execute([id, reply])?;
-        // one whose downlink still waits is remembered with it
-        db.prepare_cached(
-            "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",
-        )?
-        .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
+        // of a file that was rescued the order may have come back beside its answer
+        let is_new = db
+            .prepare_cached("INSERT OR IGNORE INTO command (id, reply) VALUES (?1, ?2)")?
+            .execute([id, reply])?
+            > 0;
+        if is_new {
+            // one whose downlink still waits is remembered with it
+            db.prepare_cached(
+                "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",
+            )?
+            .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
+        }
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ use crate::clock::history::Boot;
 use crate::clock::{Clock, ClockQuality};
 use crate::lorawan::Memory;
 use condition::Condition;
-use copy::Copy;
+use copy::{Copy, Counters};
 use failure::failed;
 use jiff::Timestamp;
 use opened::{Opened, is_as_left};
@@ -90,6 +90,8 @@ pub struct Store {
     boot: Option<Boot>,
     /// When the time is to be noted next, by the monotonic clock.
     note_at: Duration,
+    /// The counters of downlinks, as whoever writes goes on with them.
+    counters: Counters,
     /// The sessions once more; `None` while that file cannot be used.
     copy: Option<Copy>,
     /// When it is opened again at the earliest, by the monotonic clock.
@@ -131,6 +133,7 @@ impl Store {
         let elsewhere = || Elsewhere {
             identity: known.clone(),
             sessions: copy.as_ref().and_then(|copy| copy.memory().ok()),
+            counters: Counters::new(),
             is_current: known.is_some(),
         };
         let opened = match is_as_left(file, exists, known.is_some()) {
@@ -153,7 +156,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         let condition = Arc::<Condition>::default();
-        let Opened { db, known: own, seen, recent, outbox } = opened;
+        let Opened { db, known: own, seen, recent, counters, outbox } = opened;
         if let Some(seen) = seen {
             clock.raise_floor(seen);
         }
@@ -171,6 +174,7 @@ impl Store {
             recent,
             boot: None,
             note_at: Duration::ZERO,
+            counters,
             copy,
             copy_at: Duration::ZERO,
             condition: Arc::clone(&condition),
@@ -195,7 +199,7 @@ impl Store {
         // a copy that cannot be read is none
         let theirs = copy.memory().unwrap_or_default();
         let mine = memory::read(&self.db).map_err(failed)?;
-        let missing = copy::missing(&mine, &theirs, false);
+        let missing = copy::missing(&mine, &theirs, None);
         if missing != Memory::default() {
             let mut restore = || {
                 let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -204,6 +208,7 @@ impl Store {
                 Ok(recent)
             };
             self.recent = restore().map_err(failed)?;
+            self.counters.extend(missing.sessions.iter().map(|(key, s)| (*key, s.f_cnt_down)));
         }
         self.refresh_copy(now);
         Ok(())
@@ -359,6 +364,7 @@ impl Store {
         let known = Elsewhere {
             identity: Some(Identity { epoch: self.epoch.clone(), next_sequence }),
             sessions: self.copy.as_ref().and_then(|copy| copy.memory().ok()),
+            counters: self.counters.clone(),
             is_current,
         };
         let replaced = rescue::rescue(&self.file, &reason, known, now.wall)
@@ -441,6 +447,15 @@ impl Store {
         drop(kept);
         (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
         (self.boot, self.note_at) = (Some(boot), note_at);
+        for entry in entries {
+            for (slot, session) in &entry.changes.sessions {
+                let key = (entry.dev_eui, *slot);
+                match session {
+                    Some(session) => self.counters.insert(key, session.f_cnt_down),
+                    None => self.counters.remove(&key),
+                };
+            }
+        }
         if self.reserved != before
             && let Some(copy) = &mut self.copy
         {

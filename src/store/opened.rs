@@ -1,5 +1,6 @@
 //! A database as it is found at the start.
 
+use super::copy::Counters;
 use super::failure::{StoreError, failed};
 use super::outbox::Outbox;
 use super::rescue::{self, Identity};
@@ -18,6 +19,8 @@ pub(super) struct Opened {
     pub(super) known: Identity,
     pub(super) seen: Option<Timestamp>,
     pub(super) recent: u64,
+    /// The counters of downlinks.
+    pub(super) counters: Counters,
     /// The reading view, and the highest number that waits in it.
     pub(super) outbox: (Outbox, u64),
 }
@@ -29,14 +32,15 @@ impl Opened {
             db.pragma_update(None, "synchronous", "FULL")?;
             let known = copy::identity(&db)?;
             let seen = db.query_row("SELECT seen_us FROM store", [], |row| time(row, 0))?;
-            memory::read(&db)?;
+            let sessions = memory::read(&db)?.sessions;
             for room in [Room::Bins, Room::Plans, Room::Orders] {
                 remembered::read(&db, room)?;
             }
             boots::read(&db)?;
-            Ok((known, seen, remembered::recent(&db)?))
+            let counters = sessions.into_iter().map(|(key, session)| (key, session.f_cnt_down));
+            Ok((known, seen, remembered::recent(&db)?, counters.collect()))
         };
-        let (known, seen, recent) = read().map_err(|e| failed(file, e))?;
+        let (known, seen, recent, counters) = read().map_err(|e| failed(file, e))?;
         is_as_long_as_it_says(&db, file)?;
         // what a power cut has left behind the end of the log must not look like a later part of
         // it; on a full disk it stays
@@ -55,7 +59,7 @@ impl Opened {
             let what = "its numbers are damaged";
             return Err(StoreError::Gone { file: file.to_owned(), what });
         }
-        Ok(Self { db, known, seen, recent, outbox: (outbox, last) })
+        Ok(Self { db, known, seen, recent, counters, outbox: (outbox, last) })
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a damaged database still says, in a new one.
 //!
-//! The new file is made beside the damaged one, under a name of its own. Only when it is whole and
-//! on disk is the damaged one set aside and the new one put in its place: a power cut in between
-//! leaves either the damaged one, and all of this is done again, or the whole new one.
+//! The new file is made beside the damaged one, under a name of its own, and gets another when it is
+//! whole and on disk. Only then is the damaged one set aside and the new one put in its place: a
+//! power cut in between leaves either the damaged one, and all of this is done again, or the whole
+//! new one.
 //!
 //! Rows are told by their shape: no two tables of any version have the same, and so not even the
 //! first page is needed, which says where each table begins. A message keeps its place and the
 //! epoch of its store, and so its id.
 
+use super::copy::Counters;
 use super::damaged::{self, with};
 use super::pages::{Lost, Pages, Value};
 use super::remembered::{self, Room};
@@ -24,11 +26,12 @@ use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What the new file is called until it is whole.
+/// What the new file is called while it is made, and when it is whole.
+const PART: &str = ".new.part";
 const NEW: &str = ".new";
 
-/// How long measurements may take to be brought over. What is more important, and there is little
-/// of it, is not left behind.
+/// How long measurements may take to be brought over, from when all else is there. What is more
+/// important, and there is little of it, is not left behind.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// So many rows are one transaction.
@@ -57,6 +60,8 @@ pub(super) struct Elsewhere {
     pub(super) identity: Option<Identity>,
     /// The sessions of its copy, as far as that can be read.
     pub(super) sessions: Option<Memory>,
+    /// The counters of downlinks, of sessions that whoever asks goes on with.
+    pub(super) counters: Counters,
     /// Whether the copy was kept up to the end, so that nothing but it is needed.
     pub(super) is_current: bool,
 }
@@ -70,8 +75,9 @@ pub struct Rescue {
     pub aside: PathBuf,
     /// The messages that were saved, by class.
     pub saved: [u64; Class::ALL.len()],
-    /// Messages that there was no time or no room for, at least. They are in the file.
-    pub left: u64,
+    /// Messages that there was no time or no room for, by class. They are in the file that was set
+    /// aside, and counted as given up.
+    pub left: [u64; Class::ALL.len()],
     /// Pages that cannot be read.
     pub lost_pages: u64,
     /// Rows of which a part cannot be read.
@@ -81,9 +87,10 @@ pub struct Rescue {
 /// Finishes what a power cut has interrupted. Whether there is a database now.
 pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
     let new = with(file, NEW);
+    damaged::remove(&with(file, PART))?;
     let exists = file.try_exists()?;
     if exists {
-        // it may be half a file, and the whole one is still there
+        // it is made again of what is still in its place
         damaged::remove(&new)?;
     } else if new.try_exists()? {
         if with(file, "-wal").try_exists()? {
@@ -104,25 +111,26 @@ pub(super) fn rescue(
     now: Timestamp,
 ) -> Result<Rescue, StoreError> {
     let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-    let begin = Instant::now();
     let pages = Pages::open(file).map_err(io)?;
-    let new = with(file, NEW);
+    let (part, new) = (with(file, PART), with(file, NEW));
+    damaged::remove(&part).map_err(io)?;
     damaged::remove(&new).map_err(io)?;
-    damaged::tidy(file);
-    let (saved, left, lost) =
-        bring_over(&pages, &new, known, begin + PATIENCE).inspect_err(|_| {
-            // the card may be full, and half a file is of no use
-            let _ = damaged::remove(&new);
-        })?;
+    damaged::tidy(file, None);
+    let (saved, left, lost) = bring_over(&pages, &part, known, PATIENCE).inspect_err(|_| {
+        // the card may be full, and half a file is of no use
+        let _ = damaged::remove(&part);
+    })?;
     for suffix in damaged::COMPANIONS {
         // everything is in the file itself
-        let _ = std::fs::remove_file(with(&new, suffix));
+        let _ = std::fs::remove_file(with(&part, suffix));
     }
-    File::open(&new).and_then(|new| new.sync_all()).map_err(io)?;
+    File::open(&part).and_then(|part| part.sync_all()).map_err(io)?;
+    std::fs::rename(&part, &new).map_err(io)?;
+    damaged::sync_directory(file).map_err(io)?;
     let aside = damaged::set_aside(file, now).map_err(io)?;
     std::fs::rename(&new, file).map_err(io)?;
     damaged::sync_directory(file).map_err(io)?;
-    damaged::tidy(file);
+    damaged::tidy(file, Some(&aside));
     Ok(Rescue {
         reason: reason.to_owned(),
         aside,
@@ -133,13 +141,17 @@ pub(super) fn rescue(
     })
 }
 
-type Brought = ([u64; Class::ALL.len()], u64, Lost);
+/// Messages, by class.
+type ByClass = [u64; Class::ALL.len()];
+
+/// What was saved, what was left, and what is lost.
+type Brought = (ByClass, ByClass, Lost);
 
 fn bring_over(
     pages: &Pages,
     new: &Path,
     known: Elsewhere,
-    deadline: Instant,
+    patience: Duration,
 ) -> Result<Brought, StoreError> {
     let sqlite = |error| failed(new, error);
     let db = schema::open(new)?;
@@ -153,7 +165,7 @@ fn bring_over(
             Some(message) if message.class < Class::Measurement => {
                 trouble = outbox.put(&message).err();
             }
-            Some(_) => {}
+            Some(message) => outbox.met[message.class as usize] += 1,
             None => rest.take(row, values),
         }
         trouble.is_none()
@@ -165,24 +177,18 @@ fn bring_over(
     let sessions = pages.is_certain() || !has_copy;
     rest.write(&db, sessions, pages.is_certain()).map_err(sqlite)?;
     let found = memory::read(&db).map_err(sqlite)?;
-    let missing = copy::missing(&found, &known.sessions.unwrap_or_default(), true);
+    let missing = copy::missing(&found, &known.sessions.unwrap_or_default(), Some(&known.counters));
     memory::restore(&db, &missing, 0).map_err(sqlite)?;
     outbox.begin_others().map_err(sqlite)?;
-    // what there is no time or no room for is counted, for as long as that takes no time
-    let end = deadline + PATIENCE / 8;
-    let (mut room, mut left) = (true, 0);
-    pages.visit(|(row, values)| {
-        let now = Instant::now();
-        if let Some(message) = Message::of(row, &values)
-            && message.class >= Class::Measurement
-        {
-            room = room && now < deadline && outbox.put(&message).is_ok();
-            left += u64::from(!room);
+    let deadline = Instant::now() + patience;
+    pages.visit(|(row, values)| match Message::of(row, &values) {
+        Some(message) if message.class >= Class::Measurement => {
+            Instant::now() < deadline && outbox.put(&message).is_ok()
         }
-        now < end
+        _ => true,
     });
     lost.rows += outbox.refused;
-    let saved = outbox.finish().map_err(sqlite)?;
+    let (saved, left) = outbox.finish().map_err(sqlite)?;
     Ok((saved, left, lost))
 }
 
@@ -324,6 +330,10 @@ struct Messages<'a> {
     last_boot: i64,
     /// Rows that cannot be.
     refused: u64,
+    /// Messages that were met at first and are brought over later.
+    met: ByClass,
+    /// Of these, what need not be: another version of one that is there, or none at all.
+    passed: ByClass,
     /// Rows of this transaction.
     group: u64,
 }
@@ -337,12 +347,22 @@ impl<'a> Messages<'a> {
         db.execute("UPDATE store SET next_sequence = ?1", [end as i64])?;
         db.execute_batch("BEGIN")?;
         let epoch = identity.map(|known| known.epoch.as_str());
-        Ok(Self { db, epoch, end, last_boot: i64::MAX, refused: 0, group: 0 })
+        Ok(Self {
+            db,
+            epoch,
+            end,
+            last_boot: i64::MAX,
+            refused: 0,
+            met: [0; 5],
+            passed: [0; 5],
+            group: 0,
+        })
     }
 
     fn put(&mut self, message: &Message<'_>) -> rusqlite::Result<()> {
         if Key(message.key).sequence() >= self.end {
             self.refused += 1;
+            self.passed[message.class as usize] += 1;
             return Ok(());
         }
         if self.group == GROUP {
@@ -353,7 +373,8 @@ impl<'a> Messages<'a> {
         let is_whole = message.is_whole();
         let known = (0..=self.last_boot).contains(&message.boot);
         // the first version that is met is the newest one as far as anything says
-        self.db
+        let put = self
+            .db
             .prepare_cached(
                 "INSERT OR IGNORE INTO outbox
                  (key, time_us, clock, topic, body, boot, monotonic_us, packed, epoch)
@@ -369,31 +390,47 @@ impl<'a> Messages<'a> {
                 message.monotonic_us.max(0),
                 message.packed.filter(|_| is_whole),
                 message.epoch.or(self.epoch),
-            ])
-            .map(|_| ())
+            ])?;
+        self.passed[message.class as usize] += u64::from(put == 0);
+        Ok(())
     }
 
-    /// What is important is there. From now on a card may be full.
+    /// What is important is there. From now on a card may be full: what that leaves behind is
+    /// counted before, where it takes no room afterwards.
     fn begin_others(&mut self) -> rusqlite::Result<()> {
         self.group = 0;
         self.db.execute("UPDATE outbox SET boot = 0 WHERE boot > ?1", [self.last_boot])?;
+        let mut count = self.db.prepare(
+            "INSERT INTO shed (class, rows) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
+        )?;
+        for (class, met) in self.met.iter().enumerate().filter(|(_, met)| **met > 0) {
+            count.execute((class as i64, met.cast_signed()))?;
+        }
         self.db.execute_batch("COMMIT; BEGIN")
     }
 
-    /// How many messages of each class are there in the end.
-    fn finish(self) -> rusqlite::Result<[u64; Class::ALL.len()]> {
+    /// How many messages of each class are there in the end, and how many are not.
+    fn finish(self) -> rusqlite::Result<(ByClass, ByClass)> {
         // a card that is full has taken the last group back
         if !self.db.is_autocommit() && self.db.execute_batch("COMMIT").is_err() {
             self.db.execute_batch("ROLLBACK")?;
         }
-        let mut saved = [0; Class::ALL.len()];
+        let mut saved = ByClass::default();
         let mut count =
             self.db.prepare("SELECT count(*) FROM outbox WHERE key > ?1 AND key < ?2")?;
+        let mut left = ByClass::default();
         for class in Class::ALL {
-            saved[class as usize] =
-                count.query_row(class.keys(), |row| row.get::<_, i64>(0))?.cast_unsigned();
+            let n = class as usize;
+            saved[n] = count.query_row(class.keys(), |row| row.get::<_, i64>(0))?.cast_unsigned();
+            left[n] = self.met[n].saturating_sub(saved[n] + self.passed[n]);
+            let not_left = (self.met[n] - left[n]).cast_signed();
+            if not_left > 0 {
+                let uncount = "UPDATE shed SET rows = rows - ?2 WHERE class = ?1";
+                self.db.execute(uncount, (class as i64, not_left))?;
+            }
         }
-        Ok(saved)
+        Ok((saved, left))
     }
 }
 
@@ -581,5 +618,37 @@ impl Rest {
         }
         db.execute("UPDATE store SET seen_us = ?1", [self.seen])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Moment};
+    use crate::store::{Entry, Store};
+
+    #[test]
+    fn what_there_is_no_time_for_is_counted_exactly() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        let message = |n: u64| crate::store::Message {
+            class: Class::ALL[(n % 5) as usize],
+            at: Moment { wall: Timestamp::now(), ..Clock::system().now() },
+            topic: "t".into(),
+            body: format!("{{\"n\":{n}}}"),
+        };
+        let entry = Entry::of(DevEui(1), (0..5000).map(message).collect());
+        store.commit(&[entry]).expect("commits");
+        let pages = Pages::open(&file).expect("opens");
+        for (patience, kept) in [(Duration::ZERO, 0), (PATIENCE, 1000)] {
+            let new = dir.path().join(format!("{kept}.db"));
+            let (saved, left, _) =
+                bring_over(&pages, &new, Elsewhere::default(), patience).expect("works");
+            let gone = 1000 - kept;
+            assert_eq!((saved, left), ([1000, 1000, 1000, kept, kept], [0, 0, 0, gone, gone]));
+            let store = Store::open(&new, &Clock::system()).expect("opens");
+            assert_eq!(store.shed_so_far().expect("reads"), left);
+        }
     }
 }

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 
+mod damage;
+
 fn session(f_cnt_up: u32) -> Session {
     Session {
         derived: None,
@@ -250,6 +252,7 @@ fn a_power_cut_after_a_rescue_costs_no_session() {
     let known = Elsewhere {
         identity: copy.identity(),
         sessions: Some(copy.memory().expect("reads")),
+        counters: Counters::new(),
         is_current: true,
     };
     drop(copy);

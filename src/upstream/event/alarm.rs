@@ -73,7 +73,8 @@ struct ByClass {
 pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
     let [alarm, event, plan, measurement, diagnostic] = rescue.saved;
     let saved: u64 = rescue.saved.iter().sum();
-    let (left, pages) = (rescue.left + rescue.lost_rows, rescue.lost_pages);
+    let left = rescue.left.iter().sum::<u64>() + rescue.lost_rows;
+    let pages = rescue.lost_pages;
     let file = rescue.aside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     message(
         at,
