@@ -43,6 +43,16 @@ pub enum StoreError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Something is missing in the middle of the log.
+    #[error(
+        "{}: its write-ahead log has a gap, as a power cut in the middle of a write leaves one, and \
+         damage as well",
+        file.display()
+    )]
+    Gap {
+        /// The database file.
+        file: PathBuf,
+    },
     /// A damaged file cannot be read or renamed.
     #[error("{}: damaged, and cannot be set aside: {source}", file.display())]
     SetAside {

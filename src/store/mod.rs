@@ -26,10 +26,12 @@ mod opened;
 mod outbox;
 mod packing;
 mod pages;
+mod record;
 mod remembered;
 mod rescue;
 mod schema;
 mod shed;
+mod wal;
 
 pub use aside::Outcast;
 pub use damaged::len_with_log;
@@ -149,9 +151,14 @@ impl Store {
                 let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
                 (Opened::new(file)?, Some(rescue))
             }
-            Err(reason @ (StoreError::Damaged { .. } | StoreError::Gone { .. })) => {
+            Err(
+                reason @ (StoreError::Damaged { .. }
+                | StoreError::Gone { .. }
+                | StoreError::Gap { .. }),
+            ) => {
+                let is_doubtful = matches!(reason, StoreError::Gap { .. });
                 let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
-                (Opened::new(file)?, Some(rescue))
+                (Opened::new(file)?, Some(Rescue { is_doubtful, ..rescue }))
             }
             Err(error) => return Err(error),
         };
@@ -413,8 +420,11 @@ impl Store {
         let mut kept = condition.kept();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let is_news = |boot: Boot| boot.began.is_none() && Boot::began(now).is_some();
+        let is_told = kept.is_empty() && entries.iter().all(Entry::is_told_from_removals);
         let (boot, note_at) = match self.boot {
-            Some(boot) if now.monotonic < self.note_at && !is_news(boot) => (boot, self.note_at),
+            Some(boot) if now.monotonic < self.note_at && !is_news(boot) && is_told => {
+                (boot, self.note_at)
+            }
             _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
         };
         for entry in entries {

@@ -4,7 +4,7 @@ use super::copy::Counters;
 use super::failure::{StoreError, failed};
 use super::outbox::Outbox;
 use super::rescue::{self, Identity};
-use super::{Room, boots, copy, damaged, memory, pages, remembered, schema, time};
+use super::{Room, boots, copy, damaged, memory, remembered, schema, time, wal};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::path::Path;
@@ -86,8 +86,9 @@ pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<()
     if damaged::len(file) == 0 && (is_known || damaged::len_with_log(file) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
     }
-    if !pages::log_is_sound(file) {
-        return gone("its write-ahead log is damaged");
+    match wal::state(file) {
+        wal::State::Sound => Ok(()),
+        wal::State::Gap => Err(StoreError::Gap { file: file.to_owned() }),
+        wal::State::Damaged => gone("its write-ahead log is damaged"),
     }
-    Ok(())
 }

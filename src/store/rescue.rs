@@ -11,7 +11,8 @@
 
 use super::copy::Counters;
 use super::damaged::{self, with};
-use super::pages::{Lost, Pages, Value};
+use super::pages::{Lost, Pages, Record};
+use super::record::Value;
 use super::remembered::{self, Room};
 use super::{Class, DAMAGED, Key, RESERVE, StoreError, copy, failed, memory, packing, schema};
 use crate::device::Abp;
@@ -82,6 +83,8 @@ pub struct Rescue {
     pub lost_pages: u64,
     /// Rows of which a part cannot be read.
     pub lost_rows: u64,
+    /// Whether perhaps nothing was wrong: a power cut may have left the same.
+    pub is_doubtful: bool,
 }
 
 /// Finishes what a power cut has interrupted. Whether there is a database now.
@@ -138,6 +141,7 @@ pub(super) fn rescue(
         left,
         lost_pages: lost.pages,
         lost_rows: lost.rows,
+        is_doubtful: false,
     })
 }
 
@@ -162,11 +166,16 @@ fn bring_over(
     let mut trouble = None;
     let mut lost = pages.visit(|(row, values)| {
         match Message::of(row, &values) {
-            Some(message) if message.class < Class::Measurement => {
-                trouble = outbox.put(&message).err();
-            }
-            Some(message) => outbox.met[message.class as usize] += 1,
+            Some(message) => trouble = outbox.meet(&message).err(),
             None => rest.take(row, values),
+        }
+        trouble.is_none()
+    });
+    pages.visit_before(|(row, values)| {
+        if let Some(message) = Message::of(row, &values)
+            && trouble.is_none()
+        {
+            trouble = outbox.meet(&message).err();
         }
         trouble.is_none()
     });
@@ -181,12 +190,14 @@ fn bring_over(
     memory::restore(&db, &missing, 0).map_err(sqlite)?;
     outbox.begin_others().map_err(sqlite)?;
     let deadline = Instant::now() + patience;
-    pages.visit(|(row, values)| match Message::of(row, &values) {
+    let mut others = |(row, values): Record| match Message::of(row, &values) {
         Some(message) if message.class >= Class::Measurement => {
             Instant::now() < deadline && outbox.put(&message).is_ok()
         }
         _ => true,
-    });
+    };
+    pages.visit(&mut others);
+    pages.visit_before(&mut others);
     lost.rows += outbox.refused;
     let (saved, left) = outbox.finish().map_err(sqlite)?;
     Ok((saved, left, lost))
@@ -357,6 +368,15 @@ impl<'a> Messages<'a> {
             passed: [0; 5],
             group: 0,
         })
+    }
+
+    /// Brings one over that is important, and counts the others.
+    fn meet(&mut self, message: &Message<'_>) -> rusqlite::Result<()> {
+        if message.class < Class::Measurement {
+            return self.put(message);
+        }
+        self.met[message.class as usize] += 1;
+        Ok(())
     }
 
     fn put(&mut self, message: &Message<'_>) -> rusqlite::Result<()> {
