@@ -27,6 +27,7 @@ use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
+use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
 use crate::radio::TxError;
@@ -40,6 +41,7 @@ use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::future::poll_fn;
@@ -52,7 +54,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -73,6 +75,9 @@ const INGEST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a radio may take to come to an end. One that is sending a long frame takes two
 /// seconds, and is left to it.
 const RADIO_PATIENCE: Duration = Duration::from_millis(600);
+
+/// How often the service manager is told that the start goes on.
+const TELLS_START: Duration = Duration::from_secs(1);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
@@ -181,9 +186,17 @@ impl Gateway {
         let mut outboxes = Vec::new();
         let (desk, orders) = Desk::new();
         let mut remembered = HashMap::new();
+        // a start that does something is not to be taken for one that hangs
+        let told = Cell::new(None::<Instant>);
+        let at_work = || {
+            if told.get().is_none_or(|at| at.elapsed() >= TELLS_START) {
+                told.set(Some(Instant::now()));
+                service::starting();
+            }
+        };
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let (store, outbox) = Store::open_both(&file, &clock)?;
+            let (store, outbox) = Store::open_telling(&file, &clock, &at_work)?;
             let waker = inlet.clone();
             store.wake_by(move || {
                 // any question does

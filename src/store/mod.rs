@@ -125,6 +125,19 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_both(file: &Path, clock: &Clock) -> Result<(Self, Outbox), StoreError> {
+        Self::open_telling(file, clock, &|| {})
+    }
+
+    /// Opens both views of a tenant's database. While a damaged one is replaced, which may take
+    /// minutes, `at_work` is called again and again.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_telling(
+        file: &Path,
+        clock: &Clock,
+        at_work: &dyn Fn(),
+    ) -> Result<(Self, Outbox), StoreError> {
         let now = clock.now();
         let io = |source| StoreError::SetAside { file: file.to_owned(), source };
         let exists = rescue::resume(file, now.wall).map_err(io)?;
@@ -138,6 +151,9 @@ impl Store {
             counters: Counters::new(),
             is_current: known.is_some(),
         };
+        let rescue = |reason: &StoreError| {
+            rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall, at_work)
+        };
         let opened = match is_as_left(file, exists, known.is_some()) {
             Ok(()) => Opened::new(file),
             Err(gone) => Err(gone),
@@ -148,7 +164,7 @@ impl Store {
             Err(StoreError::Schema { .. }) if copied && known.is_some() => {
                 let what = "its version is damaged";
                 let reason = StoreError::Gone { file: file.to_owned(), what };
-                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
+                let rescue = rescue(&reason)?;
                 (Opened::new(file)?, Some(rescue))
             }
             Err(
@@ -157,7 +173,7 @@ impl Store {
                 | StoreError::Gap { .. }),
             ) => {
                 let is_doubtful = matches!(reason, StoreError::Gap { .. });
-                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
+                let rescue = rescue(&reason)?;
                 (Opened::new(file)?, Some(Rescue { is_doubtful, ..rescue }))
             }
             Err(error) => return Err(error),
@@ -374,7 +390,7 @@ impl Store {
             counters: self.counters.clone(),
             is_current,
         };
-        let replaced = rescue::rescue(&self.file, &reason, known, now.wall)
+        let replaced = rescue::rescue(&self.file, &reason, known, now.wall, &|| {})
             .and_then(|rescue| Ok((rescue, Opened::new(&self.file)?)));
         let (rescue, opened) = match replaced {
             Ok(replaced) => replaced,

@@ -106,12 +106,14 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
 }
 
 /// Makes a new database of what a damaged one and its copy still say, and puts it in its place.
-/// Nothing has to be added to it afterwards: a power cut may come as soon as it is there.
+/// Nothing has to be added to it afterwards: a power cut may come as soon as it is there. Meanwhile
+/// `at_work` is called again and again: it takes its time on a slow card.
 pub(super) fn rescue(
     file: &Path,
     reason: &str,
     known: Elsewhere,
     now: Timestamp,
+    at_work: &dyn Fn(),
 ) -> Result<Rescue, StoreError> {
     let io = |source| StoreError::SetAside { file: file.to_owned(), source };
     let pages = Pages::open(file).map_err(io)?;
@@ -119,10 +121,11 @@ pub(super) fn rescue(
     damaged::remove(&part).map_err(io)?;
     damaged::remove(&new).map_err(io)?;
     damaged::tidy(file, None);
-    let (saved, left, lost) = bring_over(&pages, &part, known, PATIENCE).inspect_err(|_| {
-        // the card may be full, and half a file is of no use
-        let _ = damaged::remove(&part);
-    })?;
+    let (saved, left, lost) =
+        bring_over(&pages, &part, known, PATIENCE, at_work).inspect_err(|_| {
+            // the card may be full, and half a file is of no use
+            let _ = damaged::remove(&part);
+        })?;
     for suffix in damaged::COMPANIONS {
         // everything is in the file itself
         let _ = std::fs::remove_file(with(&part, suffix));
@@ -156,6 +159,7 @@ fn bring_over(
     new: &Path,
     known: Elsewhere,
     patience: Duration,
+    at_work: &dyn Fn(),
 ) -> Result<Brought, StoreError> {
     let sqlite = |error| failed(new, error);
     let db = schema::open(new)?;
@@ -165,6 +169,7 @@ fn bring_over(
     let mut rest = Rest::default();
     let mut trouble = None;
     let mut lost = pages.visit(|(row, values)| {
+        at_work();
         match Message::of(row, &values) {
             Some(message) => trouble = outbox.meet(&message).err(),
             None => rest.take(row, values),
@@ -190,11 +195,14 @@ fn bring_over(
     memory::restore(&db, &missing, 0).map_err(sqlite)?;
     outbox.begin_others().map_err(sqlite)?;
     let deadline = Instant::now() + patience;
-    let mut others = |(row, values): Record| match Message::of(row, &values) {
-        Some(message) if message.class >= Class::Measurement => {
-            Instant::now() < deadline && outbox.put(&message).is_ok()
+    let mut others = |(row, values): Record| {
+        at_work();
+        match Message::of(row, &values) {
+            Some(message) if message.class >= Class::Measurement => {
+                Instant::now() < deadline && outbox.put(&message).is_ok()
+            }
+            _ => true,
         }
-        _ => true,
     };
     pages.visit(&mut others);
     pages.visit_before(&mut others);
@@ -664,7 +672,7 @@ mod tests {
         for (patience, kept) in [(Duration::ZERO, 0), (PATIENCE, 1000)] {
             let new = dir.path().join(format!("{kept}.db"));
             let (saved, left, _) =
-                bring_over(&pages, &new, Elsewhere::default(), patience).expect("works");
+                bring_over(&pages, &new, Elsewhere::default(), patience, &|| {}).expect("works");
             let gone = 1000 - kept;
             assert_eq!((saved, left), ([1000, 1000, 1000, kept, kept], [0, 0, 0, gone, gone]));
             let store = Store::open(&new, &Clock::system()).expect("opens");

@@ -10,8 +10,8 @@
 //!   damaged;
 //! - when one of the store is there as a whole and is the last, the power may have failed while
 //!   it was flushed, or after it was accepted something before it was damaged: nothing tells which;
-//! - anything else costs no more than repetitions, or what was under way; but for one case that
-//!   cannot be told from it: a whole sector of the very last transaction is lost after all.
+//! - anything else costs no more than repetitions, or what was under way; but for damage to the very
+//!   last transaction, which nothing tells from one that was under way.
 
 use super::damaged::with;
 use super::record::{is_of_store, u32_at};
@@ -25,9 +25,6 @@ use std::path::Path;
 /// The headers of the log, and of each page in it.
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-
-/// So many bytes reach the disk together, or not at all.
-const SECTOR: u64 = 512;
 
 /// What is to be thought of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +69,7 @@ pub(super) fn state(file: &Path) -> State {
         None if big_endian(&header).is_none() => State::Damaged,
         // of pages of another length SQLite knows
         None => State::Sound,
-        Some(size) => frames(&log, size).map_or(State::Sound, |frames| judged(&frames, size)),
+        Some(size) => frames(&log, size).map_or(State::Sound, |frames| judged(&frames)),
     }
 }
 
@@ -85,15 +82,11 @@ pub(super) fn page_size(log: &File) -> Option<usize> {
     [PAGE_SIZE, OLD_PAGE_SIZE].contains(&size).then_some(size as usize)
 }
 
-fn judged(frames: &[Frame], page_size: usize) -> State {
-    let seen = seen(frames);
-    if is_flipped(frames, seen, page_size) {
-        return State::Damaged;
-    }
+fn judged(frames: &[Frame]) -> State {
     let mut state = State::Sound;
     // of the transaction so far: whether it is there from its beginning on, and whose it is
     let (mut is_whole, mut is_of_store) = (false, false);
-    for (at, frame) in frames.iter().enumerate().skip(seen) {
+    for (at, frame) in frames.iter().enumerate().skip(seen(frames)) {
         if !frame.is_whole() {
             // a write that failed leaves a part of one behind the end: it has no beginning
             (is_whole, is_of_store) = (frame.is_of_log && frame.ends, false);
@@ -112,19 +105,6 @@ fn judged(frames: &[Frame], page_size: usize) -> State {
         (is_whole, is_of_store) = (true, false);
     }
     state
-}
-
-/// Whether the first frame that SQLite does not believe is no power cut's, whatever stands behind
-/// it: a sector that is missing takes the header of that frame along, or of the next one, unless
-/// it has just a page. In the middle of a transaction, since a write that failed leaves such a
-/// frame between two of them.
-fn is_flipped(frames: &[Frame], at: usize, page_size: usize) -> bool {
-    let Some([before, frame, next]) = at.checked_sub(1).and_then(|at| frames.get(at..at + 3))
-    else {
-        return false;
-    };
-    let is_apart = page_size as u64 > SECTOR || frame.at.is_multiple_of(SECTOR);
-    !before.ends && !is_apart && (frame.is_of_log || frame.holds) && next.is_whole()
 }
 
 /// The byte order of the checksums; `None` when the header is damaged.
@@ -341,16 +321,6 @@ mod tests {
         }
         for at in 0..HEADER {
             assert_eq!(log.state(|bytes| bytes[at] ^= 4), State::Damaged, "byte {at}");
-        }
-        // nothing is behind it, but it is no sector that is missing
-        let (from, to) = *log.transactions().last().expect("there are some");
-        for frame in from + 1..to - 1 {
-            let at = HEADER + frame * FRAME;
-            let wanted = match (at + FRAME_HEADER).is_multiple_of(512) {
-                true => State::Sound,
-                false => State::Damaged,
-            };
-            assert_eq!(log.state(|bytes| bytes[at + 300] ^= 4), wanted, "frame {frame}");
         }
     }
 

@@ -56,7 +56,9 @@ fn one_damaged_database_holds_up_nobody_and_loses_nothing_that_is_whole() {
     // who is subscribed too late is sent nothing again
     broker.restart();
     let cloud = Subscriber::start(&broker, &[]);
-    lykta.restart();
+    lykta.spawn();
+    let told = lykta.wait_for_notification("READY=1");
+    assert!(told.iter().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")), "{told:?}");
     lykta.wait_for_log("the database of tenant waste was damaged");
     wait_until("the alarm is there", || !cloud.on("/waste/gateway/alarm").is_empty());
     let alarm = &cloud.on("/waste/gateway/alarm")[0].body;
