@@ -35,6 +35,23 @@ pub enum StoreError {
         /// The newest one known here.
         known: i64,
     },
+    /// Written by an earlier version, and the disk does not take what is to be changed.
+    #[error(
+        "{}: was written by an earlier lykta (schema {found}), and cannot be brought to schema \
+         {known}: {source}; make room on the disk (some megabytes) or mend it. Nothing is lost, and \
+         the next start tries again",
+        file.display()
+    )]
+    Migration {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// The file is another than it was, or not there though it was before.
     #[error("{}: {what}", file.display())]
     Gone {

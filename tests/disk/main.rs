@@ -5,6 +5,7 @@
 mod support;
 
 mod damage;
+mod earlier;
 mod running;
 mod shed;
 mod shelf;
