@@ -29,6 +29,8 @@ mod pages;
 mod record;
 mod remembered;
 mod rescue;
+mod rest;
+mod salvage;
 mod schema;
 mod shed;
 mod wal;
