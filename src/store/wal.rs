@@ -11,12 +11,13 @@
 //! - when one of the store is there as a whole and is the last, the power may have failed while
 //!   it was flushed, or after it was accepted something before it was damaged: nothing tells which;
 //! - anything else costs no more than repetitions, or what was under way; but for damage to the very
-//!   last transaction, which nothing tells from one that was under way.
+//!   last transaction of the store, or where it begins, which nothing tells from one that was under
+//!   way.
 
 use super::damaged::with;
 use super::record::{is_of_store, u32_at};
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -83,26 +84,39 @@ pub(super) fn page_size(log: &File) -> Option<usize> {
 }
 
 fn judged(frames: &[Frame]) -> State {
-    let mut state = State::Sound;
-    // of the transaction so far: whether it is there from its beginning on, and whose it is
-    let (mut is_whole, mut is_of_store) = (false, false);
-    for (at, frame) in frames.iter().enumerate().skip(seen(frames)) {
-        if !frame.is_whole() {
-            // a write that failed leaves a part of one behind the end: it has no beginning
-            (is_whole, is_of_store) = (frame.is_of_log && frame.ends, false);
+    let (mut state, seen) = (State::Sound, seen(frames));
+    let last = frames.iter().rposition(Frame::is_whole).unwrap_or(0);
+    // of the transaction so far: whether it is there from its beginning on, whose it is, and its
+    // pages; where it ends is perhaps not known
+    let (mut is_whole, mut is_of_store, mut pages) = (true, false, HashSet::new());
+    for (at, frame) in frames.iter().enumerate() {
+        if frame.is_whole() {
+            // no transaction has a page twice
+            if at >= seen && is_of_store && pages.contains(&frame.page) {
+                return State::Damaged;
+            }
+            is_of_store |= frame.is_of_store;
+            pages.insert(frame.page);
+        }
+        is_whole &= frame.is_whole();
+        if !frame.is_of_log || !frame.ends {
             continue;
         }
-        is_of_store |= frame.is_of_store;
-        if !frame.ends {
-            continue;
-        }
-        if is_of_store && frames.get(at + 1).is_some_and(Frame::is_whole) {
-            return State::Damaged;
-        }
-        if is_of_store && is_whole {
-            state = State::Gap;
+        // a write that failed leaves a part of one behind the end: it has no beginning, or no end
+        let is_followed = match frame.is_whole() {
+            true => frames.get(at + 1).is_some_and(Frame::is_whole),
+            false => at < last,
+        };
+        if at >= seen && is_of_store {
+            if is_followed {
+                return State::Damaged;
+            }
+            if is_whole {
+                state = State::Gap;
+            }
         }
         (is_whole, is_of_store) = (true, false);
+        pages.clear();
     }
     state
 }
@@ -217,6 +231,8 @@ mod tests {
         dir: tempfile::TempDir,
         bytes: Vec<u8>,
         frames: Vec<Frame>,
+        /// What was there before.
+        older: Vec<u8>,
     }
 
     impl Written {
@@ -250,6 +266,8 @@ mod tests {
             rusqlite::Connection::open(&file)
                 .and_then(|db| db.query_row(around, [], |_| Ok(())))
                 .expect("checkpoints");
+            let log = with(&file, "-wal");
+            let older = std::fs::read(&log).expect("reads");
             let mut cursor = Cursor::default();
             for transaction in transactions.chars() {
                 match transaction {
@@ -261,13 +279,12 @@ mod tests {
                     kind => store.commit(&[entry(kind == 'a')]).expect("commits"),
                 }
             }
-            let log = with(&file, "-wal");
             let bytes = std::fs::read(&log).expect("reads");
             let frames = frames(&File::open(&log).expect("opens"), PAGE_SIZE as usize);
             let mut frames = frames.expect("reads");
             assert!(frames.iter().any(|frame| !frame.is_of_log), "there is an older one behind");
             frames.truncate(seen(&frames));
-            Self { dir, bytes, frames }
+            Self { dir, bytes, frames, older }
         }
 
         /// Where its transactions begin and end.
@@ -288,9 +305,13 @@ mod tests {
         /// After the loss of a sector: zeros, or what was there before.
         fn without(&self, sector: usize) -> [State; 2] {
             let range = 512 * sector..self.bytes.len().min(512 * (sector + 1));
-            let older = Self::new("s").bytes[range.clone()].to_vec();
             let zeros = self.state(|bytes| bytes[range.clone()].fill(0));
-            [zeros, self.state(|bytes| bytes[range.clone()].copy_from_slice(&older))]
+            [
+                zeros,
+                self.state(|bytes| {
+                    bytes[range.clone()].copy_from_slice(&self.older[range.clone()])
+                }),
+            ]
         }
 
         /// The sectors that hold a part of these frames.
@@ -327,11 +348,16 @@ mod tests {
     #[test]
     fn a_sector_that_is_lost_before_what_was_accepted_is_damage() {
         let log = Written::new("srsrss");
-        let (_, end) = log.transactions()[3];
-        for sector in 1..*log.sectors((0, end - 1)).end() {
+        let all = log.transactions();
+        for sector in 1..*log.sectors((0, all[3].1 - 1)).end() {
             let states = log.without(sector);
             assert_eq!(states, [State::Damaged; 2], "sector {sector}");
         }
+        // with only one behind it, all but the sector that has what makes it the store's and its end
+        let sectors = 1..=*log.sectors(all[4]).end();
+        let passed: Vec<_> =
+            sectors.filter(|sector| log.without(*sector).contains(&State::Sound)).collect();
+        assert!(passed.len() <= 1, "{passed:?}");
     }
 
     #[test]
