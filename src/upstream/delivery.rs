@@ -7,8 +7,8 @@ pub(super) use aside::Aside;
 use super::budget::Allowed;
 use super::envelope;
 use super::error::LinkError;
-use super::event_loop::{Event, Refusal};
-use super::link::{Link, Outgoing, WINDOW};
+use super::link::{Link, WINDOW};
+use super::packet::{Event, Outgoing, Refusal};
 use super::supply::{Item, Pacing, Supply};
 use super::{Forwarder, state_body};
 use crate::clock::Moment;
@@ -109,8 +109,6 @@ pub(super) struct Delivery<'a> {
     offers_refused: usize,
     /// Whether all else waits for such an offer to be made and answered.
     offering: bool,
-    /// What must not happen did: a free slot was none.
-    overrun: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -141,7 +139,6 @@ impl<'a> Delivery<'a> {
             offers: VecDeque::new(),
             offers_refused: 0,
             offering: false,
-            overrun: false,
         }
     }
 
@@ -183,9 +180,6 @@ impl<'a> Delivery<'a> {
             }
             if std::mem::take(&mut self.speak) {
                 health.reset_immediately();
-            }
-            if self.overrun {
-                return Some(self.ending().await);
             }
             if let Some(at) = leave_at
                 && (Instant::now() >= at || (self.is_through() && self.outstanding() == 0))
@@ -236,22 +230,6 @@ impl<'a> Delivery<'a> {
                 }
             }
         }
-    }
-
-    /// Why the link takes nothing any more: it has ended, and the reason stands behind the last
-    /// answers. These are still noted, since each would else be a duplicate.
-    async fn ending(&mut self) -> LinkError {
-        let reason = async {
-            loop {
-                let event = self.link.event().await;
-                if let Some(error) = self.note(event) {
-                    return error;
-                }
-            }
-        };
-        // full though never more is outstanding than fits would be a bug; a new link cures it
-        let full = || LinkError::Connection("the MQTT client is full".into());
-        timeout(Duration::from_secs(1), reason).await.unwrap_or_else(|_| full())
     }
 
     /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are
@@ -418,11 +396,8 @@ impl<'a> Delivery<'a> {
             let size = self.link.size(&message);
             self.forwarder.budget.spend(size, self.forwarder.clock.now());
         }
-        if self.link.publish(message) {
-            self.line.push_back(parcel);
-        } else {
-            self.overrun = true;
-        }
+        self.link.publish(message);
+        self.line.push_back(parcel);
     }
 
     /// Takes note of what happened on the link; the reason, when it is over.

@@ -19,8 +19,8 @@ use super::Shared;
 use super::backoff::Backoff;
 use super::command::{self, Command, Receipt, Settled};
 use super::error::LinkError;
-use super::event_loop::{Event, Incoming};
-use super::link::{Link, Purpose};
+use super::link::Link;
+use super::packet::{Event, Incoming, Purpose};
 use super::unacknowledged::Unacknowledged;
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
@@ -458,7 +458,7 @@ impl<'a> Hearing<'a> {
     /// Acknowledges what is in good hands; whether there was room for all of it. There is not
     /// always: some brokers send more at once than they were told to.
     fn acknowledge(&mut self) -> bool {
-        let link = &self.link;
+        let link = &mut self.link;
         // with QoS 0 there is nothing to acknowledge
         let all = self.unacknowledged.acknowledge(|packet| packet == 0 || link.acknowledge(packet));
         self.acknowledge_at = (!all).then(|| Instant::now() + ACKNOWLEDGE_AGAIN);

@@ -12,7 +12,7 @@
 //!
 //! Each connection begins anew with the first message in the outbox, so whatever was on its
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
-//! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
+//! by the connection: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
 //!
 //! Commands come by a connection of their own (see `listener`), so that nothing that comes in
@@ -26,9 +26,9 @@ mod delivery;
 mod envelope;
 mod error;
 pub(crate) mod event;
-mod event_loop;
 mod link;
 mod listener;
+mod packet;
 mod reconnect;
 mod refusals;
 mod supply;
@@ -36,6 +36,7 @@ mod suspicion;
 mod tls;
 mod trouble;
 mod unacknowledged;
+mod wire;
 
 use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
@@ -48,9 +49,9 @@ use budget::Budget;
 use command::Command;
 use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
-use event_loop::Event;
-use link::{Link, Purpose};
+use link::Link;
 use listener::Listener;
+use packet::{Event, Outgoing, Purpose};
 use reconnect::{Pace, Reconnect};
 use refusals::Refusals;
 use serde_json::Value;
@@ -401,10 +402,10 @@ impl Forwarder {
 
     /// A message that is not stored. Its id is unique, but only of this moment. What the gateway
     /// says of itself is retained.
-    fn live(&mut self, leaf: &str, class: Class, body: &str) -> link::Outgoing {
+    fn live(&mut self, leaf: &str, class: Class, body: &str) -> Outgoing {
         self.live += 1;
         let id = format!("{}-{}-{}", self.outbox.epoch(), self.run, self.live);
-        link::Outgoing {
+        Outgoing {
             topic: self.topic(leaf),
             payload: envelope::live(&id, leaf, class, self.clock.now(), body),
             retain: class == Class::Diagnostic,

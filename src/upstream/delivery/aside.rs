@@ -8,7 +8,7 @@
 
 use super::super::backoff::Backoff;
 use super::super::error::LinkError;
-use super::super::event_loop::{MAX_PACKET, Refusal};
+use super::super::packet::{MAX_PACKET, Refusal};
 use super::super::{Forwarder, envelope};
 use super::{Delivery, HEALTH_INTERVAL, LATEST, Parcel, QUESTIONS};
 use crate::message;
