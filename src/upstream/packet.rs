@@ -317,7 +317,11 @@ fn publication_v5(pkid: u16, message: Outgoing) -> v5::Publish {
     }
 }
 
-pub(super) fn acknowledge(version: Protocol, packet: u16, out: &mut BytesMut) -> Result<(), Trouble> {
+pub(super) fn acknowledge(
+    version: Protocol,
+    packet: u16,
+    out: &mut BytesMut,
+) -> Result<(), Trouble> {
     match version {
         Protocol::V4 => written(v4::PubAck::new(packet).write(out)),
         Protocol::V5 => written(v5::PubAck::new(packet, None).write(out)),

@@ -146,6 +146,34 @@ fn a_broker_that_closes_the_connection_over_health_gets_everything_else() {
 }
 
 #[test]
+fn health_that_the_broker_closes_the_connection_over_is_tried_again_after_a_while() {
+    let script = Script { abhorred: &["/health"], ..Script::default() };
+    let mut world = World::with(V5, script, 0, |settings| {
+        settings.set_aside_after = Duration::from_secs(1);
+    });
+    let mut deadline = Instant::now() + Duration::from_secs(60);
+    let mut connections = None;
+    // other messages show that it is not about everything
+    while Instant::now() < deadline {
+        world.commit(Class::Measurement, 1);
+        world.wait_until("it has come", || world.waiting() == 0);
+        let first = connections.get_or_insert(world.sink.connections());
+        if told(&world).is_empty() {
+            *first = world.sink.connections();
+        } else if world.sink.connections() > *first + 2 {
+            deadline = Instant::now();
+        }
+    }
+    world.sink.relent();
+    let health = |world: &World| {
+        world.sink.records().iter().filter(|r| r.topic.ends_with("/health")).count()
+    };
+    let before = health(&world);
+    world.wait_until("health is there", || health(&world) > before);
+    assert_eq!(told(&world).len(), 1, "though it was tried again and again: {:?}", told(&world));
+}
+
+#[test]
 fn what_is_refused_for_long_is_set_aside_and_comes_back_when_the_rule_is_mended() {
     let script = Script { refused: &["/2"], ..Script::default() };
     let mut world = World::with(V5, script, MESSAGES, hasty);
