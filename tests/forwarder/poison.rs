@@ -151,26 +151,23 @@ fn health_that_the_broker_closes_the_connection_over_is_tried_again_after_a_whil
     let mut world = World::with(V5, script, 0, |settings| {
         settings.set_aside_after = Duration::from_secs(1);
     });
-    let mut deadline = Instant::now() + Duration::from_secs(60);
-    let mut connections = None;
     // other messages show that it is not about everything
-    while Instant::now() < deadline {
-        world.commit(Class::Measurement, 1);
-        world.wait_until("it has come", || world.waiting() == 0);
-        let first = connections.get_or_insert(world.sink.connections());
-        if told(&world).is_empty() {
-            *first = world.sink.connections();
-        } else if world.sink.connections() > *first + 2 {
-            deadline = Instant::now();
+    let until = |world: &mut World, what, holds: &dyn Fn(&World) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds(world) {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            world.commit(Class::Measurement, 1);
+            world.wait_until("it has come", || world.waiting() == 0);
         }
-    }
-    world.sink.relent();
-    let health = |world: &World| {
-        world.sink.records().iter().filter(|r| r.topic.ends_with("/health")).count()
+        world.sink.connections()
     };
-    let before = health(&world);
-    world.wait_until("health is there", || health(&world) > before);
-    assert_eq!(told(&world).len(), 1, "though it was tried again and again: {:?}", told(&world));
+    let connections = until(&mut world, "health is not sent", &|world| !told(world).is_empty());
+    let again = |world: &World| world.sink.connections() > connections + 2;
+    until(&mut world, "it is tried again", &again);
+    assert_eq!(world.sink.healths(), 0);
+    world.sink.relent();
+    until(&mut world, "health is there", &|world| world.sink.healths() > 0);
+    assert_eq!(told(&world).len(), 1, "though it was tried again: {:?}", told(&world));
 }
 
 #[test]
