@@ -19,8 +19,9 @@ use tokio_rustls::TlsConnector;
 /// are far fewer.
 const CHUNK: usize = 4096;
 
-/// What goes out is kept until so many bytes of room are no longer in use for it.
-const SPARE: usize = 64 * 1024;
+/// A buffer that has grown beyond this is given back when it is empty: a few long plans are not
+/// what a backlog needs.
+const SPARE: usize = 128 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -91,14 +92,19 @@ impl Wire {
 
     fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let mut stream = Pin::new(&mut *self.stream);
-        while !self.out.is_empty() {
-            match stream.as_mut().poll_write(context, &self.out)? {
+        let mut written = 0;
+        while written < self.out.len() {
+            match stream.as_mut().poll_write(context, &self.out[written..])? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(count) => self.out.advance(count),
-                Poll::Pending => return Ok(()),
+                Poll::Ready(count) => written += count,
+                Poll::Pending => {
+                    self.out.advance(written);
+                    return Ok(());
+                }
             }
             self.held_back = true;
         }
+        self.out.clear();
         if self.out.capacity() > SPARE {
             self.out = BytesMut::new();
         }
