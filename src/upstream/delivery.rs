@@ -71,7 +71,7 @@ pub(super) enum Parcel {
 
 pub(super) struct Delivery<'a> {
     forwarder: &'a mut Forwarder,
-    link: Link,
+    link: Box<Link>,
     /// What goes next.
     supply: Supply,
     /// What a metered line lets go, as it was at the last question: the day may have ended.
@@ -112,7 +112,7 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(forwarder: &'a mut Forwarder, link: Link) -> Self {
+    pub(super) fn new(forwarder: &'a mut Forwarder, link: Box<Link>) -> Self {
         let late_until = forwarder.last_sequence();
         let waiting = forwarder.shared.counters.waiting.load(Relaxed);
         let allowed = forwarder.allowed();

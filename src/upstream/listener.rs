@@ -73,7 +73,7 @@ enum State {
     /// Until messages are delivered.
     Away,
     Connecting(BrokerUrl),
-    Listening(Link, BrokerUrl),
+    Listening(Box<Link>, BrokerUrl),
     Waiting(Duration),
     Stopped,
 }
@@ -158,7 +158,7 @@ impl Listener {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected(_) => return State::Listening(link, url),
+                    Event::Connected(_) => return State::Listening(Box::new(link), url),
                     Event::Closed(error) => return self.failed(&error),
                     // nothing comes before
                     _ => {}
@@ -169,7 +169,7 @@ impl Listener {
 
     async fn listen(
         &mut self,
-        link: Link,
+        link: Box<Link>,
         url: BrokerUrl,
         stop: &mut watch::Receiver<bool>,
     ) -> State {

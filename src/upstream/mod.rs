@@ -123,7 +123,7 @@ pub struct Forwarder {
 enum State {
     Waiting,
     Connecting,
-    Delivering(Link),
+    Delivering(Box<Link>),
     Stopped,
 }
 
@@ -273,7 +273,7 @@ impl Forwarder {
                 event = link.event() => match event {
                     Event::Connected(largest) => {
                         link.largest = largest;
-                        return State::Delivering(link);
+                        return State::Delivering(Box::new(link));
                     }
                     Event::Closed(error) => {
                         let of_time = matches!(error, LinkError::Time(_));
@@ -320,7 +320,7 @@ impl Forwarder {
         State::Waiting
     }
 
-    async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
+    async fn deliver(&mut self, link: Box<Link>, stop: &mut watch::Receiver<bool>) -> State {
         let url = self.url();
         self.told.clear();
         self.reconnect.connected(self.origin.elapsed());

@@ -34,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// One connection's worth of listening.
 pub(super) struct Hearing<'a> {
     listener: &'a mut Listener,
-    link: Link,
+    link: Box<Link>,
     url: BrokerUrl,
     since: Instant,
     /// When the subscription was granted.
@@ -56,7 +56,7 @@ pub(super) struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    pub(super) fn new(listener: &'a mut Listener, link: Link, url: BrokerUrl) -> Self {
+    pub(super) fn new(listener: &'a mut Listener, link: Box<Link>, url: BrokerUrl) -> Self {
         let (settle, settled) = mpsc::channel(WINDOW);
         let now = Instant::now();
         Self {
