@@ -33,7 +33,7 @@ const SPARE_BYTES: i64 = 16 << 20;
 const CACHE: i64 = 512;
 
 /// The other view of the file may be in the middle of a write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const STORE: &str = "
     CREATE TABLE store (
