@@ -59,7 +59,8 @@ use std::time::Duration;
 /// commit. A restart leaves out what is left of them.
 const RESERVE: u64 = 1 << 16;
 
-/// So many are always in reserve: alarms are given theirs also while the disk takes nothing.
+/// So many are in reserve while the disk takes what it is given: alarms get theirs also when it
+/// takes nothing any more.
 const IN_HAND: u64 = 1 << 10;
 
 /// So many alarms are kept in memory.
@@ -88,6 +89,8 @@ pub struct Store {
     recent: u64,
     /// The row of this boot.
     boot: Option<Boot>,
+    /// Since when the clock says the same of it, by the monotonic clock.
+    same_since: Duration,
     /// When the time is to be noted next, by the monotonic clock.
     note_at: Duration,
     /// The sessions once more; `None` while that file cannot be used.
@@ -170,6 +173,7 @@ impl Store {
             reserved: own.next_sequence,
             recent,
             boot: None,
+            same_since: Duration::ZERO,
             note_at: Duration::ZERO,
             copy,
             copy_at: Duration::ZERO,
@@ -254,19 +258,24 @@ impl Store {
         read().map_err(|e| failed(&self.file, e)).inspect_err(|error| self.suspect(error))
     }
 
-    /// Keeps an alarm in memory that the disk has not taken: it goes out under the number that it
-    /// will have there, and goes to the disk with the next commit. Given back when there is no
-    /// room for it.
+    /// Keeps an alarm in memory that the disk has not taken: it goes out under the id that it will
+    /// have there, and goes to the disk with the next commit. Given back when there is no room for
+    /// it.
     ///
     /// # Errors
     /// With the alarm.
     pub fn keep(&mut self, alarm: Message) -> Result<(), Message> {
         let mut kept = self.condition.kept();
-        // a number that is not in reserve might be given out again after a crash
-        if kept.len() >= MAX_KEPT || self.next_sequence >= self.reserved {
+        if kept.len() >= MAX_KEPT {
             return Err(alarm);
         }
-        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, self.epoch.clone()));
+        // a number that is not in reserve might be given out again after a crash: then it is one
+        // of an epoch of its own
+        let epoch = match self.next_sequence < self.reserved {
+            true => self.epoch.clone(),
+            false => schema::new_epoch(),
+        };
+        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, epoch));
         self.next_sequence += 1;
         Ok(())
     }
@@ -384,16 +393,14 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down when this boot began, as soon as somebody has set the clock: what was written
-    /// before can then be told by it.
+    /// Writes down when this boot began, as soon as somebody has set the clock, and when it is set
+    /// anew: what was written before can be told by the first, and what comes by the second.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn note_clock(&mut self) -> Result<(), StoreError> {
         match self.boot {
-            Some(boot) if boot.began.is_none() && Boot::began(self.clock.now()).is_some() => {
-                self.commit(&[])
-            }
+            Some(boot) if boot.is_news(self.clock.now()) => self.commit(&[]),
             _ => Ok(()),
         }
     }
@@ -406,9 +413,10 @@ impl Store {
         let condition = Arc::clone(&self.condition);
         let mut kept = condition.kept();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let is_news = |boot: Boot| boot.began.is_none() && Boot::began(now).is_some();
         let (boot, note_at) = match self.boot {
-            Some(boot) if now.monotonic < self.note_at && !is_news(boot) => (boot, self.note_at),
+            Some(boot) if now.monotonic < self.note_at && !boot.is_news(now) => {
+                (boot, self.note_at)
+            }
             _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
         };
         for entry in entries {
@@ -440,6 +448,10 @@ impl Store {
         kept.clear();
         drop(kept);
         (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
+        let word = |boot: Boot| (boot.number, boot.began);
+        if self.boot.map(word) != Some(word(boot)) {
+            self.same_since = now.monotonic;
+        }
         (self.boot, self.note_at) = (Some(boot), note_at);
         if self.reserved != before
             && let Some(copy) = &mut self.copy

@@ -169,6 +169,11 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// What makes sequence numbers unique in the world.
+pub(super) fn new_epoch() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -CACHE)?;
@@ -188,7 +193,7 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {
         0 => {
-            let epoch = uuid::Uuid::new_v4().simple().to_string();
+            let epoch = new_epoch();
             tx.execute_batch(&[STORE, DEVICES, DOMAIN].concat())?;
             tx.execute("INSERT INTO store VALUES (0, ?1, 1)", [epoch])?;
         }

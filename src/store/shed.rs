@@ -33,6 +33,10 @@ const STEP: usize = 400;
 /// Shedding goes on until so much of the room is free, so that it does not begin again at once.
 const FREE: u64 = 20;
 
+/// A clock that was not set anew for so long says what is old: one that somebody sets wrong is
+/// mostly set right again sooner.
+const BELIEVED: Duration = Duration::from_secs(24 * 3600);
+
 /// A message that waits is looked at for its age this often.
 const LOOK: Duration = Duration::from_secs(600);
 
@@ -175,13 +179,19 @@ impl Store {
 
     fn step(&mut self, bounds: Bounds, full: bool) -> rusqlite::Result<Shed> {
         let now = self.clock.now();
-        let (mut rows, mut again) = ([0; Class::ALL.len()], false);
-        // the clock must be set: a message is not old because somebody's clock is wrong
-        if now.quality != ClockQuality::Unsynced && now.monotonic >= self.age_at {
+        let mut rows = [0; Class::ALL.len()];
+        // a message is not old because somebody's clock is wrong
+        let is_same = self.boot.is_some_and(|boot| boot.began.is_some() && !boot.is_news(now));
+        let is_believed = is_same && now.monotonic >= self.same_since + BELIEVED;
+        if now.quality == ClockQuality::Synced && is_believed && now.monotonic >= self.age_at {
             let age = i64::try_from(bounds.age.as_micros()).unwrap_or(i64::MAX);
             let limit = now.wall.as_microsecond().saturating_sub(age);
-            again = self.expire(limit, &mut rows)?;
+            let again = self.expire(limit, &mut rows)?;
             self.age_at = if again { Duration::ZERO } else { now.monotonic + LOOK };
+            if rows.iter().any(|count| *count > 0) {
+                // told before anything else can fail: they are gone
+                return Ok(Shed { rows, stage: self.stage(), again: true });
+            }
         }
         let used = used(&self.db)?;
         let low = bounds.bytes - bounds.bytes / FREE;
@@ -194,9 +204,13 @@ impl Store {
         if let Some(shedding) = &mut self.shedding {
             thin(&mut self.db, shedding, &mut rows)?;
         }
-        let stage = self.shedding.as_ref().map(|shedding| shedding.stage);
-        again |= stage.is_some_and(|stage| stage != Stage::Nothing);
+        let stage = self.stage();
+        let again = stage.is_some_and(|stage| stage != Stage::Nothing);
         Ok(Shed { rows, stage, again })
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        self.shedding.as_ref().map(|shedding| shedding.stage)
     }
 
     /// Removes the oldest rows of each class but alarms, if they are older than this; whether
