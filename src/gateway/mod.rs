@@ -200,25 +200,19 @@ impl Gateway {
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
             upstream.waiting.store(outbox.waiting(), Relaxed);
+            let bounds = house::bounds(&tenant.buffer);
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,
                 file: file.clone(),
+                bounds,
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink {
-                    kind: tenant.kind,
-                    store,
-                    bounds: house::bounds(&tenant.buffer),
-                    news,
-                    upstream,
-                    counters,
-                    tours,
-                },
+                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);

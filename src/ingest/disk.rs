@@ -66,9 +66,10 @@ impl TenantCounters {
 }
 
 impl TenantSink {
-    /// Counts what was given up; how much it was.
+    /// Counts what was given up, and what is in use; how much was given up.
     fn note(&self, shed: &Shed) -> u64 {
         let rows = shed.rows.iter().sum();
+        self.counters.used.store(shed.used, Relaxed);
         self.upstream.waiting.fetch_sub(rows, Relaxed);
         for (count, rows) in self.counters.shed.iter().zip(shed.rows) {
             count.fetch_add(rows, Relaxed);
@@ -146,9 +147,12 @@ impl Ingest {
             // what could not be read does not wait any more
             let saved = rescue.saved.iter().sum::<u64>() + kept_before;
             sink.upstream.waiting.store(saved + messages, Relaxed);
+            // and what was set aside does
+            sink.upstream.set_aside.store(0, Relaxed);
             self.rescued.push((tenant.clone(), rescue));
         }
         let counters = &sink.counters;
+        counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
         let error = match result {
             Ok(()) => {
                 counters.commits.fetch_add(1, Relaxed);

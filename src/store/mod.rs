@@ -280,6 +280,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether sessions are kept twice, as they should be.
+    pub fn is_copied(&self) -> bool {
+        self.copy.is_some()
+    }
+
     /// How many alarms are in memory only.
     pub fn kept(&self) -> usize {
         self.condition.kept().len()

@@ -133,6 +133,8 @@ pub struct Shed {
     pub stage: Option<Stage>,
     /// Whether there is more to do at once.
     pub again: bool,
+    /// Bytes that were in use before.
+    pub used: u64,
 }
 
 impl Store {
@@ -180,6 +182,7 @@ impl Store {
     fn step(&mut self, bounds: Bounds, full: bool) -> rusqlite::Result<Shed> {
         let now = self.clock.now();
         let mut rows = [0; Class::ALL.len()];
+        let used = used(&self.db)?;
         // a message is not old because somebody's clock is wrong
         let is_same = self.boot.is_some_and(|boot| boot.began.is_some() && !boot.is_news(now));
         let is_believed = is_same && now.monotonic >= self.same_since + BELIEVED;
@@ -190,10 +193,9 @@ impl Store {
             self.age_at = if again { Duration::ZERO } else { now.monotonic + LOOK };
             if rows.iter().any(|count| *count > 0) {
                 // told before anything else can fail: they are gone
-                return Ok(Shed { rows, stage: self.stage(), again: true });
+                return Ok(Shed { rows, stage: self.stage(), again: true, used });
             }
         }
-        let used = used(&self.db)?;
         let low = bounds.bytes - bounds.bytes / FREE;
         if self.shedding.is_none() && (used > bounds.bytes || full) {
             self.shedding = Some(Shedding::new(Stage::Diagnostics));
@@ -206,7 +208,7 @@ impl Store {
         }
         let stage = self.stage();
         let again = stage.is_some_and(|stage| stage != Stage::Nothing);
-        Ok(Shed { rows, stage, again })
+        Ok(Shed { rows, stage, again, used })
     }
 
     fn stage(&self) -> Option<Stage> {
