@@ -30,6 +30,8 @@ mod remembered;
 mod rescue;
 mod schema;
 mod shed;
+mod survey;
+mod transfer;
 
 pub use aside::Outcast;
 pub use damaged::len_with_log;
@@ -39,6 +41,8 @@ pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 pub use rescue::Rescue;
 pub use shed::{Bounds, Shed, Stage};
+pub use survey::{Outlined, Salvaged, Survey};
+pub use transfer::{Taken, Transfer, TransferError};
 
 use crate::clock::history::Boot;
 use crate::clock::{Clock, ClockQuality};

@@ -76,7 +76,11 @@ impl Outbox {
     /// # Errors
     /// As [`super::Store::open`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let db = schema::open(file)?;
+        Self::of(schema::open(file)?, file)
+    }
+
+    /// The outbox of a database that is open.
+    pub(super) fn of(db: Connection, file: &Path) -> Result<Self, StoreError> {
         let read = || {
             // A removal that is lost with the power costs a duplicate, not a message.
             db.pragma_update(None, "synchronous", "NORMAL")?;

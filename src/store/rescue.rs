@@ -133,9 +133,9 @@ pub(super) fn rescue(
     })
 }
 
-type Brought = ([u64; Class::ALL.len()], u64, Lost);
+pub(super) type Brought = ([u64; Class::ALL.len()], u64, Lost);
 
-fn bring_over(
+pub(super) fn bring_over(
     pages: &Pages,
     new: &Path,
     known: Elsewhere,
@@ -187,7 +187,7 @@ fn bring_over(
 }
 
 /// Which store it was.
-fn identity(pages: &Pages, known: Option<Identity>) -> Option<Identity> {
+pub(super) fn identity(pages: &Pages, known: Option<Identity>) -> Option<Identity> {
     let mut found = None;
     pages.visit(|(row, values)| {
         if let (Some(0), [Value::Null, Value::Text(epoch), Value::Integer(next), ..]) =

@@ -151,18 +151,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn shed_so_far(&self) -> Result<[u64; Class::ALL.len()], StoreError> {
-        let read = || {
-            let mut all = [0; Class::ALL.len()];
-            let mut query = self.db.prepare_cached("SELECT class, rows FROM shed")?;
-            let mut rows = query.query([])?;
-            while let Some(row) = rows.next()? {
-                if let Some(count) = all.get_mut(usize::from(row.get::<_, u8>(0)?)) {
-                    *count = row.get::<_, i64>(1)?.max(0).cast_unsigned();
-                }
-            }
-            Ok(all)
-        };
-        read().map_err(|e| failed(&self.file, e))
+        counts(&self.db).map_err(|e| failed(&self.file, e))
     }
 
     /// Gives up a little of what there is no room for, or whose time is over. Takes some
@@ -252,7 +241,20 @@ impl Store {
     }
 }
 
-fn used(db: &Connection) -> rusqlite::Result<u64> {
+/// How many messages were given up, by class.
+pub(super) fn counts(db: &Connection) -> rusqlite::Result<[u64; Class::ALL.len()]> {
+    let mut all = [0; Class::ALL.len()];
+    let mut query = db.prepare_cached("SELECT class, rows FROM shed")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(count) = all.get_mut(usize::from(row.get::<_, u8>(0)?)) {
+            *count = row.get::<_, i64>(1)?.max(0).cast_unsigned();
+        }
+    }
+    Ok(all)
+}
+
+pub(super) fn used(db: &Connection) -> rusqlite::Result<u64> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = number("page_count")? - number("freelist_count")?;
     Ok((pages * number("page_size")?).max(0).cast_unsigned())

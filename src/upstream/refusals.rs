@@ -110,7 +110,7 @@ mod tests {
         for n in 24..30 {
             refusals.taken(Key::new(Class::Alarm, 1), n * HOUR);
             let refused = refusals.refused(new, n * HOUR);
-            assert_eq!(refused, (n >= 28).then_some(n as u32 - 23), "hour {n}");
+            assert_eq!(refused, (n >= 28).then_some(n - 23), "hour {n}");
             if refused.is_some() {
                 return;
             }

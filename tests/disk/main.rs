@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command;
 mod damage;
 mod running;
 mod shed;
