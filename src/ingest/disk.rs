@@ -132,7 +132,12 @@ impl Ingest {
         let kept_before = sink.store.kept() as u64;
         let mut result = sink.store.commit(&entries);
         let full_since = Instant::now();
-        while result.as_ref().is_err_and(Store::is_full) && full_since.elapsed() < MAKES_ROOM {
+        let is_full = |result: &Result<_, _>| result.as_ref().is_err_and(Store::is_full);
+        let settled = is_full(&result) && sink.store.settle_log();
+        if settled {
+            result = sink.store.commit(&entries);
+        }
+        while settled && is_full(&result) && full_since.elapsed() < MAKES_ROOM {
             let Ok(shed) = sink.store.shed(sink.bounds, true) else { break };
             self.journal.shed(tenant, shed.stage);
             // a step among what is to stay frees nothing, and the next one may

@@ -168,6 +168,16 @@ impl Store {
         self.step(bounds, full).map_err(|e| failed(&self.file, e)).inspect_err(|e| self.suspect(e))
     }
 
+    /// Brings the log back into the file, so that its room can be written anew; whether all of it is
+    /// there now. On a disk that is full that may be all the room there is. Where the file cannot
+    /// even take its log, nothing that is given up makes room on the disk.
+    pub fn settle_log(&mut self) -> bool {
+        let settled = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == row.get::<_, i64>(2)?))
+        });
+        matches!(settled, Ok((0, true)))
+    }
+
     fn step(&mut self, bounds: Bounds, full: bool) -> rusqlite::Result<Shed> {
         let now = self.clock.now();
         let mut rows = [0; Class::ALL.len()];

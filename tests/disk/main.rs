@@ -6,6 +6,7 @@ mod support;
 
 mod command;
 mod damage;
+mod mounted;
 mod running;
 mod shed;
 mod shelf;
