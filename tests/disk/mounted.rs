@@ -184,9 +184,9 @@ fn pages_that_are_overwritten_under_the_daemon_cost_nothing_that_is_whole() {
     let shelf = Shelf::with(0);
     let noise = || (0..300).map(|_| fastrand::alphanumeric()).collect::<String>();
     let row = |n: usize| {
-        let class = if n % 100 == 0 { Class::Alarm } else { Class::Measurement };
+        let class = if n.is_multiple_of(100) { Class::Alarm } else { Class::Measurement };
         let body = format!(r#"{{"n":{n},"noise":"{}"}}"#, noise());
-        let topic = if n % 100 == 0 { "gateway/alarm" } else { "device/7/readings" };
+        let topic = if n.is_multiple_of(100) { "gateway/alarm" } else { "device/7/readings" };
         message(class, topic.into(), body)
     };
     let all: Vec<Entry> = (0..ROWS).map(|n| entry(1, vec![row(n)])).collect();
