@@ -6,8 +6,10 @@ mod check;
 mod demo;
 mod device;
 mod plan;
+mod progress;
 mod run;
 mod status;
+mod store;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -46,6 +48,7 @@ enum Command {
     Status(status::Args),
     Device(device::Args),
     Plan(plan::Args),
+    Store(store::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Store(args) => store::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -48,7 +48,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -174,7 +174,7 @@ impl Gateway {
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
         let Parts { settings, registry, codecs, clock, open_hat } = parts;
-        let lock = lock(&settings)?;
+        let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
 
@@ -213,25 +213,19 @@ impl Gateway {
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
             upstream.waiting.store(outbox.waiting(), Relaxed);
+            let bounds = house::bounds(&tenant.buffer);
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,
                 file: file.clone(),
+                bounds,
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink {
-                    kind: tenant.kind,
-                    store,
-                    bounds: house::bounds(&tenant.buffer),
-                    news,
-                    upstream,
-                    counters,
-                    tours,
-                },
+                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -509,15 +503,16 @@ fn spawn_upstream(
 }
 
 /// Makes the state directory and takes it for this process.
-fn lock(settings: &Settings) -> Result<File, GatewayError> {
-    let path = &settings.state_dir;
-    let failed = |source| GatewayError::StateDir { path: path.clone(), source };
+pub(crate) fn lock(path: &Path) -> Result<File, GatewayError> {
+    let failed = |source| GatewayError::StateDir { path: path.to_owned(), source };
     // it holds what sensors said: nobody else's business
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     let file = File::create(path.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(GatewayError::Locked { path: path.clone() }),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(GatewayError::Locked { path: path.to_owned() })
+        }
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }

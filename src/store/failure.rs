@@ -52,6 +52,17 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// Not yet of this version, and only looked at.
+    #[error(
+        "{}: written by an older lykta (schema {found}): the daemon brings it up to date as it starts",
+        file.display()
+    )]
+    Older {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+    },
     /// The file is another than it was, or not there though it was before.
     #[error("{}: {what}", file.display())]
     Gone {
@@ -69,6 +80,14 @@ pub enum StoreError {
     Gap {
         /// The database file.
         file: PathBuf,
+    },
+    /// A damaged file cannot even be read, or there is no room for what it says.
+    #[error("{}: cannot be read or copied: {source}", file.display())]
+    Unreadable {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// A damaged file cannot be read or renamed.
     #[error("{}: damaged, and cannot be set aside: {source}", file.display())]

@@ -33,6 +33,8 @@ mod rest;
 mod salvage;
 mod schema;
 mod shed;
+mod survey;
+mod transfer;
 mod wal;
 
 pub use aside::Outcast;
@@ -43,6 +45,8 @@ pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 pub use rescue::Rescue;
 pub use shed::{Bounds, Shed, Stage};
+pub use survey::{Outlined, Salvaged, Survey};
+pub use transfer::{Taken, Transfer, TransferError};
 
 use crate::clock::history::Boot;
 use crate::clock::{Clock, ClockQuality};
@@ -63,7 +67,8 @@ use std::time::Duration;
 /// commit. A restart leaves out what is left of them.
 const RESERVE: u64 = 1 << 16;
 
-/// So many are always in reserve: alarms are given theirs also while the disk takes nothing.
+/// So many are in reserve while the disk takes what it is given: alarms get theirs also when it
+/// takes nothing any more.
 const IN_HAND: u64 = 1 << 10;
 
 /// So many alarms are kept in memory.
@@ -92,6 +97,8 @@ pub struct Store {
     recent: u64,
     /// The row of this boot.
     boot: Option<Boot>,
+    /// Since when the clock says the same of it, by the monotonic clock.
+    same_since: Duration,
     /// When the time is to be noted next, by the monotonic clock.
     note_at: Duration,
     /// The counters of downlinks, as whoever writes goes on with them.
@@ -198,6 +205,7 @@ impl Store {
             reserved: own.next_sequence,
             recent,
             boot: None,
+            same_since: Duration::ZERO,
             note_at: Duration::ZERO,
             counters,
             copy,
@@ -284,21 +292,31 @@ impl Store {
         read().map_err(|e| failed(&self.file, e)).inspect_err(|error| self.suspect(error))
     }
 
-    /// Keeps an alarm in memory that the disk has not taken: it goes out under the number that it
-    /// will have there, and goes to the disk with the next commit. Given back when there is no
-    /// room for it.
+    /// Keeps an alarm in memory that the disk has not taken: it goes out under the id that it will
+    /// have there, and goes to the disk with the next commit. Given back when there is no room for
+    /// it.
     ///
     /// # Errors
     /// With the alarm.
     pub fn keep(&mut self, alarm: Message) -> Result<(), Message> {
         let mut kept = self.condition.kept();
-        // a number that is not in reserve might be given out again after a crash
-        if kept.len() >= MAX_KEPT || self.next_sequence >= self.reserved {
+        if kept.len() >= MAX_KEPT {
             return Err(alarm);
         }
-        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, self.epoch.clone()));
+        // a number that is not in reserve might be given out again after a crash: then it is one
+        // of an epoch of its own
+        let epoch = match self.next_sequence < self.reserved {
+            true => self.epoch.clone(),
+            false => schema::new_epoch(),
+        };
+        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, epoch));
         self.next_sequence += 1;
         Ok(())
+    }
+
+    /// Whether sessions are kept twice, as they should be.
+    pub fn is_copied(&self) -> bool {
+        self.copy.is_some()
     }
 
     /// How many alarms are in memory only.
@@ -415,16 +433,14 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down when this boot began, as soon as somebody has set the clock: what was written
-    /// before can then be told by it.
+    /// Writes down when this boot began, as soon as somebody has set the clock, and when it is set
+    /// anew: what was written before can be told by the first, and what comes by the second.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn note_clock(&mut self) -> Result<(), StoreError> {
         match self.boot {
-            Some(boot) if boot.began.is_none() && Boot::began(self.clock.now()).is_some() => {
-                self.commit(&[])
-            }
+            Some(boot) if boot.is_news(self.clock.now()) => self.commit(&[]),
             _ => Ok(()),
         }
     }
@@ -437,10 +453,9 @@ impl Store {
         let condition = Arc::clone(&self.condition);
         let mut kept = condition.kept();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let is_news = |boot: Boot| boot.began.is_none() && Boot::began(now).is_some();
         let is_told = kept.is_empty() && entries.iter().all(Entry::is_told_from_removals);
         let (boot, note_at) = match self.boot {
-            Some(boot) if now.monotonic < self.note_at && !is_news(boot) && is_told => {
+            Some(boot) if now.monotonic < self.note_at && !boot.is_news(now) && is_told => {
                 (boot, self.note_at)
             }
             _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
@@ -474,6 +489,10 @@ impl Store {
         kept.clear();
         drop(kept);
         (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
+        let word = |boot: Boot| (boot.number, boot.began);
+        if self.boot.map(word) != Some(word(boot)) {
+            self.same_since = now.monotonic;
+        }
         (self.boot, self.note_at) = (Some(boot), note_at);
         for entry in entries {
             for (slot, session) in &entry.changes.sessions {

@@ -7,7 +7,14 @@ use super::rescue::{self, Identity};
 use super::{Room, boots, copy, damaged, memory, remembered, schema, time, wal};
 use jiff::Timestamp;
 use rusqlite::Connection;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// Where the header of a database says who can write and who can read it, and the highest version
+/// that there is: with a write-ahead log.
+const VERSIONS: u64 = 18;
+const WAL_VERSION: u8 = 2;
 
 /// A file of up to this size is looked through at the start: some tenths of a second, and on a slow
 /// card two. In a larger one damage shows when it is met.
@@ -79,12 +86,23 @@ pub(super) fn is_as_long_as_it_says(db: &Connection, file: &Path) -> Result<(), 
     Ok(())
 }
 
+/// Whether its header says that only a later SQLite can write it, or read it: one that is damaged
+/// does, and then every write fails as on a disk that takes none.
+fn is_closed(file: &Path) -> bool {
+    let mut versions = [0; 2];
+    let read = File::open(file).and_then(|file| file.read_exact_at(&mut versions, VERSIONS));
+    read.is_ok() && versions.iter().any(|version| *version > WAL_VERSION)
+}
+
 /// Whether the file is there as it was left, before SQLite looks at it: that takes an empty one
 /// for a new one, and throws its log away.
 pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<(), StoreError> {
     let gone = |what| Err(StoreError::Gone { file: file.to_owned(), what });
     if damaged::len(file) == 0 && (is_known || damaged::len_with_log(file) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
+    }
+    if is_closed(file) {
+        return gone("its header is damaged");
     }
     match wal::state(file) {
         wal::State::Sound => Ok(()),

@@ -79,7 +79,11 @@ impl Outbox {
     /// # Errors
     /// As [`super::Store::open`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let mut db = schema::open(file)?;
+        Self::of(schema::open(file)?, file)
+    }
+
+    /// The outbox of a database that is open.
+    pub(super) fn of(mut db: Connection, file: &Path) -> Result<Self, StoreError> {
         // what the writing view commits meanwhile may be an alarm, and waits to be sent
         db.busy_handler(Some(wait_a_little)).map_err(|e| failed(file, e))?;
         let read = || {

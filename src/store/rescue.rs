@@ -135,9 +135,9 @@ pub(super) fn rescue(
 }
 
 /// What was saved, what was left, and what is lost.
-type Brought = (ByClass, ByClass, Lost);
+pub(super) type Brought = (ByClass, ByClass, Lost);
 
-fn bring_over(
+pub(super) fn bring_over(
     pages: &Pages,
     new: &Path,
     known: Elsewhere,
@@ -195,7 +195,7 @@ fn bring_over(
 }
 
 /// Which store it was.
-fn identity(pages: &Pages, known: Option<Identity>) -> Option<Identity> {
+pub(super) fn identity(pages: &Pages, known: Option<Identity>) -> Option<Identity> {
     let mut found = None;
     pages.visit(|(row, values)| {
         if let (Some(0), [Value::Null, Value::Text(epoch), Value::Integer(next), ..]) =

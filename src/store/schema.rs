@@ -2,7 +2,8 @@
 
 use super::remembered::Room;
 use super::{StoreError, failed, memory, remembered};
-use rusqlite::{Connection, FileControl, MAIN_DB, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -184,6 +185,32 @@ pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// What makes sequence numbers unique in the world.
+pub(super) fn new_epoch() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Opens a file for somebody who only looks: nothing is changed in it, and who writes goes on.
+pub(super) fn look(file: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(file, flags)?;
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        db.pragma_update(None, "cache_size", -CACHE)?;
+        // nor does the last one to look put the log in order
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let version = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((db, version))
+    };
+    match open().map_err(|e| failed(file, e))? {
+        (db, VERSION) => Ok(db),
+        (_, found) if found > VERSION => {
+            Err(StoreError::Schema { file: file.to_owned(), found, known: VERSION })
+        }
+        (_, found) => Err(StoreError::Older { file: file.to_owned(), found }),
+    }
+}
+
 /// The version of a file that was made before this one. A full disk lets SQLite not even look.
 fn earlier_version(file: &Path) -> Option<i64> {
     let mut version = [0; 4];
@@ -212,7 +239,7 @@ fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {
         0 => {
-            let epoch = uuid::Uuid::new_v4().simple().to_string();
+            let epoch = new_epoch();
             tx.execute_batch(&[STORE, DEVICES, DOMAIN].concat())?;
             tx.execute("INSERT INTO store VALUES (0, ?1, 1)", [epoch])?;
         }

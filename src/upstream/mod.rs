@@ -24,7 +24,7 @@ mod budget;
 pub mod command;
 mod delivery;
 mod disk;
-mod envelope;
+pub(crate) mod envelope;
 mod error;
 pub(crate) mod event;
 mod link;
@@ -127,6 +127,11 @@ enum State {
     Stopped,
 }
 
+/// What all topics of a tenant begin with.
+pub(crate) fn root(prefix: &str, gateway: &GatewayId, tenant: &TenantId) -> String {
+    format!("{prefix}/{gateway}/{tenant}")
+}
+
 impl Forwarder {
     /// A forwarder for this tenant.
     ///
@@ -143,7 +148,7 @@ impl Forwarder {
         shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
-        let root = format!("{}/{gateway}/{tenant}", settings.prefix);
+        let root = root(&settings.prefix, gateway, tenant);
         let (reached, broker) = watch::channel(None);
         let listener = settings.commands.then(|| {
             let client_id = format!("{client_id}-commands");

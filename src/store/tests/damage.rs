@@ -72,3 +72,22 @@ fn an_order_beside_its_answer_spoils_no_write() {
     assert_eq!(store.states(Room::Orders).expect("reads"), [], "it is no order any more");
     assert_eq!(store.reply("c").expect("reads").as_deref(), Some("first"));
 }
+
+#[test]
+fn a_header_that_forbids_writing_is_damage_and_no_full_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("t.db");
+    for at in [18, 19] {
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        store.commit(&[entry(1, 7, &[Class::Alarm])]).expect("commits");
+        drop(store);
+        let db = std::fs::OpenOptions::new().read(true).write(true).open(&file).expect("opens");
+        let mut version = [0];
+        db.read_exact_at(&mut version, at).expect("reads");
+        db.write_all_at(&[version[0] ^ 4], at).expect("writes");
+        let mut store = Store::open(&file, &Clock::system()).expect("opens");
+        assert!(store.take_rescue().is_some(), "byte {at}");
+        store.commit(&[entry(1, 8, &[Class::Alarm])]).expect("commits");
+    }
+    assert_eq!(alarms(&file).len(), 4, "what was there before and after");
+}

@@ -336,7 +336,9 @@ impl Forwarder {
 
     /// Tells operations that a message was taken after all, and so many are in the outbox again.
     fn note_taken(&self, back: u64) {
-        self.shared.counters.set_aside.fetch_sub(1 + back, Relaxed);
+        // a file that was replaced meanwhile has nothing set aside any more
+        let less = |count: u64| Some(count.saturating_sub(1 + back));
+        let _ = self.shared.counters.set_aside.fetch_update(Relaxed, Relaxed, less);
         self.shared.counters.waiting.fetch_add(back, Relaxed);
         log::info!(
             MESSAGE_ID = message::UPSTREAM_TAKEN_AFTER_ALL,
