@@ -8,12 +8,14 @@ use super::{Room, boots, copy, damaged, memory, remembered, schema, time, wal};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Where the header of a database says who can write and who can read it, and the highest version
-/// that there is: with a write-ahead log.
-const VERSIONS: u64 = 18;
+/// How a database begins; where its header says who can write and who can read it; and the highest
+/// version that there is: with a write-ahead log.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const VERSIONS: Range<usize> = 18..20;
 const WAL_VERSION: u8 = 2;
 
 /// A file of up to this size is looked through at the start: some tenths of a second, and on a slow
@@ -89,9 +91,11 @@ pub(super) fn is_as_long_as_it_says(db: &Connection, file: &Path) -> Result<(), 
 /// Whether its header says that only a later SQLite can write it, or read it: one that is damaged
 /// does, and then every write fails as on a disk that takes none.
 fn is_closed(file: &Path) -> bool {
-    let mut versions = [0; 2];
-    let read = File::open(file).and_then(|file| file.read_exact_at(&mut versions, VERSIONS));
-    read.is_ok() && versions.iter().any(|version| *version > WAL_VERSION)
+    let mut header = [0; VERSIONS.end];
+    let read = File::open(file).and_then(|file| file.read_exact_at(&mut header, 0));
+    read.is_ok()
+        && header.starts_with(MAGIC)
+        && header[VERSIONS].iter().any(|version| *version > WAL_VERSION)
 }
 
 /// Whether the file is there as it was left, before SQLite looks at it: that takes an empty one
