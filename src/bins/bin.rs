@@ -42,6 +42,11 @@ const PARTIAL: f64 = 0.15;
 /// How sure an emptying is where a fixed echo is known, or where one may be.
 const AT_SHELF: f64 = 0.35;
 const NEAR_SHELF: f64 = 0.7;
+/// And where the surface only came back to where it had been, when crews are out and when none is.
+const CAME_BACK: f64 = 0.8;
+const CAME_BACK_AT_NIGHT: f64 = 0.45;
+/// Crews are out from six to eight in the evening, in seconds after five.
+const DAYTIME: std::ops::Range<i64> = HOUR..15 * HOUR;
 /// From this part of wrong echoes on there may be one.
 const MAY_BE_SHELF: f32 = 0.03;
 /// From this part of the height on a bin is as good as full.
@@ -275,6 +280,8 @@ impl Bin {
         self.shelf.fixed
     }
 
+    /// DEBUG
+    pub fn dbg(&self) -> String { format!("{:.3} {:?}", self.shelf.part(), self.shelf) }
     /// What is due.
     #[must_use]
     pub fn due(&self) -> Due {
@@ -484,7 +491,7 @@ impl Bin {
         let depth = rules.geometry.depth.0;
         let least = (FALL * depth).max(LEAST_FALL).min(MOST_FALL * depth);
         let doubtful = pressed || self.shelf.fixed || self.shelf.part() >= MAY_BE_SHELF;
-        let Fall { at, from, to } =
+        let Fall { at, from, to, back } =
             self.readings.fall(rules.in_steps(least), rules.depth(), doubtful)?;
         let fall = (to - from) * rules.step();
         let mut confidence = 0.6 + 0.4 * ((fall - least) / (CERTAIN * depth)).clamp(0.0, 1.0);
@@ -493,6 +500,11 @@ impl Bin {
             confidence *= AT_SHELF;
         } else if self.shelf.part() >= MAY_BE_SHELF || pressed || !above(from) {
             confidence *= NEAR_SHELF;
+        }
+        if back {
+            let (_, began) = rules.day(at);
+            let by_day = DAYTIME.contains(&(at - began));
+            confidence *= if by_day { CAME_BACK } else { CAME_BACK_AT_NIGHT };
         }
         let fill = |step: f64| rules.geometry.fill(Metres(step * rules.step()));
         let emptying = Emptying {

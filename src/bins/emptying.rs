@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// So many readings are kept: those before a fall, and those that confirm it.
 const KEPT: usize = 14;
 const BEFORE: usize = 7;
+const LEAST_BEFORE: usize = 3;
 /// The fall from one reading to the next is at least this part of the whole.
 const AT_ONCE: f64 = 0.6;
 /// A fall by this part of the depth, to this part of it or deeper, is clear: two readings are
@@ -18,6 +19,8 @@ const CLEAR_READINGS: usize = 2;
 const READINGS: usize = 5;
 const FEW_READINGS: usize = 3;
 const LONG: i64 = 8 * 3600;
+/// Surfaces are as deep within this part of the depth.
+const SAME: f64 = 0.12;
 /// This part of the readings after a fall has to agree with it.
 const AGREE: f64 = 0.75;
 
@@ -56,6 +59,9 @@ pub(super) struct Fall {
     /// The steps before and after.
     pub(super) from: f64,
     pub(super) to: f64,
+    /// Whether the surface rose at once from as deep as it is now, a few readings ago: then it may
+    /// have been there all the time.
+    pub(super) back: bool,
 }
 
 impl Readings {
@@ -88,7 +94,7 @@ impl Readings {
     /// clear one needs as many readings as others. What was before it is forgotten.
     pub(super) fn fall(&mut self, least: f64, depth: f64, doubtful: bool) -> Option<Fall> {
         let all = &self.0.0;
-        let found = (1..all.len()).rev().find_map(|at| {
+        let found = (LEAST_BEFORE..all.len()).rev().find_map(|at| {
             let jump = f64::from(all[at].step) - f64::from(all[at - 1].step);
             if jump < least * AT_ONCE {
                 return None;
@@ -105,11 +111,15 @@ impl Readings {
                 n => n >= READINGS || (n >= FEW_READINGS && span >= LONG),
             };
             let agreed = agree as f64 >= AGREE * after.len() as f64;
-            (enough && agreed && to - from >= least).then_some((at, from, to))
+            let back = all[..at].windows(2).any(|pair| {
+                let [deep, near] = [f64::from(pair[0].step), f64::from(pair[1].step)];
+                deep - near >= least * AT_ONCE && (deep - to).abs() <= SAME * depth
+            });
+            (enough && agreed && to - from >= least).then_some((at, from, to, back))
         });
-        let (place, from, to) = found?;
+        let (place, from, to, back) = found?;
         let at = all[place].at;
         self.0.0.drain(..place);
-        Some(Fall { at, from, to })
+        Some(Fall { at, from, to, back })
     }
 }
