@@ -280,8 +280,6 @@ impl Bin {
         self.shelf.fixed
     }
 
-    /// DEBUG
-    pub fn dbg(&self) -> String { format!("{:.3} {:?}", self.shelf.part(), self.shelf) }
     /// What is due.
     #[must_use]
     pub fn due(&self) -> Due {
@@ -294,7 +292,13 @@ impl Bin {
         self.battery.days(rules.flat)
     }
 
-    /// What part of its frames arrives.
+    /// How often it reports, as learned; none before its second frame.
+    #[must_use]
+    pub fn interval(&self) -> Option<SignedDuration> {
+        self.silence.interval().map(SignedDuration::from_secs_f64)
+    }
+
+    /// What part of its frames arrives, of late.
     #[must_use]
     pub fn delivery(&self) -> Ratio {
         Ratio(self.silence.delivery())
@@ -331,9 +335,10 @@ impl Bin {
 
     fn is_old(&self, rules: &Rules, at: i64) -> bool {
         let since = self.emptied.max(self.first);
-        rules.most_days.zip(since).is_some_and(|(most, since)| {
-            self.synced && (at - since) as f64 >= most * DAY as f64
-        })
+        rules
+            .most_days
+            .zip(since)
+            .is_some_and(|(most, since)| self.synced && (at - since) as f64 >= most * DAY as f64)
     }
 
     /// Takes what an uplink says of the level.
@@ -343,12 +348,13 @@ impl Bin {
         input: &Input,
         at: i64,
     ) -> (Trust, EchoFrom, Option<Emptying>) {
-        let down = match input.echo {
-            Echo::Distance(distance) => Some(rules.geometry.down(distance)),
-            Echo::Fill(Ratio(fill)) => Some(rules.geometry.surface(fill)),
-            Echo::Untold | Echo::Missing => None,
-        };
-        self.set(rules, matches!(input.echo, Echo::Fill(_)), down.is_some());
+        let seen = rules.geometry.seen(input.echo);
+        let told = input
+            .told
+            .filter(|told| told.0.is_finite())
+            .map(|Ratio(fill)| rules.geometry.surface(fill));
+        let down = seen.or(told);
+        self.set(rules, seen.is_none(), down.is_some());
         let passed = at.saturating_sub(self.at);
         let stale = input.synced && self.synced && passed <= 0;
         if stale && passed >= -DISORDER {
@@ -372,10 +378,10 @@ impl Bin {
             self.pass_mornings(rules, at);
         }
         let pressed = self.pressed(input.presses);
-        let Some(down) = down.filter(|down| rules.geometry.may_be(*down)) else {
-            let told = input.echo == Echo::Untold && self.part.is_some();
-            let trust = if told { Trust::Suspect } else { Trust::Rejected };
-            return (trust, if told { self.echo_from() } else { EchoFrom::None }, None);
+        let Some(down) = down else {
+            let other = input.echo == Echo::Untold && self.part.is_some();
+            let trust = if other { Trust::Suspect } else { Trust::Rejected };
+            return (trust, if other { self.echo_from() } else { EchoFrom::None }, None);
         };
         let step = rules.in_steps(down.0).round().clamp(0.0, 254.0) as u8;
         if !input.synced {

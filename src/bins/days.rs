@@ -131,7 +131,8 @@ impl Days {
         let others = USUAL.iter().map(|share| (share * usual, part));
         let mut all: Vec<(f64, f64)> = own.chain(others).collect();
         all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let parts = [OUTER, 0.5 - MIDDLE, 0.5 - MIDDLE / 2.0, 0.5, 0.5 + MIDDLE / 2.0, 0.5 + MIDDLE];
+        let parts =
+            [OUTER, 0.5 - MIDDLE, 0.5 - MIDDLE / 2.0, 0.5, 0.5 + MIDDLE / 2.0, 0.5 + MIDDLE];
         let [little, a, b, c, d, e] = parts.map(|part| quantile(&all, part));
         let middle = (a + 2.0 * b + 3.0 * c + 2.0 * d + e) / 9.0;
         let much = quantile(&all, 1.0 - OUTER);

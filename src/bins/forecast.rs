@@ -27,6 +27,13 @@ pub struct Tenths<T> {
     pub p90: T,
 }
 
+impl<T> Tenths<T> {
+    /// Each in other words.
+    pub fn map<U>(self, mut words: impl FnMut(T) -> U) -> Tenths<U> {
+        Tenths { p10: words(self.p10), p50: words(self.p50), p90: words(self.p90) }
+    }
+}
+
 /// What is expected of a bin that nobody empties.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Forecast {

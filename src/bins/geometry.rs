@@ -1,5 +1,6 @@
 //! Where a sensor hangs in a bin, and what its distances mean there.
 
+use super::input::{Echo, Input};
 use crate::units::{Degrees, Metres, Ratio};
 
 /// An echo from farther away than the floor, by this part of the depth and so many metres, is
@@ -67,9 +68,10 @@ impl Geometry {
     pub fn part_at(&self, fill: Ratio) -> f64 {
         let steps = self.volumes.len().saturating_sub(1);
         let pairs = self.volumes.windows(2).enumerate();
-        let found = pairs.filter(|(_, pair)| pair[1] >= fill.0 && pair[1] > pair[0]).map(
-            |(low, pair)| (low as f64 + ((fill.0 - pair[0]) / (pair[1] - pair[0])).max(0.0)) / steps as f64,
-        );
+        let found =
+            pairs.filter(|(_, pair)| pair[1] >= fill.0 && pair[1] > pair[0]).map(|(low, pair)| {
+                (low as f64 + ((fill.0 - pair[0]) / (pair[1] - pair[0])).max(0.0)) / steps as f64
+            });
         if steps == 0 { fill.0 } else { found.fold(f64::NAN, f64::min).min(1.0) }
     }
 
@@ -79,10 +81,19 @@ impl Geometry {
         Metres(self.depth.0 - part.clamp(0.0, 1.0) * self.height())
     }
 
-    /// Whether an echo from so far below the sensor can be of this bin.
+    /// How far below the sensor an echo came from; none if it came from nothing in this bin.
     #[must_use]
-    pub fn may_be(&self, down: Metres) -> bool {
-        (0.0..=self.farthest()).contains(&down.0)
+    pub fn seen(&self, echo: Echo) -> Option<Metres> {
+        let Echo::Distance(distance) = echo else { return None };
+        Some(self.down(distance)).filter(|down| (0.0..=self.farthest()).contains(&down.0))
+    }
+
+    /// What part of the volume is filled by an uplink; none if it does not say. Missing and far
+    /// echoes say nothing, least of all "empty".
+    #[must_use]
+    pub fn measured(&self, input: &Input) -> Option<Ratio> {
+        let told = || Some(Ratio(input.told?.0.clamp(0.0, 1.0)));
+        self.seen(input.echo).map(|down| self.fill(down)).or_else(told)
     }
 
     /// The farthest echo that can be of this bin.

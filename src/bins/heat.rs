@@ -140,8 +140,7 @@ mod tests {
     fn one_fire_is_one_alarm_and_the_next_another() {
         let fire = [(0, 20.0), (10, 45.0), (20, 70.0), (30, 90.0), (40, 60.0), (100, 25.0)];
         assert_eq!(fires(&fire), 1);
-        let again: Vec<_> =
-            fire.iter().chain(&[(400, 20.0), (410, 45.0)]).copied().collect();
+        let again: Vec<_> = fire.iter().chain(&[(400, 20.0), (410, 45.0)]).copied().collect();
         assert_eq!(fires(&again), 2);
     }
 

@@ -118,5 +118,9 @@ pub(super) fn median(steps: &mut [u8]) -> Option<f64> {
     steps.sort_unstable();
     let middle = steps.len() / 2;
     let high = f64::from(*steps.get(middle)?);
-    Some(if steps.len() % 2 == 1 { high } else { f64::midpoint(f64::from(steps[middle - 1]), high) })
+    Some(if steps.len() % 2 == 1 {
+        high
+    } else {
+        f64::midpoint(f64::from(steps[middle - 1]), high)
+    })
 }

@@ -1,14 +1,12 @@
 //! What an uplink says about a bin.
 
-use crate::units::{
-    Celsius, Degrees, Measured, Metres, Quality, Ratio, Reading, Volts,
-};
+use crate::units::{Celsius, Degrees, Measured, Metres, Quality, Quantity, Ratio, Reading, Volts};
 use jiff::Timestamp;
 
-/// An echo from here on is none: sensors that find nothing answer with their largest number.
-const NO_ECHO: f64 = 2.54;
+/// Sensors that find nothing answer with the largest number that they know.
+const NO_ECHO: std::ops::Range<f64> = 2.535..2.555;
 
-/// What a sensor says of the level.
+/// What a sensor says of the distance.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Echo {
     /// Nothing: this uplink is about something else.
@@ -18,15 +16,13 @@ pub enum Echo {
     Missing,
     /// The surface is so far away, along the sensor's view.
     Distance(Metres),
-    /// The sensor itself knows how full the bin is.
-    Fill(Ratio),
 }
 
 impl Echo {
-    /// A distance as sensors with one byte for it send it: 254 cm and more are no echo.
+    /// A distance as sensors with one byte for it send it: 254 and 255 cm are no echo.
     #[must_use]
     pub fn bytes(distance: Metres) -> Self {
-        if distance.0 >= NO_ECHO { Self::Missing } else { Self::Distance(distance) }
+        if NO_ECHO.contains(&distance.0) { Self::Missing } else { Self::Distance(distance) }
     }
 }
 
@@ -37,8 +33,10 @@ pub struct Input {
     pub at: Timestamp,
     /// Whether the clock could be trusted then.
     pub synced: bool,
-    /// Of the level.
+    /// Of the distance to the surface.
     pub echo: Echo,
+    /// How full the bin is, as the sensor itself computes it.
+    pub told: Option<Ratio>,
     /// Of the temperature.
     pub temperature: Option<Celsius>,
     /// Of the battery.
@@ -65,6 +63,7 @@ impl Input {
             at,
             synced,
             echo: Echo::Untold,
+            told: None,
             temperature: None,
             battery: None,
             tilt: None,
@@ -94,9 +93,7 @@ impl Input {
                     }
                 }
                 Some(Measured::FillLevel(fill)) if good && fill.0.is_finite() => {
-                    if matches!(input.echo, Echo::Untold | Echo::Missing) {
-                        input.echo = Echo::Fill(fill);
-                    }
+                    input.told.get_or_insert(fill);
                 }
                 Some(Measured::BatteryVoltage(volts)) if good => input.battery = Some(volts),
                 Some(Measured::Tilt(angle)) if good => input.tilt = Some(angle),
@@ -104,15 +101,10 @@ impl Input {
                 Some(Measured::ContactOpen(open)) => input.lid_open = Some(open),
                 Some(Measured::Tamper(tamper)) => input.tamper = Some(tamper),
                 Some(Measured::Count(presses)) if good => input.presses = Some(presses),
-                _ => {
-                    let of_level = matches!(
-                        reading.quantity,
-                        crate::units::Quantity::Distance | crate::units::Quantity::FillLevel
-                    );
-                    if of_level && input.echo == Echo::Untold {
-                        input.echo = Echo::Missing;
-                    }
+                _ if reading.quantity == Quantity::Distance && input.echo == Echo::Untold => {
+                    input.echo = Echo::Missing;
                 }
+                _ => {}
             }
         }
         input

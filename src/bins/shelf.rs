@@ -56,7 +56,15 @@ impl Shelf {
 
     /// Takes the reading of an hour, before it is put among the others. `full` is the step from
     /// which on a bin is as good as full: there they all come back to the same place.
-    pub(super) fn see(&mut self, hours: &Hours, hour: i64, step: u8, days: f64, depth: f64, full: f64) {
+    pub(super) fn see(
+        &mut self,
+        hours: &Hours,
+        hour: i64,
+        step: u8,
+        days: f64,
+        depth: f64,
+        full: f64,
+    ) {
         let fading = (-days / MEMORY_DAYS).exp() as f32;
         self.wrong *= fading;
         self.all = self.all * fading + 1.0;

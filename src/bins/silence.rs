@@ -46,6 +46,11 @@ impl Silence {
         self.heard = self.heard * fading + 1.0;
     }
 
+    /// How often it reports, in seconds, as learned; none before the second frame.
+    pub(super) fn interval(&self) -> Option<f64> {
+        self.interval.map(f64::from)
+    }
+
     /// What part of its frames arrives.
     pub(super) fn delivery(&self) -> f64 {
         let expected = f64::from(self.expected) + USUAL_WEIGHT;
