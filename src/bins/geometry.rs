@@ -103,3 +103,85 @@ impl Geometry {
         self.depth.0 * part + metres
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Measured, Quality, Quantity, Reading};
+    use jiff::Timestamp;
+
+    fn cone() -> Geometry {
+        Geometry { volumes: vec![0.0, 0.25, 1.0], ..Geometry::straight(Metres(1.5), Metres(0.3)) }
+    }
+
+    fn level(geometry: &Geometry, readings: &[Reading]) -> Option<Ratio> {
+        geometry.measured(&Input::of(readings, Timestamp::UNIX_EPOCH, true))
+    }
+
+    fn distance(measured: Option<f64>, quality: Quality) -> Reading {
+        let measured = measured.map(|metres| Measured::Distance(Metres(metres)));
+        Reading { name: "x".into(), quantity: Quantity::Distance, measured, quality }
+    }
+
+    fn told(fill: f64) -> Reading {
+        let measured = Some(Measured::FillLevel(Ratio(fill)));
+        let quantity = Quantity::FillLevel;
+        Reading { name: "y".into(), quantity, measured, quality: Quality::Good }
+    }
+
+    #[test]
+    fn a_distance_is_a_level_and_clamped_both_ways() {
+        let straight = Geometry::straight(Metres(1.5), Metres(0.3));
+        let askew = Geometry { angle: Degrees(60.0), ..straight.clone() };
+        for (geometry, metres, fill) in [
+            (&straight, 1.5, Some(0.0)),
+            (&straight, 1.2, Some(0.25)),
+            (&straight, 0.9, Some(0.5)),
+            (&straight, 0.6, Some(0.75)),
+            (&straight, 0.3, Some(1.0)),
+            (&straight, 0.1, Some(1.0)),
+            (&straight, 0.0, Some(1.0)),
+            (&straight, 1.7, Some(0.0)),
+            (&straight, 1.8, None),
+            (&straight, 9.0, None),
+            (&straight, -0.1, None),
+            (&straight, f64::NAN, None),
+            (&askew, 3.0, Some(0.0)),
+            (&askew, 1.8, Some(0.5)),
+            (&askew, 0.6, Some(1.0)),
+            (&cone(), 1.5, Some(0.0)),
+            (&cone(), 1.2, Some(0.125)),
+            (&cone(), 0.9, Some(0.25)),
+            (&cone(), 0.6, Some(0.625)),
+            (&cone(), 0.3, Some(1.0)),
+        ] {
+            let found = level(geometry, &[distance(Some(metres), Quality::Good)]);
+            let near = match (found, fill) {
+                (Some(found), Some(fill)) => (found.0 - fill).abs() < 1e-9,
+                (None, None) => true,
+                _ => false,
+            };
+            assert!(near, "{metres}: {found:?}, not {fill:?}");
+        }
+    }
+
+    #[test]
+    fn no_echo_is_never_empty() {
+        let straight = Geometry::straight(Metres(1.5), Metres(0.3));
+        let missing = distance(None, Quality::Missing);
+        let absurd = distance(Some(2.54), Quality::Suspect);
+        let beyond = distance(Some(1.8), Quality::Good);
+        assert_eq!(level(&straight, &[missing.clone(), absurd]), None);
+        assert_eq!(level(&straight, &[missing, told(0.4)]), Some(Ratio(0.4)));
+        assert_eq!(level(&straight, &[beyond, told(0.4)]), Some(Ratio(0.4)));
+        assert_eq!(level(&straight, &[told(1.4)]), Some(Ratio(1.0)));
+    }
+
+    #[test]
+    fn a_part_of_the_volume_is_reached_at_its_height() {
+        for (fill, part) in [(0.0, 0.0), (0.125, 0.25), (0.25, 0.5), (0.625, 0.75), (1.0, 1.0)] {
+            assert!((cone().part_at(Ratio(fill)) - part).abs() < 1e-9, "{fill}");
+        }
+        assert_eq!(Geometry::straight(Metres(1.0), Metres(0.0)).part_at(Ratio(0.8)), 0.8);
+    }
+}

@@ -88,3 +88,42 @@ impl Stand {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn postures(angles: &[f64]) -> Vec<Posture> {
+        let mut stand = Stand::default();
+        let seen = angles.iter().filter_map(|angle| {
+            let mut input = Input::new(Timestamp::UNIX_EPOCH, true);
+            input.tilt = Some(Degrees(*angle));
+            stand.see(&input)
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn an_odd_angle_is_none_and_two_are_a_fall() {
+        assert_eq!(postures(&[2.0, 229.0, 224.0, 183.0, 1.0, 90.0, 2.0, 88.0, 3.0]), []);
+        assert_eq!(postures(&[2.0, 88.0, 89.0, 88.0, 2.0, 3.0]), [Posture::Dropped, Posture::Ok]);
+        assert_eq!(postures(&[2.0, 30.0, 32.0]), [Posture::Moved]);
+    }
+
+    #[test]
+    fn what_hangs_askew_does_so_as_usual() {
+        assert_eq!(postures(&[70.0, 71.0, 69.0, 71.0]), []);
+        assert_eq!(postures(&[70.0, 71.0, 2.0, 3.0]), [Posture::Dropped]);
+    }
+
+    #[test]
+    fn lids_and_hands_need_two_readings_too() {
+        let mut stand = Stand::default();
+        let mut input = Input::new(Timestamp::UNIX_EPOCH, true);
+        input.lid_open = Some(true);
+        assert_eq!((stand.see(&input), stand.see(&input)), (None, Some(Posture::LidOpen)));
+        input.tamper = Some(true);
+        assert_eq!((stand.see(&input), stand.see(&input)), (None, Some(Posture::Vandalized)));
+    }
+}

@@ -65,3 +65,37 @@ impl Silence {
         (intervals * interval).min(MOST_SECONDS).max(2.0 * interval)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of hourly frames, the longest silence after which it is still not lost, in hours, and when
+    /// it is.
+    fn hours(loss: f64) -> (f64, f64, f64) {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut silence = Silence::default();
+        let (mut gap, mut longest) = (0.0_f64, 0.0_f64);
+        for hour in 0..24 * 200 {
+            gap += 1.0;
+            if random.f64() >= loss {
+                if hour > 24 * 14 {
+                    longest = longest.max(gap / (silence.lost_after(None) / 3600.0));
+                }
+                silence.heard(gap * 3600.0);
+                gap = 0.0;
+            }
+        }
+        (longest, silence.lost_after(None) / 3600.0, silence.delivery())
+    }
+
+    #[test]
+    fn a_sensor_that_is_heard_badly_is_lost_later() {
+        for (loss, least, most) in [(0.02, 5.0, 8.0), (0.17, 12.0, 22.0), (0.5, 30.0, 60.0)] {
+            let (longest, after, delivery) = hours(loss);
+            assert!(longest < 1.0, "{loss}: a false alarm");
+            assert!((least..=most).contains(&after), "{loss}: after {after} h");
+            assert!((delivery - (1.0 - loss)).abs() < 0.08, "{loss}: {delivery}");
+        }
+    }
+}

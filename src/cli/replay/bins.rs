@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ struct Replayed {
 /// # Errors
 /// When the record cannot be read, or what it means cannot be printed or written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    File::open(&args.site).with_context(|| format!("{} cannot be read", args.site.display()))?;
     let site = match Site::load(&args.site) {
         Ok(site) => site,
         Err(problems) => {
@@ -103,7 +105,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.report {
         let report = report::Report::new(&accounts, i64::from(args.fixed));
         if args.json {
-            writeln!(out, "{:#}", serde_json::to_value(&report)?)?;
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
         } else {
             write!(out, "{report}")?;
         }
