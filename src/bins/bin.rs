@@ -377,7 +377,12 @@ impl Bin {
             self.first.get_or_insert(at);
             self.pass_mornings(rules, at);
         }
-        let pressed = self.pressed(input.presses);
+        if self.pressed(input.presses) {
+            // what fell was pressed, and neither emptied nor an echo
+            self.readings.clear();
+            self.hours = Hours::default();
+            self.morning = None;
+        }
         let Some(down) = down else {
             let other = input.echo == Echo::Untold && self.part.is_some();
             let trust = if other { Trust::Suspect } else { Trust::Rejected };
@@ -398,12 +403,13 @@ impl Bin {
         }
         self.readings.push(Seen { at, step });
         self.hours.put(hour, step);
-        let emptied = self.empty(rules, pressed);
+        let emptied = self.empty(rules);
         let at_shelf = self.shelf.is_at(step, rules.depth());
         let usual = self.readings.before().unwrap_or(f64::from(step));
         let sudden = usual - f64::from(step) >= RISE * rules.depth();
         if !at_shelf {
-            let middle = self.readings.middle().unwrap_or(step);
+            let counts = |step: u8| !self.shelf.is_at(step, rules.depth());
+            let middle = self.readings.middle(counts).unwrap_or(step);
             self.believe(rules, middle, at);
         }
         let trust = if self.shelf.fixed || sudden { Trust::Suspect } else { Trust::Accepted };
@@ -493,10 +499,10 @@ impl Bin {
     }
 
     /// Finds an emptying that the last reading confirms.
-    fn empty(&mut self, rules: &Rules, pressed: bool) -> Option<Emptying> {
+    fn empty(&mut self, rules: &Rules) -> Option<Emptying> {
         let depth = rules.geometry.depth.0;
         let least = (FALL * depth).max(LEAST_FALL).min(MOST_FALL * depth);
-        let doubtful = pressed || self.shelf.fixed || self.shelf.part() >= MAY_BE_SHELF;
+        let doubtful = self.shelf.fixed || self.shelf.part() >= MAY_BE_SHELF;
         let Fall { at, from, to, back } =
             self.readings.fall(rules.in_steps(least), rules.depth(), doubtful)?;
         let fall = (to - from) * rules.step();
@@ -504,7 +510,7 @@ impl Bin {
         let above = |step: f64| !self.shelf.is_at(step.clamp(0.0, 254.0) as u8, rules.depth());
         if self.shelf.fixed {
             confidence *= AT_SHELF;
-        } else if self.shelf.part() >= MAY_BE_SHELF || pressed || !above(from) {
+        } else if self.shelf.part() >= MAY_BE_SHELF || !above(from) {
             confidence *= NEAR_SHELF;
         }
         if back {

@@ -142,23 +142,26 @@ impl Days {
     /// The mean of each weekday, from Monday on, and of all days.
     pub(super) fn means(&self, today: i64, usual: f64) -> ([Mean; 7], Mean) {
         let weight = |day: &Day| (-(today - i64::from(day.day)).max(0) as f64 / MEMORY).exp();
-        let mean = |weights: &dyn Fn(&Day) -> f64| {
-            let (mut weight, mut sum, mut squares) = (USUAL_MEAN_WEIGHT, usual, usual * usual);
-            sum *= USUAL_MEAN_WEIGHT;
-            squares *= USUAL_MEAN_WEIGHT * 2.0;
+        let mean = |of: &dyn Fn(&Day) -> f64, prior: f64, what: &dyn Fn(&Day) -> f64| {
+            let (mut weights, mut sum) = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * prior);
             for day in &self.0.0 {
-                let own = weights(day);
-                weight += own;
-                sum += own * day.came();
-                squares += own * day.came() * day.came();
+                let own = of(day);
+                weights += own;
+                sum += own * what(day);
             }
-            let mean = (sum / weight).max(0.0);
-            Mean { mean, deviation: (squares / weight - (sum / weight).powi(2)).max(0.0).sqrt() }
+            sum / weights
         };
-        let all = mean(&weight);
-        // 1970 began on a Thursday
-        let of = |n: i64| mean(&|day: &Day| weight(day) * like(day.day.into(), n + 4));
-        ([0, 1, 2, 3, 4, 5, 6].map(of), all)
+        let all = mean(&weight, usual, &Day::came).max(0.0);
+        // 1970 began on a Thursday, and its fourth day was a Monday
+        let of = |n: i64| mean(&|day| weight(day) * like(day.day.into(), n + 4), usual, &Day::came);
+        let weekdays = [0, 1, 2, 3, 4, 5, 6].map(|n| of(n).max(0.0));
+        let off = |from: &dyn Fn(&Day) -> f64| {
+            let square = |day: &Day| (day.came() - from(day)).powi(2);
+            mean(&weight, usual * usual, &square).sqrt()
+        };
+        let within = off(&|day| weekdays[weekday(day.day.into()) as usize]);
+        let weekdays = weekdays.map(|mean| Mean { mean, deviation: within });
+        (weekdays, Mean { mean: all, deviation: off(&|_| all) })
     }
 }
 

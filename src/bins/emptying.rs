@@ -73,14 +73,15 @@ impl Readings {
         self.0.0.clear();
     }
 
-    /// The middle of the last three: one wrong reading moves nothing, and two that agree do.
-    pub(super) fn middle(&self) -> Option<u8> {
-        let last = self.0.0.last()?;
-        let mut three: Vec<u8> = self.0.0.iter().rev().take(3).map(|seen| seen.step).collect();
-        if three.len() < 3 {
-            return Some(last.step);
+    /// The middle of the last three that count: one wrong reading moves nothing, and two that
+    /// agree do.
+    pub(super) fn middle(&self, counts: impl Fn(u8) -> bool) -> Option<u8> {
+        let steps = self.0.0.iter().rev().map(|seen| seen.step).filter(|step| counts(*step));
+        let mut three: Vec<u8> = steps.take(3).collect();
+        match three[..] {
+            [last] | [last, _] => Some(last),
+            _ => median(&mut three).map(|middle| middle as u8),
         }
-        median(&mut three).map(|middle| middle as u8)
     }
 
     /// The middle of those before the last.
