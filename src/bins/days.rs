@@ -15,20 +15,20 @@ const MEMORY: f64 = 300.0;
 /// Levels are alike within this part of the depth.
 const ALIKE: f64 = 0.1;
 /// A day from another level weighs so much all the same.
-const UNLIKE: f64 = 0.03;
+const UNLIKE: f64 = 0.04;
 /// How much another day weighs: a working day for another, a Saturday for a Sunday, and one kind
 /// for the other.
 const WORKING: f64 = 0.4;
 const RESTING: f64 = 0.2;
 const CROSSED: f64 = 0.15;
 /// The middle is taken over this part on both sides: few days leave large steps between them.
-const MIDDLE: f64 = 0.1;
+const MIDDLE: f64 = 0.07;
 /// The outer parts that a forecast leaves out.
 const OUTER: f64 = 0.11;
 /// What comes in a day at other bins, as parts of its mean: many days bring little, few much.
 const USUAL: [f64; 5] = [0.1, 0.4, 0.8, 1.3, 2.4];
-/// All of that weighs as much as half a day of the bin's own.
-const USUAL_WEIGHT: f64 = 0.5;
+/// All of that weighs as much as this part of a day of the bin's own.
+const USUAL_WEIGHT: f64 = 0.3;
 /// For the mean it weighs as much as two days.
 const USUAL_MEAN_WEIGHT: f64 = 2.0;
 /// A bin stands still when its surface moves by no more steps than these in a day.
