@@ -29,6 +29,15 @@ pub enum ClockQuality {
 }
 
 impl ClockQuality {
+    /// Of the number that is written down for it.
+    pub(crate) fn of(number: i64) -> Self {
+        match number {
+            0 => Self::Synced,
+            1 => Self::Estimated,
+            _ => Self::Unsynced,
+        }
+    }
+
     /// The word in messages.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@
 
 use super::{Back, Batch, Ingest, TenantSink};
 use crate::config::TenantKind;
-use crate::lorawan::{self, Changes, QueueError};
+use crate::lorawan::{self, QueueError};
 use crate::planning::Planned;
 use crate::store::{self, Entry, Room, State};
 use crate::units::{DevEui, TenantId};
@@ -44,14 +44,7 @@ impl Ingest {
             // what was executed before its deadline has its answer
             Err(rejection) => (None, self.answered(tenant, &rejection).or(rejection.reply())),
         };
-        let mut entry = Entry {
-            dev_eui: DevEui(0),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages: Vec::new(),
-        };
+        let mut entry = Entry::of(DevEui(0), Vec::new());
         let body = match request {
             Some(request) => self.execute(tenant, &name, request, &payload, &mut entry),
             None => body,
@@ -136,14 +129,7 @@ impl Ingest {
         let state = State { room: Room::Orders, key: request.id.clone(), body };
         sink.tours.order(request.id, order)?;
         // it is under way: kept until the disk takes it, and before its answer
-        batch.push(Entry {
-            dev_eui: DevEui(0),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states: vec![state],
-            messages: Vec::new(),
-        });
+        batch.push(Entry { states: vec![state], ..Entry::of(DevEui(0), Vec::new()) });
         Ok(())
     }
 
@@ -152,14 +138,7 @@ impl Ingest {
         let Planned { tenant, states, messages, command } = planned;
         let now = self.clock.now();
         let Some((sink, batch)) = self.tenants.get_mut(&tenant) else { return };
-        let mut entry = Entry {
-            dev_eui: DevEui(0),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states,
-            messages,
-        };
+        let mut entry = Entry { states, ..Entry::of(DevEui(0), messages) };
         if let Some((id, answer)) = command {
             sink.tours.answered(&id);
             let body: String = match answer {

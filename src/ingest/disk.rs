@@ -322,12 +322,5 @@ fn is_empty(entry: &Entry) -> bool {
 }
 
 fn of_gateway(message: Message) -> Entry {
-    Entry {
-        dev_eui: DevEui(0),
-        changes: Changes::default(),
-        queued: None,
-        command: None,
-        states: Vec::new(),
-        messages: vec![message],
-    }
+    Entry::of(DevEui(0), vec![message])
 }

@@ -473,7 +473,7 @@ impl Ingest {
             batch.back.push(Back::Level(dev_eui, bin, before));
             states.push(state);
         }
-        let entry = Entry { dev_eui, changes, queued: None, command: None, states, messages };
+        let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
         let at_once = answer.is_some() || entry.is_urgent();
         let wait = if at_once { Duration::ZERO } else { self.commit_interval };
         batch.entries.push(entry);
@@ -613,8 +613,7 @@ impl Ingest {
         let messages = if sink.kind == TenantKind::Care { Vec::new() } else { vec![message] };
         let dev_eui = device.dev_eui;
         batch.make_room(&sink.counters);
-        let entry =
-            Entry { dev_eui, changes, queued: None, command: None, states: Vec::new(), messages };
+        let entry = Entry { changes, ..Entry::of(dev_eui, messages) };
         let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
         batch.push(entry);
         self.commit_within(wait);

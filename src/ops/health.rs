@@ -5,7 +5,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
 use crate::planning::PlanHealth;
 use crate::radio::{Outlet, concentrator};
-use crate::store::Class;
+use crate::store::{self, Class};
 use crate::units::TenantId;
 use crate::{ingest, upstream};
 use serde::{Deserialize, Serialize};
@@ -167,9 +167,7 @@ pub struct TenantView {
 impl TenantView {
     /// The numbers, with the size of the database.
     pub fn status(&self) -> TenantStatus {
-        let wal = PathBuf::from(format!("{}-wal", self.file.display()));
-        let size = |file: &PathBuf| std::fs::metadata(file).map_or(0, |file| file.len());
-        let bytes = size(&self.file) + size(&wal);
+        let bytes = store::len_with_log(&self.file);
         TenantStatus::new(&self.id, self.kind, &self.counters, &self.upstream, bytes)
     }
 }

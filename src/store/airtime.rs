@@ -96,11 +96,7 @@ impl AirtimeStore {
                             // no such time: it counts as sent just now, as what is in the future
                             start: Timestamp::from_microsecond(row.get(1)?)
                                 .unwrap_or(Timestamp::MAX),
-                            clock: match row.get(2)? {
-                                0_i64 => ClockQuality::Synced,
-                                1 => ClockQuality::Estimated,
-                                _ => ClockQuality::Unsynced,
-                            },
+                            clock: ClockQuality::of(row.get(2)?),
                             airtime: Duration::from_micros(row.get::<_, i64>(3)?.max(0) as u64),
                             frequency: Hertz(row.get(4)?),
                         },

@@ -68,7 +68,7 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn aside(&self, least: Class) -> Result<Vec<Key>, StoreError> {
-        let end = (least as i64 + 1) << Key::SEQUENCE_BITS;
+        let (_, end) = least.keys();
         let read = || -> rusqlite::Result<Vec<Key>> {
             let mut query = self
                 .db
@@ -154,7 +154,6 @@ fn count(db: &Connection) -> rusqlite::Result<i64> {
 mod tests {
     use super::*;
     use crate::clock::{Clock, ClockQuality, Moment};
-    use crate::lorawan::Changes;
     use crate::store::{Cursor, Entry, Message, Store};
     use crate::units::DevEui;
     use jiff::Timestamp;
@@ -171,14 +170,7 @@ mod tests {
             topic: format!("bin/{}", class.as_str()),
             body: r#"{"a":1}"#.into(),
         };
-        let entry = Entry {
-            dev_eui: DevEui(1),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages: vec![message; count],
-        };
+        let entry = Entry::of(DevEui(1), vec![message; count]);
         store.commit(&[entry]).expect("commits");
     }
 

@@ -113,12 +113,7 @@ impl Copy {
 
     /// Numbers of the first file up to here are taken.
     pub(super) fn reserve(&mut self, known: &Identity) -> rusqlite::Result<()> {
-        self.db
-            .execute(
-                "UPDATE store SET epoch = ?1, next_sequence = ?2",
-                params![known.epoch, known.next_sequence as i64],
-            )
-            .map(|_| ())
+        identify(&self.db, known)
     }
 
     /// Makes it what the first file is, but for devices of which that knows nothing at all: no
@@ -138,11 +133,7 @@ impl Copy {
             put(&tx, key, None)?;
         }
         memory::copy_joins(main, &tx)?;
-        tx.execute(
-            "UPDATE store SET epoch = ?1, next_sequence = ?2
-             WHERE epoch != ?1 OR next_sequence != ?2",
-            params![known.epoch, known.next_sequence as i64],
-        )?;
+        identify(&tx, &known)?;
         tx.commit()?;
         (self.changes, self.due) = (0, now + PERIOD);
         Ok(())
@@ -164,6 +155,16 @@ pub(super) fn identity(db: &Connection) -> rusqlite::Result<Identity> {
         let next: i64 = row.get(1)?;
         Ok(Identity { epoch: row.get(0)?, next_sequence: next.max(1).cast_unsigned() })
     })
+}
+
+/// Says which store it is a copy of, where it does not say so yet.
+fn identify(db: &Connection, known: &Identity) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE store SET epoch = ?1, next_sequence = ?2
+         WHERE epoch != ?1 OR next_sequence != ?2",
+        params![known.epoch, known.next_sequence as i64],
+    )
+    .map(|_| ())
 }
 
 /// What the first file is to remember, where that differs from what it does: it may have lost a

@@ -24,6 +24,16 @@ pub(super) fn with(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// How many bytes a file has; none where it cannot be asked.
+pub(super) fn len(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |file| file.len())
+}
+
+/// How many bytes a database has together with its log.
+pub fn len_with_log(file: &Path) -> u64 {
+    len(file) + len(&with(file, "-wal"))
+}
+
 /// Renames the database together with what belongs to it; the new name. Where the database itself
 /// is gone already, what belongs to it goes alone.
 pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
@@ -62,11 +72,10 @@ pub(super) fn tidy(file: &Path) {
         .filter(|name| name.starts_with(&mark) && !is_companion(name))
         .collect();
     kept.sort_unstable_by(|a, b| b.cmp(a));
-    let size = |file: &Path| std::fs::metadata(file).map_or(0, |file| file.len());
     let mut bytes = 0;
     for (n, name) in kept.iter().enumerate() {
         let aside = directory.join(name);
-        bytes += size(&aside) + size(&with(&aside, "-wal"));
+        bytes += len_with_log(&aside);
         if n > 0 && (n >= MAX_KEPT || bytes > MAX_BYTES) {
             for suffix in [""].iter().chain(&COMPANIONS) {
                 // one that cannot be removed is tried again at the next damage

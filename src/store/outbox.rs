@@ -356,11 +356,7 @@ pub(super) fn row(
 ) -> rusqlite::Result<Row> {
     let at = Moment {
         wall: Timestamp::from_microsecond(row.get(1)?).unwrap_or_default(),
-        quality: match row.get(2)? {
-            0_u8 => ClockQuality::Synced,
-            1 => ClockQuality::Estimated,
-            _ => ClockQuality::Unsynced,
-        },
+        quality: ClockQuality::of(row.get(2)?),
         monotonic: Duration::from_micros(row.get::<_, i64>(4)?.max(0).unsigned_abs()),
     };
     let boot = row.get(3)?;

@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be written; nothing is given up then.
     pub fn shed(&mut self, bounds: Bounds, full: bool) -> Result<Shed, StoreError> {
-        if full && let Err(error) = super::is_as_long_as_it_says(&self.db, &self.file) {
+        if full && let Err(error) = super::opened::is_as_long_as_it_says(&self.db, &self.file) {
             self.condition.report(error.to_string());
             return Err(error);
         }

@@ -60,9 +60,6 @@ const HARMLESS: Duration = Duration::from_secs(5);
 /// A broker that goes away breaks both connections, within this time.
 const BOTH: Duration = Duration::from_millis(250);
 
-/// After a connection of this length the waits begin anew with the shortest.
-const STABLE: Duration = Duration::from_secs(60);
-
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -203,7 +200,7 @@ impl Listener {
         if !matches!(end, End::Closed(_)) {
             hearing.leave().await;
         }
-        if since.elapsed() >= STABLE {
+        if since.elapsed() >= self.settings.reconnect_stable {
             self.backoff.reset();
         }
         match end {

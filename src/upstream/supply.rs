@@ -319,7 +319,6 @@ fn whose(topic: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::clock::{Clock, ClockQuality, Moment};
-    use crate::lorawan::Changes;
     use crate::store::{Entry, Message, Store};
     use crate::units::DevEui;
     use jiff::Timestamp;
@@ -348,14 +347,7 @@ mod tests {
             topic: (*topic).to_owned(),
             body: "{}".into(),
         };
-        let entry = Entry {
-            dev_eui: DevEui(0),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages: messages.iter().map(message).collect(),
-        };
+        let entry = Entry::of(DevEui(0), messages.iter().map(message).collect());
         store.commit(&[entry]).expect("commits");
     }
 

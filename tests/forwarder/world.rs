@@ -5,7 +5,6 @@ use crate::settings::upstream;
 use crate::sink::{Script, Sink};
 use lykta::clock::Clock;
 use lykta::config::{Protocol, Upstream};
-use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
 use lykta::upstream::{Counters, Forwarder, Shared};
@@ -116,14 +115,7 @@ impl World {
         };
         let first = self.committed + 1;
         self.committed += messages;
-        let entry = Entry {
-            dev_eui: DevEui(1),
-            changes: Changes::default(),
-            queued: None,
-            command: None,
-            states: Vec::new(),
-            messages: (first..=self.committed).map(message).collect(),
-        };
+        let entry = Entry::of(DevEui(1), (first..=self.committed).map(message).collect());
         self.store.commit(&[entry]).unwrap();
         self.counters.waiting.fetch_add(messages, Relaxed);
         self.news.notify_one();

@@ -226,8 +226,7 @@ fn a_device_with_new_keys_begins_anew() {
         sessions: vec![(slot, Some(Session { binding: [0; 8], ..session }))],
         ..Changes::default()
     };
-    let entry =
-        Entry { dev_eui, changes, queued: None, command: None, states: vec![], messages: vec![] };
+    let entry = Entry { changes, ..Entry::of(dev_eui, Vec::new()) };
     store.commit(&[entry]).unwrap();
     drop(store);
 

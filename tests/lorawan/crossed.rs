@@ -77,14 +77,7 @@ fn what_a_former_tenant_queued_is_not_sent_and_does_not_come_back() {
     let mut mote = Mote::abp(1);
     let net = Net::new(concentrator(), &[&mote]);
     let dev_eui = mote.dev_eui;
-    let entry = |changes, queued| Entry {
-        dev_eui,
-        changes,
-        queued,
-        command: None,
-        states: Vec::new(),
-        messages: Vec::new(),
-    };
+    let entry = |changes, queued| Entry { changes, queued, ..Entry::of(dev_eui, Vec::new()) };
     let mut former =
         Store::open(&directory.path().join("former.db"), &lykta::clock::Clock::system()).unwrap();
     let mut waste =
@@ -216,12 +209,9 @@ fn a_command_is_remembered_for_as_long_as_its_downlink_waits() {
         Store::open(&directory.path().join("waste.db"), &lykta::clock::Clock::system()).unwrap();
     let net = Net::new(concentrator(), &[]);
     let entry = |n: usize, queued: bool| Entry {
-        dev_eui: DevEui(n as u64),
-        changes: Changes::default(),
         queued: queued.then(|| item(&net, &format!("c{n}"), b"1")),
         command: Some(Command { id: format!("c{n}"), reply: "{}".into() }),
-        states: Vec::new(),
-        messages: Vec::new(),
+        ..Entry::of(DevEui(n as u64), Vec::new())
     };
     store.commit(&[entry(0, true)]).unwrap();
     store.commit(&(1..=1000).map(|n| entry(n, false)).collect::<Vec<_>>()).unwrap();

@@ -1,6 +1,9 @@
 //! A modem that has hung itself up is restarted by the command of the machine's owner.
 
 use crate::support::{Broker, Lykta, free_tcp_port, wait_until};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Two tenants at these brokers, and a command that writes a line to a file each time.
 fn lykta_with(urls: [String; 2], script: &str) -> Lykta {
@@ -17,6 +20,21 @@ fn lykta_with(urls: [String; 2], script: &str) -> Lykta {
 
 fn dead() -> String {
     format!("mqtt://127.0.0.1:{}", free_tcp_port())
+}
+
+/// A broker that hangs up at once, and how often.
+fn turning_away() -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let attempts = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&attempts);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            drop(connection);
+            seen.fetch_add(1, Relaxed);
+        }
+    });
+    (url, attempts)
 }
 
 fn told(lykta: &Lykta) -> Vec<String> {
@@ -46,11 +64,13 @@ fn with_one_broker_left_it_is_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("runs");
     let mut broker = Broker::start();
-    let mut lykta = lykta_with([dead(), broker.url()], &format!("echo run >> {}", file.display()));
+    let (url, attempts) = turning_away();
+    let mut lykta = lykta_with([url, broker.url()], &format!("echo run >> {}", file.display()));
     lykta.restart();
     lykta.wait_for_log("connected to");
-    // longer than it is waited without one
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    // at one in 200 ms that is longer than it is waited without one
+    let first = attempts.load(Relaxed);
+    wait_until("the other was tried long enough", || attempts.load(Relaxed) > first + 15);
     assert!(!file.exists(), "{:?}", told(&lykta));
     broker.kill();
     wait_until("it is run", || file.exists());

@@ -18,12 +18,5 @@ pub fn message(class: Class, topic: String, body: String) -> Message {
 
 /// What brings these messages and changes nothing.
 pub fn entry(dev_eui: u64, messages: Vec<Message>) -> Entry {
-    Entry {
-        dev_eui: DevEui(dev_eui),
-        changes: Changes::default(),
-        queued: None,
-        command: None,
-        states: Vec::new(),
-        messages,
-    }
+    Entry::of(DevEui(dev_eui), messages)
 }

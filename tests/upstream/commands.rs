@@ -7,7 +7,6 @@ use crate::world::Watcher;
 use lykta::clock::Clock;
 use lykta::config::Protocol::{self, V4, V5};
 use lykta::config::Upstream;
-use lykta::lorawan::Changes;
 use lykta::store::{Class, Entry, Message, Outbox, Store};
 use lykta::units::DevEui;
 use lykta::upstream::command::{Command, Request};
@@ -167,14 +166,7 @@ fn entry(messages: u32) -> Entry {
         topic: format!("device/{}/event/up", n % 7),
         body: format!(r#"{{"fCnt":{n}}}"#),
     };
-    Entry {
-        dev_eui: DevEui(1),
-        changes: Changes::default(),
-        queued: None,
-        command: None,
-        states: Vec::new(),
-        messages: (1..=messages).map(message).collect(),
-    }
+    Entry::of(DevEui(1), (1..=messages).map(message).collect())
 }
 
 /// `lines` are a message each.

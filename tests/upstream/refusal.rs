@@ -48,7 +48,10 @@ fn wrong_password(protocol: u8) {
     // a second trouble proves that there was another attempt since the first was told
     std::fs::remove_file(&password).unwrap();
     lykta.wait_for_log("password_file: there is no file");
-    std::fs::write(&password, "right\nand a remark below it\n").unwrap();
+    // at once: nobody reads half of it
+    let new = password.with_extension("new");
+    std::fs::write(&new, "right\nand a remark below it\n").unwrap();
+    std::fs::rename(new, &password).unwrap();
     wait_for_counters(&cloud, [1]);
     assert_eq!(told(&lykta, "no connection to"), 2, "{}", lykta.log().join("\n"));
     assert!(lykta.log().iter().all(|line| !line.contains("right")), "no password in the log");

@@ -34,6 +34,10 @@ impl Authority {
 
 pub const VALID: i32 = 2090;
 
+/// Where lykta finds its certificate, and the authority.
+const CERT: &str = "identity/lykta.pem";
+const CA: &str = "lykta-ca.pem";
+
 /// A broker that talks TLS on one port and plainly, to the cloud, on another.
 pub struct World {
     /// Certificates, of the broker and of lykta.
@@ -69,19 +73,34 @@ impl World {
     /// Lines of `[tenant.upstream]` with lykta's own copies of these files, which a test may
     /// exchange without the broker noticing.
     fn lykta(&self, url: &str, ca: &str, identity: Option<&str>, sensor: &Sensor) -> Lykta {
-        std::fs::copy(self.file(ca), self.file("lykta-ca.pem")).unwrap();
-        let mut lines = format!("ca = {:?}\n", self.file("lykta-ca.pem"));
+        self.give(ca, CA);
+        let mut lines = format!("ca = {:?}\n", self.file(CA));
         if let Some(name) = identity {
             self.give_identity(name);
-            let (cert, key) = (self.file("lykta.pem"), self.file("lykta.key"));
+            let (cert, key) = (self.file(CERT), self.file("identity/lykta.key"));
             lines.push_str(&format!("cert = {cert:?}\nkey = {key:?}\n"));
         }
         lykta_at(url, &lines, sensor)
     }
 
+    /// Puts a copy there at once: nobody reads half of it.
+    fn give(&self, name: &str, place: &str) {
+        let new = self.file(&format!("{place}.new"));
+        std::fs::copy(self.file(name), &new).unwrap();
+        std::fs::rename(new, self.file(place)).unwrap();
+    }
+
+    /// At once, as one does: never the one with half of the other.
     fn give_identity(&self, name: &str) {
-        std::fs::copy(self.file(&format!("{name}.pem")), self.file("lykta.pem")).unwrap();
-        std::fs::copy(self.file(&format!("{name}.key")), self.file("lykta.key")).unwrap();
+        let directory = self.file(&format!("{name}.d"));
+        std::fs::create_dir(&directory).unwrap();
+        for kind in ["pem", "key"] {
+            let own = directory.join(format!("lykta.{kind}"));
+            std::fs::copy(self.file(&format!("{name}.{kind}")), own).unwrap();
+        }
+        let link = self.file("identity.new");
+        std::os::unix::fs::symlink(&directory, &link).unwrap();
+        std::fs::rename(link, self.file("identity")).unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -123,10 +142,10 @@ fn an_authority_that_does_not_vouch_for_the_broker() {
     let world = World::new("127.0.0.1", VALID, false);
     let sensor = Sensor::new(1);
     let lykta = world.lykta(&world.url(), "other-ca.pem", None, &sensor);
-    let ca = world.file("lykta-ca.pem");
+    let ca = world.file(CA);
     let log = format!("the broker's certificate is not signed by an authority in {}", ca.display());
     kept_until_mended(&world, &lykta, &sensor, &log, || {
-        std::fs::copy(world.file("ca.pem"), ca.clone()).unwrap();
+        world.give("ca.pem", CA);
     });
 }
 
@@ -177,7 +196,7 @@ fn a_client_certificate_of_somebody_else() {
     let lykta = world.lykta(&world.url(), "ca.pem", Some("stranger"), &sensor);
     let log = format!(
         "the broker does not accept the client certificate {}: unknown authority",
-        world.file("lykta.pem").display()
+        world.file(CERT).display()
     );
     kept_until_mended(&world, &lykta, &sensor, &log, || world.give_identity("client"));
 }
@@ -190,7 +209,7 @@ fn a_client_certificate_that_has_expired() {
     let lykta = world.lykta(&world.url(), "ca.pem", Some("old"), &sensor);
     let log = format!(
         "the broker does not accept the client certificate {}: it has expired",
-        world.file("lykta.pem").display()
+        world.file(CERT).display()
     );
     kept_until_mended(&world, &lykta, &sensor, &log, || world.give_identity("client"));
 }
@@ -202,7 +221,7 @@ fn an_authority_file_that_is_gone_for_a_while() {
     let mut lykta = world.lykta(&world.url(), "ca.pem", None, &sensor);
     lykta.wait_for_log("connected to");
     // while the connection holds nobody asks for it
-    let ca = world.file("lykta-ca.pem");
+    let ca = world.file(CA);
     std::fs::remove_file(&ca).unwrap();
     crate::world::signal(&world.broker, "-STOP");
     Concentrator::new(1, lykta.udp).forward(&[sensor.level(1, 100, 5)]);
@@ -210,7 +229,7 @@ fn an_authority_file_that_is_gone_for_a_while() {
     world.broker.restart();
     lykta.wait_for_log(&format!("ca: there is no file {}", ca.display()));
     let cloud = Subscriber::start(&world.broker, &[]);
-    std::fs::copy(world.file("ca.pem"), &ca).unwrap();
+    world.give("ca.pem", CA);
     wait_for_counters(&cloud, [1]);
     assert!(lykta.stop().success());
 }

@@ -1,0 +1,91 @@
+//! A database that cannot be used as it should.
+
+use std::path::{Path, PathBuf};
+
+/// A database that cannot be used as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no.
+    #[error("{}: {source}", file.display())]
+    Sqlite {
+        /// The database file.
+        file: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file is no database any more, or never was one.
+    #[error("{}: {source}", file.display())]
+    Damaged {
+        /// The database file.
+        file: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// Written by another version of lykta.
+    #[error(
+        "{}: written by a newer lykta (schema {found}, this one knows {known}); install that \
+         version again, or move the file away to begin anew",
+        file.display()
+    )]
+    Schema {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+    },
+    /// The file is another than it was, or not there though it was before.
+    #[error("{}: {what}", file.display())]
+    Gone {
+        /// The database file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A damaged file cannot be read or renamed.
+    #[error("{}: damaged, and cannot be set aside: {source}", file.display())]
+    SetAside {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A damaged file could not be set aside a moment ago.
+    #[error("{}: damaged, and not to be replaced yet: {why}", file.display())]
+    Damage {
+        /// The database file.
+        file: PathBuf,
+        /// What stands against it.
+        why: String,
+    },
+}
+
+/// What SQLite says, told apart: a file that is damaged is set aside, any other trouble waits.
+pub(super) fn failed(file: &Path, source: rusqlite::Error) -> StoreError {
+    use rusqlite::Error;
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    use rusqlite::ffi;
+    let file = file.to_owned();
+    let is_damage = match &source {
+        Error::SqliteFailure(error, _) => {
+            matches!(error.code, DatabaseCorrupt | NotADatabase)
+                // a table or a column that is not there, and was
+                || (error.code == Unknown && error.extended_code == ffi::SQLITE_ERROR)
+                || [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ]
+                    .contains(&error.extended_code)
+        }
+        Error::SqlInputError { .. } => true,
+        // a value that was never written
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..)
+        | Error::Utf8Error(..)
+        | Error::QueryReturnedNoRows => true,
+        _ => false,
+    };
+    match is_damage {
+        true => StoreError::Damaged { file, source },
+        false => StoreError::Sqlite { file, source },
+    }
+}
