@@ -471,10 +471,9 @@ impl Bin {
             }
             self.morning = Some((day, surface.base as f32));
             if self.days.len() > 0 && !self.shelf.fixed {
-                let (_, mean) = self.days.means(day, self.usual(rules));
                 let part = rules.geometry.part(Metres(surface.seen * rules.step()));
                 if (PARTIAL..RIM).contains(&part) {
-                    let daily = mean.mean / self.height(rules);
+                    let daily = self.daily(rules).0;
                     self.shelf.stood(self.days.still(), daily, surface.seen);
                 }
             }
