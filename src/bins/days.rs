@@ -24,7 +24,7 @@ const CROSSED: f64 = 0.15;
 /// The middle is taken over this part on both sides: few days leave large steps between them.
 const MIDDLE: f64 = 0.07;
 /// The outer parts that a forecast leaves out.
-const OUTER: f64 = 0.11;
+const OUTER: f64 = 0.1;
 /// What comes in a day at other bins, as parts of its mean: many days bring little, few much.
 const USUAL: [f64; 5] = [0.1, 0.4, 0.8, 1.3, 2.4];
 /// All of that weighs as much as this part of a day of the bin's own.
