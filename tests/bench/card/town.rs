@@ -1,18 +1,19 @@
 //! A town of bins whose uplinks go the one real way to the disk, without a network.
 
 use crate::support::{Sensor, reception};
-use lykta::bins::Geometry;
+use jiff::tz::TimeZone;
+use lykta::bins::{Geometry, Rules};
 use lykta::clock::{Clock, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Downlinks, Ingest, Input, Levels, Parts, TenantSink, Tours, Watch};
+use lykta::ingest::{Bins, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::planning::Desk;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Room, Store};
-use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, Ratio, TenantId};
+use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, TenantId};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,9 +60,10 @@ impl Town {
             sensor: None,
         };
         let registry = Registry::new(sensors.iter().map(device));
-        let place = (Geometry { depth: Metres(1.5), dead_zone: Metres(0.0) }, Ratio(0.85));
-        let levels = Levels::new(
-            sensors.iter().map(|sensor| (bin(sensor), place)).collect(),
+        let geometry = Geometry::straight(Metres(1.5), Metres(0.0));
+        let rules = Rules::new(geometry, TimeZone::UTC);
+        let bins = Bins::new(
+            sensors.iter().map(|sensor| (bin(sensor), rules.clone())).collect(),
             store.states(Room::Bins).unwrap(),
         );
         let sink = TenantSink {
@@ -71,7 +73,7 @@ impl Town {
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::default(),
-            tours: Tours::new(levels, Desk::default()),
+            tours: Tours::new(bins, Desk::default()),
         };
         let clock = Clock::system();
         let answers = tempfile::tempdir().unwrap();
