@@ -1,12 +1,15 @@
 //! What the loop does for bins: each uplink of one is understood in the write that keeps it.
 
-use crate::bins::{self, Due, LOOK_AGAIN, News, Posture, Report, Rules, Tended, View};
+use crate::bins::{
+    self, Bin, Due, EchoFrom, LOOK_AGAIN, News, Outcome, Posture, Report, Rules, Tended, Trust,
+    View,
+};
 use crate::clock::{ClockQuality, Moment};
 use crate::message;
 use crate::store::{Message, Room, State};
 use crate::units::{Ratio, Reading, TenantId};
 use crate::upstream::event;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,8 +22,14 @@ const SOON: Duration = Duration::from_secs(4 * 24 * 3600);
 const USUAL: usize = 3;
 
 /// What is known of a bin is written down as a whole with one in so many of its uplinks, and what
-/// the others said in between: a tenth of the bytes on the card.
-const WHOLE: u64 = 16;
+/// the others said in between: an eighth of the bytes on the card.
+const WHOLE: u64 = 32;
+
+/// A level is told when it has changed by so much,
+const TOLD_FROM: f64 = 0.02;
+/// or anything else in it, or so long after the last one: what a sensor says each time is in its
+/// readings.
+const TOLD_EACH: SignedDuration = SignedDuration::from_hours(6);
 
 /// What stands between the name of a bin and the place of what an uplink said: in no name.
 const SEPARATOR: char = '#';
@@ -42,8 +51,46 @@ pub(super) struct Known {
     /// of which so many were known when it was written down as a whole.
     #[serde(skip)]
     whole: u64,
+    /// The level that was told last.
+    #[serde(skip)]
+    told: Option<Told>,
     #[serde(flatten)]
     tended: Tended,
+}
+
+/// A level that was told.
+#[derive(Debug, Clone, PartialEq)]
+struct Told {
+    at: Timestamp,
+    fill: f64,
+    /// All that is told as soon as it is another.
+    state: (Trust, EchoFrom, Due, Posture, bool, bool),
+}
+
+impl Told {
+    /// What is to be told, if it is news after this.
+    fn after(before: Option<&Self>, bin: &Bin, outcome: &Outcome, at: Timestamp) -> Option<Self> {
+        let now = Self {
+            at,
+            fill: outcome.fill.map_or(0.0, |fill| fill.0),
+            state: (
+                outcome.trust,
+                outcome.echo,
+                bin.due(),
+                bin.posture(),
+                bin.burns(),
+                bin.is_estimated(at),
+            ),
+        };
+        let is_known = before.is_some_and(|before| {
+            // a clock that was set back tells anew
+            let passed = at.duration_since(before.at);
+            before.state == now.state
+                && (before.fill - now.fill).abs() < TOLD_FROM
+                && (SignedDuration::ZERO..TOLD_EACH).contains(&passed)
+        });
+        (!is_known).then_some(now)
+    }
 }
 
 /// What one uplink said, until what is known is written down as a whole.
@@ -126,7 +173,15 @@ impl Bins {
             _ => known.state(bin),
         };
         let tended = &known.tended;
-        let mut messages = vec![event::bin::level(bin, tended, rules, &outcome, at)];
+        let mut messages = Vec::new();
+        let told = Told::after(known.told.as_ref(), &tended.bin, &outcome, at.wall);
+        // with an emptying or a fire goes the level that shows it
+        if told.is_some() || !news.is_empty() {
+            messages.push(event::bin::level(bin, tended, rules, &outcome, at));
+        }
+        if told.is_some() {
+            known.told = told;
+        }
         messages.extend(news.iter().map(|news| event::bin::event(bin, news, at)));
         let must_at = tended.bin.forecast(rules, at.wall).must_at;
         let full = tended.bin.due() == Due::Must
@@ -195,7 +250,7 @@ impl Bins {
 
 impl Known {
     fn new(rules: &Rules) -> Self {
-        Self { n: 0, whole: 0, tended: Tended::new(rules) }
+        Self { n: 0, whole: 0, told: None, tended: Tended::new(rules) }
     }
 
     /// It as a whole.
