@@ -3,7 +3,7 @@
 use crate::support::{Sensor, reception};
 use jiff::tz::TimeZone;
 use lykta::bins::{Geometry, Rules};
-use lykta::clock::{Clock, Moment};
+use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
@@ -115,15 +115,15 @@ impl Town {
 
     fn say(&mut self, n: usize) {
         self.counters[n] += 1;
-        // a bin that fills, with the noise of a sensor
+        // a bin that is full after five days, with the noise of a sensor
         let count = self.counters[n];
-        let centimetres = 140 - (count % 60) as u8 * 2 + self.random.u8(..4);
+        let centimetres = 140 - (count / 12 % 60) as u8 * 2 + self.random.u8(..4);
         let phy = self.sensors[n].level(count, centimetres, 5);
         let now = self.clock.now();
         let later = Duration::from_secs(600 * u64::from(count));
         let heard = Heard {
             phy,
-            at: Moment { wall: now.wall + later, ..now },
+            at: Moment { wall: now.wall + later, quality: ClockQuality::Synced, ..now },
             frequency: Hertz(868_100_000),
             modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
             code_rate: "4/5".into(),
