@@ -13,7 +13,7 @@ use super::link::{Link, WINDOW};
 use super::supply::{Pacing, Supply};
 use crate::store::{Class, Key, Outcast};
 use crate::units::duration;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -45,7 +45,9 @@ const SPARING_HEALTH_INTERVAL: Duration = Duration::from_secs(900);
 /// How long a stop may wait for acknowledgements.
 const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 
-/// A broker that answers pings and acknowledges nothing for so long is as good as gone.
+/// A broker that owes one and the same answer for so long, whatever else it answers, will not give
+/// it: the message goes out again by another connection. On a line that is slow and lives, answers
+/// come in the order of the messages, and each waits only for the one before it.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// So often the outbox is asked in a row when all that it holds is passed over.
@@ -80,9 +82,9 @@ pub(super) struct Delivery<'a> {
     unread: bool,
     /// Handed to the link, in order, not yet sent.
     line: VecDeque<Parcel>,
-    /// Sent and not yet answered, by packet identifier.
-    sent: HashMap<u16, Parcel>,
-    /// Since when the broker owes an answer.
+    /// Sent and not yet answered, with its packet identifier, the oldest first.
+    sent: VecDeque<(u16, Parcel)>,
+    /// Since when the first of them is the oldest, as far as the last tick knows.
     owed_since: Option<Instant>,
     /// Acknowledged and not yet removed.
     acknowledged: Vec<Key>,
@@ -126,7 +128,7 @@ impl<'a> Delivery<'a> {
             allowed,
             unread: false,
             line: VecDeque::new(),
-            sent: HashMap::new(),
+            sent: VecDeque::new(),
             owed_since: None,
             acknowledged: Vec::new(),
             retry_at: None,
@@ -221,9 +223,9 @@ impl<'a> Delivery<'a> {
                     self.end_silence();
                     self.offer_again();
                     self.unread = false;
-                    if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
+                    if self.is_overdue() {
                         return Some(LinkError::Broken(format!(
-                            "the broker has acknowledged nothing for {}",
+                            "the broker has not acknowledged a message for {}",
                             duration::format(UNANSWERED)
                         )));
                     }

@@ -228,7 +228,7 @@ impl Delivery<'_> {
             Parcel::Newest(_) => Parcel::Live(LATEST),
             parcel => *parcel,
         };
-        let mut unanswered: Vec<_> = self.sent.values().map(suspect).collect();
+        let mut unanswered: Vec<_> = self.sent.iter().map(|(_, parcel)| suspect(parcel)).collect();
         unanswered.sort_unstable();
         unanswered.dedup();
         // what is set aside has its account there
