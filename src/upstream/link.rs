@@ -196,7 +196,8 @@ impl Link {
     fn accepted(&mut self, terms: Terms) -> Event {
         self.largest = terms.largest;
         self.free = (1..=terms.window.clamp(1, WINDOW) as u16).collect();
-        self.keep_alive = terms.keep_alive.unwrap_or(self.keep_alive);
+        // more often than the broker wants is allowed, and a line that is dead is noticed in time
+        self.keep_alive = terms.keep_alive.map_or(self.keep_alive, |it| it.min(self.keep_alive));
         self.ask_at = Instant::now() + self.keep_alive;
         self.peer.patience = self.keep_alive * 2;
         self.peer.accepted = true;

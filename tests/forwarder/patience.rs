@@ -71,3 +71,12 @@ fn a_slow_line_that_lives_is_not_given_up() {
     assert_eq!(world.sink.connections(), 1);
     world.check_books(0);
 }
+
+#[test]
+fn a_broker_is_asked_whether_it_is_there_as_often_as_is_set_however_rarely_it_wants_it() {
+    let script = Script { keep_alive: Some(u16::MAX), ..Script::default() };
+    let world = World::with(V5, script, 1, |settings| {
+        settings.keep_alive = Duration::from_secs(1);
+    });
+    world.wait_until("it is asked", || world.sink.pings() >= 2);
+}
