@@ -276,16 +276,17 @@ impl<'a> Delivery<'a> {
 
     /// Says goodbye: the retained state, and a clean disconnection.
     async fn leave(&mut self) {
-        if self.outstanding() >= WINDOW {
-            return; // no room for the goodbye: the last will says it
-        }
-        self.publish_state("offline");
         let answered = async {
+            let mut said = self.publish_state("offline");
             while self.outstanding() > 0 {
                 let event = self.link.event().await;
                 if self.note(event).is_some() {
                     return;
                 }
+                said = said || self.publish_state("offline");
+            }
+            if !said {
+                return; // the last will says it
             }
             self.link.disconnect();
             loop {

@@ -80,3 +80,18 @@ fn a_broker_is_asked_whether_it_is_there_as_often_as_is_set_however_rarely_it_wa
     });
     world.wait_until("it is asked", || world.sink.pings() >= 2);
 }
+
+#[test]
+fn a_gateway_that_stops_is_seen_as_offline_also_while_one_message_goes_at_a_time() {
+    for protocol in [V4, V5] {
+        // two connections that break for nothing
+        let delay = Duration::from_millis(400);
+        let script = Script { cut_after: vec![2, 2], delay, ..Script::default() };
+        let mut world = World::new(protocol, script, 100);
+        world.wait_until("one goes at a time", || world.sink.connections() == 3);
+        world.wait_until("they go", || world.waiting() < 100);
+        world.stop();
+        assert!(world.sink.most_under_way() <= 2, "not one at a time");
+        world.wait_until("all can see it", || world.sink.state().starts_with("offline"));
+    }
+}

@@ -98,23 +98,26 @@ impl Delivery<'_> {
         }
     }
 
-    pub(super) fn publish_state(&mut self, state: &str) {
+    pub(super) fn publish_state(&mut self, state: &str) -> bool {
         let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
-        self.publish_live(message, "state");
+        self.publish_live(message, "state")
     }
 
-    pub(super) fn publish_live(&mut self, message: Outgoing, leaf: &'static str) {
+    /// Hands over what the gateway says of itself; whether it did.
+    pub(super) fn publish_live(&mut self, message: Outgoing, leaf: &'static str) -> bool {
         // without a free slot it is left out: the next one will say the same, newer
         let parcel = Parcel::Live(leaf);
         if !self.has_room() || self.forwarder.suspicion.passes_over(parcel) {
-            return;
+            return false;
         }
-        if self.link.fits(&message) {
+        let fits = self.link.fits(&message);
+        if fits {
             self.hand_over(message, parcel);
         } else {
             let reason = self.limit();
             self.forwarder.silence(leaf, &reason);
         }
+        fits
     }
 
     /// Whether a message is one of the measurements of an hour that a metered line does without.
