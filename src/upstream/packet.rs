@@ -34,11 +34,9 @@ const SUBSCRIPTION: u16 = 1;
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The broker has accepted the connection, and takes packets of at most so many bytes.
-    Connected(usize),
-    /// The next message in line went out under this identifier.
-    Sent(u16),
-    /// The broker has taken it over.
+    /// The broker has accepted the connection.
+    Connected,
+    /// The broker has taken over the message under this identifier.
     Acknowledged(u16),
     /// The broker has refused it (MQTT 5 only).
     Refused(u16, Refusal),

@@ -156,8 +156,7 @@ fn a_client_id_that_another_client_uses_is_named() {
 fn an_alarm_stands_behind_no_more_than_the_broker_lets_be_under_way() {
     for receive_maximum in [1, 2, 5, 20] {
         let delay = Duration::from_millis(50);
-        let script =
-            Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
+        let script = Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
         let mut world = World::with(V5, script, 5_000, |settings| settings.backlog_rate = 0);
         world.wait_until("the backlog is under way", || world.sink.count() >= 30);
         world.commit(Class::Alarm, 1);
@@ -175,8 +174,7 @@ fn an_alarm_stands_behind_no_more_than_the_broker_lets_be_under_way() {
 fn health_is_told_in_a_backlog_by_whatever_window() {
     for receive_maximum in [1, 2, 3] {
         let delay = Duration::from_millis(20);
-        let script =
-            Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
+        let script = Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
         let world = World::with(V5, script, 5_000, |settings| settings.backlog_rate = 0);
         world.wait_until("it says how it is", || world.sink.healths() > 0);
         assert!(world.waiting() > 0, "not in the backlog");

@@ -14,12 +14,7 @@ impl Delivery<'_> {
     pub(super) fn note(&mut self, event: Event) -> Option<LinkError> {
         match event {
             // commands come by another connection
-            Event::Connected(_) | Event::Subscribed(_) | Event::Received(_) => {}
-            Event::Sent(identifier) => {
-                if let Some(parcel) = self.line.pop_front() {
-                    self.sent.push_back((identifier, parcel));
-                }
-            }
+            Event::Connected | Event::Subscribed(_) | Event::Received(_) => {}
             Event::Acknowledged(identifier) => {
                 match self.answered(identifier) {
                     Some(Parcel::Stored(key)) => self.acknowledge(key),
@@ -86,7 +81,7 @@ impl Delivery<'_> {
     pub(super) fn try_suspects(&mut self, taken: Parcel) {
         if self.forwarder.suspicion.taken(taken) {
             self.retry_at = Some(Instant::now());
-            self.speak = true;
+            self.health_at = Instant::now();
             // it may be among them, and nobody else says that the gateway is there
             self.publish_state("online");
         }

@@ -188,7 +188,7 @@ impl Delivery<'_> {
     pub(super) fn end_silence(&mut self) {
         if self.forwarder.aside.speak_at.take_if(|at| Instant::now() >= *at).is_some() {
             self.forwarder.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
-            self.speak = true;
+            self.health_at = Instant::now();
             self.publish_state("online");
         }
     }
