@@ -86,7 +86,7 @@ impl Link {
         clock: &Clock,
     ) -> Result<Self, LinkError> {
         let tls = url.tls.then(|| tls::configuration(settings, clock)).transpose()?;
-        let opening = Box::pin(Wire::open(url.host.clone(), url.port, tls));
+        let opening = Box::pin(Wire::open(url.host.clone(), url.port, tls, CONNECT_TIMEOUT));
         let hello = Hello {
             client_id: client_id.to_owned(),
             keep_alive: settings.keep_alive,
