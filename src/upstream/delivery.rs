@@ -110,7 +110,7 @@ pub(super) struct Delivery<'a> {
     /// What is set aside and to be offered, and how often that was in vain.
     offers: VecDeque<Key>,
     offers_refused: usize,
-    /// Whether all else waits for such an offer to be made and answered.
+    /// Whether all but alarms waits for such an offer to be made and answered.
     offering: bool,
 }
 
@@ -234,17 +234,18 @@ impl<'a> Delivery<'a> {
 
     /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are
     /// used up, or since the disk does not forget what was acknowledged, or is about to be asked
-    /// anew for what was refused, or since health has its turn.
+    /// anew for what was refused, or since health or what was set aside has
+    /// its turn.
     fn only_alarms(&self) -> bool {
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
         let unremoved = self.acknowledged.len() > MAX_UNREMOVED;
-        let in_turn = self.health_waits || offer_due;
+        let in_turn = self.health_waits || self.offering || offer_due;
         in_turn || unremoved || self.allowed == Allowed::Alarms || self.refuses_all()
     }
 
     /// How many messages may be handed over now.
     fn room(&self) -> usize {
-        if self.offering || self.unread {
+        if self.unread {
             return 0;
         }
         self.window().saturating_sub(self.outstanding())
