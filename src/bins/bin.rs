@@ -328,17 +328,18 @@ impl Bin {
 
     /// From then on, if nothing is heard before, its sensor is lost.
     #[must_use]
-    pub fn lost_at(&self, rules: &Rules) -> Option<Timestamp> {
+    pub fn lost_at(&self, rules: &Rules, listening: Timestamp) -> Option<Timestamp> {
         let interval = rules.interval.map(|interval| interval.as_secs_f64());
         let after = self.silence.lost_after(interval) as i64;
         let known = self.at != i64::MIN && self.synced;
-        known.then(|| Timestamp::from_second(self.at.saturating_add(after)).ok()).flatten()
+        let since = self.at.max(listening.as_second());
+        known.then(|| Timestamp::from_second(since.saturating_add(after)).ok()).flatten()
     }
 
     /// Takes an uplink.
     pub fn offer(&mut self, rules: &Rules, input: &Input) -> Outcome {
         let at = input.at.as_second();
-        let fire = self.heat.feel(at, input.temperature, input.fire == Some(true));
+        let fire = self.heat.feel(at, input.temperature, input.fire);
         let posture = self.stand.see(input);
         let tilt = posture.is_some_and(|p| matches!(p, Posture::Dropped | Posture::Moved));
         let alarm = match (fire, tilt) {
@@ -465,7 +466,7 @@ impl Bin {
     }
 
     /// What is known is from a clock that was wrong: a clock must not make a bin deaf.
-    fn begin_again(&mut self, rules: &Rules, at: i64) {
+    pub(super) fn begin_again(&mut self, rules: &Rules, at: i64) {
         self.readings.clear();
         self.hours = Hours::default();
         self.morning = None;

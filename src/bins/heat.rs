@@ -5,8 +5,8 @@ use super::packed::{Pack, Packed};
 use crate::units::Celsius;
 use serde::{Deserialize, Serialize};
 
-/// What thermometers in bins can say. Firmware that writes -1 °C as 255 is out of it.
-const RANGE: std::ops::RangeInclusive<f64> = -45.0..=150.0;
+/// What thermometers in bins can say. Firmware that writes frost as 211 to 255 °C is out of it.
+const RANGE: std::ops::RangeInclusive<f64> = -45.0..=205.0;
 
 /// So many degrees a minute, and so many in all, are no sun: in a year of seven bins, read hourly,
 /// it never made more than 0.35 a minute.
@@ -20,12 +20,15 @@ const HOT: f64 = 85.0;
 /// A sensor's own fire bit is a threshold that the sun reaches, too. It counts from here on.
 const BIT: f64 = 60.0;
 
-/// It is over when it is so many degrees cooler than the hottest reading, or so many minutes later.
+/// It is over when it is no longer warm, and so many degrees cooler than the hottest reading, or so
+/// many minutes later.
 const COOLED: f64 = 15.0;
 const OVER: f64 = 240.0;
 
-/// Slopes are looked for over so many readings.
-const KEPT: usize = 6;
+/// Slopes are looked for over so many readings: the last two, and before them one in so many seconds,
+/// however often a sensor reports.
+const KEPT: usize = 9;
+const APART: i64 = 780;
 
 /// A temperature: seconds, and degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,17 +70,26 @@ impl Heat {
     }
 
     /// Takes a temperature and what the sensor itself thinks of it; whether a fire begins.
-    pub(super) fn feel(&mut self, at: i64, degrees: Option<Celsius>, bit: bool) -> bool {
+    pub(super) fn feel(&mut self, at: i64, degrees: Option<Celsius>, bit: Option<bool>) -> bool {
+        let is_late = |since: i64| (at - since) as f64 >= OVER * 60.0;
         let Some(Celsius(degrees)) = degrees.filter(|d| RANGE.contains(&d.0)) else {
+            // what only the bit has said ends when it does; if it goes on, it is told again
+            let ends = |(since, hottest)| {
+                bit.is_some() && (is_late(since) || (hottest == i16::MIN && bit == Some(false)))
+            };
+            if self.burning.is_some_and(ends) {
+                self.burning = None;
+            }
             // nobody can tell it from the sun, and so it counts
-            return bit && self.begin(at, i16::MIN);
+            return bit == Some(true) && self.begin(at, i16::MIN);
         };
         // tenths of a degree
         let now = (degrees * 10.0).round() as i16;
         if let Some((since, hottest)) = &mut self.burning {
             *hottest = now.max(*hottest);
             let cooled = f64::from(*hottest) - f64::from(now) >= COOLED * 10.0;
-            if cooled || (at - *since) as f64 >= OVER * 60.0 || at < *since {
+            // a clock that was set back ends no fire
+            if degrees < WARM && (cooled || is_late(*since)) {
                 self.burning = None;
                 self.felt.0.clear();
             }
@@ -91,8 +103,16 @@ impl Heat {
             let fast = rise >= STEEP.1 && rise / minutes >= STEEP.0;
             fast || (degrees >= WARM && rise >= SLOW.0 && minutes <= SLOW.1)
         };
-        let fire = degrees >= HOT || (bit && degrees >= BIT) || self.felt.0.iter().any(steep);
+        let fire = degrees >= HOT
+            || (bit == Some(true) && degrees >= BIT)
+            || self.felt.0.iter().any(steep);
         self.felt.push(Felt { at, degrees: now }, KEPT);
+        let felt = &mut self.felt.0;
+        if let [.., anchor, middle, _, _] = felt[..]
+            && middle.at - anchor.at < APART
+        {
+            felt.remove(felt.len() - 3);
+        }
         fire && self.begin(at, now)
     }
 
@@ -110,7 +130,7 @@ mod tests {
     fn fires(series: &[(i64, f64)]) -> usize {
         let mut heat = Heat::default();
         let felt = series.iter();
-        felt.filter(|(at, degrees)| heat.feel(at * 60, Some(Celsius(*degrees)), false)).count()
+        felt.filter(|(at, degrees)| heat.feel(at * 60, Some(Celsius(*degrees)), None)).count()
     }
 
     #[test]
@@ -145,11 +165,54 @@ mod tests {
     }
 
     #[test]
+    fn a_smoulder_is_a_fire_however_often_it_is_reported() {
+        for each in [1, 2, 5, 10, 20] {
+            let rises = |m: i64| (60 + m, 20.0 + 0.6 * m as f64);
+            let slowly: Vec<_> = (0..=100).step_by(each).map(rises).collect();
+            assert_eq!(fires(&slowly), 1, "each {each} minutes");
+        }
+        // twenty degrees in ten minutes, each half of one told twice
+        let mut heat = Heat::default();
+        let mut told = 0;
+        for half in 0..=20 {
+            for _ in 0..2 {
+                let degrees = Celsius(20.0 + f64::from(half));
+                told += usize::from(heat.feel(i64::from(half) * 30, Some(degrees), None));
+            }
+        }
+        assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn what_is_hot_is_not_over() {
+        let mut heat = Heat::default();
+        assert!(heat.feel(0, Some(Celsius(100.0)), None));
+        for (minute, degrees) in [(10, 84.0), (300, 80.0), (600, 72.0), (-60, 72.0)] {
+            heat.feel(minute * 60, Some(Celsius(degrees)), None);
+            assert!(heat.burns(), "{degrees} after {minute} minutes");
+        }
+        heat.feel(700 * 60, Some(Celsius(30.0)), None);
+        assert!(!heat.burns());
+    }
+
+    #[test]
+    fn what_only_a_bit_says_ends_with_it_and_can_begin_again() {
+        let mut heat = Heat::default();
+        assert!(heat.feel(0, None, Some(true)));
+        assert!(!heat.feel(600, None, Some(true)), "told once");
+        heat.feel(1200, None, None);
+        assert!(heat.burns(), "that says nothing");
+        heat.feel(1800, None, Some(false));
+        assert!(!heat.burns());
+        assert!(heat.feel(2400, None, Some(true)), "another");
+    }
+
+    #[test]
     fn a_fire_bit_counts_when_it_is_hot_or_nobody_knows() {
         let mut heat = Heat::default();
-        assert!(!heat.feel(0, Some(Celsius(45.0)), true), "the sun");
-        assert!(heat.feel(60, Some(Celsius(62.0)), true));
-        assert!(Heat::default().feel(0, None, true));
-        assert!(Heat::default().feel(0, Some(Celsius(255.0)), true));
+        assert!(!heat.feel(0, Some(Celsius(45.0)), Some(true)), "the sun");
+        assert!(heat.feel(60, Some(Celsius(62.0)), Some(true)));
+        assert!(Heat::default().feel(0, None, Some(true)));
+        assert!(Heat::default().feel(0, Some(Celsius(255.0)), Some(true)));
     }
 }

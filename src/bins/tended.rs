@@ -151,7 +151,7 @@ impl Tended {
         }
         let at = input.at.as_second();
         if let Some(due) = outcome.due {
-            self.due(due, at, &mut news);
+            self.due(due, input.synced.then_some(at), &mut news);
         }
         if input.synced {
             self.count_reading(rules, input.at, &mut news);
@@ -160,15 +160,20 @@ impl Tended {
         (outcome, news)
     }
 
-    /// What has begun by the mere passing of time.
-    pub fn pass(&mut self, rules: &Rules, now: Timestamp) -> Vec<News> {
+    /// What has begun by the mere passing of time, of which somebody has listened since then.
+    pub fn pass(&mut self, rules: &Rules, now: Timestamp, listening: Timestamp) -> Vec<News> {
         let (mut news, at) = (Vec::new(), now.as_second());
-        if !self.said.lost && self.bin.lost_at(rules).is_some_and(|lost| lost <= now) {
+        // what was heard before the clock was set was heard by now
+        self.bin.trust(rules, now);
+        if !self.said.lost && self.bin.lost_at(rules, listening).is_some_and(|lost| lost <= now) {
             self.said.lost = true;
             news.push(News::SensorLost(stamp(self.bin.at)));
         }
         if let Some(due) = self.bin.pass(rules, now) {
-            self.due(due, at, &mut news);
+            self.due(due, Some(at), &mut news);
+        }
+        if self.bin.due() == Due::Must {
+            self.said.must.get_or_insert(at);
         }
         if let Some(since) = self.said.must
             && !self.said.missed
@@ -198,8 +203,9 @@ impl Tended {
         {
             return Report::Confirmed;
         }
-        let Some(Ratio(fill)) = self.bin.fill(rules, at.min(now)) else {
-            self.bin.note_emptied(second);
+        let is_seen = !self.bin.is_estimated(at.min(now)) && !self.bin.is_degraded();
+        let Some(Ratio(fill)) = self.bin.fill(rules, at.min(now)).filter(|_| is_seen) else {
+            self.bin.believe_empty(second);
             return Report::Unseen;
         };
         self.said.open = Some((second, fill as f32, 0));
@@ -212,10 +218,11 @@ impl Tended {
         self.said.open.take_if(|(reported, ..)| (*reported - at).abs() <= SAME);
     }
 
-    fn due(&mut self, due: Due, at: i64, news: &mut Vec<News>) {
+    /// Of a clock that nobody has set no time is kept.
+    fn due(&mut self, due: Due, at: Option<i64>, news: &mut Vec<News>) {
         news.push(News::Due(due));
         if due == Due::Must {
-            self.said.must.get_or_insert(at);
+            self.said.must = self.said.must.or(at);
         } else {
             self.said.must = None;
             if std::mem::take(&mut self.said.missed) {
@@ -298,7 +305,7 @@ mod tests {
         let mut told = Vec::new();
         for hour in 0..hours {
             told.extend(bin.offer(&rules(), &reading(hour, hour as f64 / 240.0)).1);
-            told.extend(bin.pass(&rules(), at(hour)));
+            told.extend(bin.pass(&rules(), at(hour), Timestamp::MIN));
         }
         (bin, told)
     }
@@ -307,7 +314,7 @@ mod tests {
         let mut told = Vec::new();
         for (hour, fill) in (from..).zip(levels) {
             told.extend(bin.offer(&rules(), &reading(hour, *fill)).1);
-            told.extend(bin.pass(&rules(), at(hour)));
+            told.extend(bin.pass(&rules(), at(hour), Timestamp::MIN));
         }
         told
     }
@@ -363,7 +370,8 @@ mod tests {
     fn a_silent_sensor_is_lost_once_and_found_again() {
         let (mut bin, told) = filled(150);
         assert!(!told.iter().any(|news| matches!(news, News::SensorLost(_))));
-        let lost: Vec<_> = (150..400).flat_map(|hour| bin.pass(&rules(), at(hour))).collect();
+        let lost: Vec<_> =
+            (150..400).flat_map(|hour| bin.pass(&rules(), at(hour), Timestamp::MIN)).collect();
         let silent = lost.iter().filter(|news| **news == News::SensorLost(at(149))).count();
         assert_eq!(silent, 1, "{lost:?}");
         // what nobody sees goes on filling
@@ -375,7 +383,49 @@ mod tests {
     fn a_bin_that_nothing_is_known_of_takes_a_report_as_it_is() {
         let mut bin = Tended::new(&rules());
         assert_eq!(bin.report(&rules(), at(0), at(1)), Report::Unseen);
-        assert!(bin.pass(&rules(), at(500)).is_empty(), "nobody knows whether it has a sensor");
+        assert!(
+            bin.pass(&rules(), at(500), Timestamp::MIN).is_empty(),
+            "nobody knows whether it has a sensor"
+        );
+    }
+
+    #[test]
+    fn a_gateway_that_was_off_has_lost_no_sensor_yet() {
+        let (mut bin, _) = filled(150);
+        let lost = |news: &[News]| news.iter().any(|news| matches!(news, News::SensorLost(_)));
+        let listening = at(300);
+        assert!(!lost(&bin.pass(&rules(), at(300), listening)));
+        let news: Vec<_> =
+            (300..500).flat_map(|hour| bin.pass(&rules(), at(hour), listening)).collect();
+        assert!(lost(&news), "it is silent all the same");
+    }
+
+    #[test]
+    fn what_was_heard_before_the_clock_was_set_grows_old_once_it_is() {
+        let mut bin = Tended::new(&rules());
+        let mut input = reading(0, 0.7);
+        input.synced = false;
+        bin.offer(&rules(), &input);
+        let news: Vec<_> =
+            (1000..1400).flat_map(|hour| bin.pass(&rules(), at(hour), Timestamp::MIN)).collect();
+        assert!(news.contains(&News::SensorLost(at(1000))), "{news:?}");
+        assert!(news.contains(&News::Due(Due::Must)), "{news:?}");
+        let missed = news.iter().find_map(|news| match news {
+            News::PickupMissed(since) => Some(*since),
+            _ => None,
+        });
+        assert!(missed.is_some_and(|since| since > at(1000)), "{news:?}");
+    }
+
+    #[test]
+    fn a_report_is_believed_where_nobody_sees_the_level() {
+        let (mut bin, _) = filled(200);
+        let silent: Vec<_> =
+            (200..500).flat_map(|hour| bin.pass(&rules(), at(hour), Timestamp::MIN)).collect();
+        assert!(silent.iter().any(|news| matches!(news, News::PickupMissed(_))));
+        assert_eq!(bin.report(&rules(), at(500), at(500)), Report::Unseen);
+        let news = bin.pass(&rules(), at(500), Timestamp::MIN);
+        assert_eq!(news, [News::Due(Due::No), News::PickupMade]);
     }
 
     #[test]
@@ -435,7 +485,7 @@ mod tests {
                     }
                     Happening::Silence(hours) => {
                         hour += hours;
-                        (bin.pass(&rules(), at(hour)), again.pass(&rules(), at(hour)))
+                        (bin.pass(&rules(), at(hour), Timestamp::MIN), again.pass(&rules(), at(hour), Timestamp::MIN))
                     }
                 };
                 prop_assert_eq!(&one, &other);

@@ -85,6 +85,23 @@ impl Bin {
         is_new.then_some(due)
     }
 
+    /// What was heard by a clock that nobody had set counts as heard just now, once it is set.
+    pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
+        if self.at != i64::MIN && !self.synced {
+            let at = now.as_second();
+            self.begin_again(rules, at);
+            (self.at, self.seen, self.synced) = (at, at, true);
+        }
+    }
+
+    /// Somebody says that it was emptied then, and nobody sees whether that is so.
+    pub(super) fn believe_empty(&mut self, at: i64) {
+        self.note_emptied(at);
+        if self.part.is_some() {
+            (self.part, self.seen) = (Some(0.0), at);
+        }
+    }
+
     /// Somebody says that it was emptied then, and nothing speaks against it.
     pub(super) fn note_emptied(&mut self, at: i64) {
         if at <= self.at.saturating_add(DAY) {

@@ -41,6 +41,8 @@ pub struct Bins {
     rules: HashMap<String, Rules>,
     /// When they are looked at next for what time brings, by the monotonic clock.
     look_at: Duration,
+    /// Since when this gateway listens: what was silent before may have spoken.
+    listening: Option<Timestamp>,
 }
 
 /// What is known of a bin.
@@ -145,7 +147,7 @@ impl Bins {
                 known.n = n;
             }
         }
-        let mut bins = Self { all, rules, look_at: Duration::ZERO };
+        let mut bins = Self { all, rules, look_at: Duration::ZERO, listening: None };
         bins.learn();
         bins
     }
@@ -196,9 +198,10 @@ impl Bins {
         }
         self.look_at = now.monotonic + LOOK_AGAIN.unsigned_abs();
         self.learn();
+        let listening = *self.listening.get_or_insert(now.wall);
         let changed = |(bin, known): (&String, &mut Known)| {
             let before = known.clone();
-            let news = known.tended.pass(self.rules.get(bin)?, now.wall);
+            let news = known.tended.pass(self.rules.get(bin)?, now.wall, listening);
             (known.tended != before.tended).then(|| Change {
                 bin: bin.clone(),
                 state: known.state(bin),
