@@ -234,8 +234,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are
     /// used up, or since the disk does not forget what was acknowledged, or is about to be asked
-    /// anew for what was refused, or since health or what was set aside has
-    /// its turn.
+    /// anew for what was refused, or since health or what was set aside has its turn.
     fn only_alarms(&self) -> bool {
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
         let unremoved = self.acknowledged.len() > MAX_UNREMOVED;

@@ -259,14 +259,22 @@ impl Link {
         self.size(message) <= self.largest
     }
 
-    /// Sends a message, under the identifier that its answer will have. `None` when as many as may
-    /// be are on their way: none waits here, where an alarm would stand behind it.
+    /// Sends a message, under the identifier that its answer will have; `None` when the connection
+    /// is over. None waits here, where an alarm would stand behind it: one more than may be on
+    /// their way ends the connection, and goes by the next.
     pub(super) fn publish(&mut self, message: Outgoing) -> Option<u16> {
-        let identifier = self.free.pop_front()?;
-        self.used.push(identifier);
-        let done = self.write(|version, out| packet::publish(version, identifier, message, out));
-        self.end_if(done);
-        Some(identifier)
+        let Stage::Open(wire) = &mut self.stage else { return None };
+        let sent = match self.free.pop_front() {
+            Some(identifier) => {
+                self.used.push(identifier);
+                packet::publish(self.version, identifier, message, &mut wire.out)
+                    .map(|()| identifier)
+            }
+            None => Err(Trouble::Other("more messages at once than the broker takes".into())),
+        };
+        let identifier = sent.as_ref().ok().copied();
+        self.end_if(sent.map(drop));
+        identifier
     }
 
     /// Acknowledges a message that came in. `false` when there is no room.
