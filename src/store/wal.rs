@@ -223,7 +223,9 @@ mod tests {
     use crate::lorawan::{Changes, Link, Session, Slot};
     use crate::store::{Class, Cursor, Entry, Message, Outbox, Store};
     use crate::units::DevEui;
+    use std::cell::Cell;
     use std::path::PathBuf;
+    use std::time::Duration;
 
     const FRAME: usize = FRAME_HEADER + PAGE_SIZE as usize;
 
@@ -436,5 +438,32 @@ mod tests {
             assert!(!rescue.is_doubtful);
             assert_eq!(alarms(&file), 30, "{len} bytes at {at}: {rescue:?}");
         }
+    }
+
+    #[test]
+    fn a_gap_leaves_no_measurement_behind_however_slow_the_card_is() {
+        let log = Written::new("srs");
+        let mut lost = log.sectors(log.transactions()[1]);
+        let sector = lost.find(|sector| log.without(*sector)[0] == State::Gap);
+        let mut bytes = log.bytes.clone();
+        bytes[512 * sector.expect("some may be lost")..][..512].fill(0);
+        let opened = |slow_from: usize| {
+            let (_dir, file) = log.left(&bytes);
+            let calls = Cell::new(0);
+            let at_work = || {
+                calls.set(calls.get() + 1);
+                if calls.get() == slow_from {
+                    std::thread::sleep(Duration::from_secs(9));
+                }
+            };
+            let (mut store, _) =
+                Store::open_telling(&file, &Clock::system(), &at_work).expect("opens");
+            (calls.get(), store.take_rescue().expect("it is made anew"))
+        };
+        let (calls, swift) = opened(usize::MAX);
+        // what is gone through twice comes over the second time
+        let (_, slow) = opened(calls / 2 + 1);
+        assert_eq!((slow.saved, slow.left), (swift.saved, [0; 5]));
+        assert!(slow.is_doubtful && slow.saved.iter().sum::<u64>() > 100, "{slow:?}");
     }
 }
