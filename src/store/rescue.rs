@@ -18,6 +18,7 @@ use super::salvage::{ByClass, Message, Messages};
 use super::{Class, StoreError, copy, failed, memory, schema};
 use crate::lorawan::Memory;
 use jiff::Timestamp;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -71,6 +72,26 @@ pub struct Rescue {
     pub lost_rows: u64,
     /// Whether perhaps nothing was wrong: a power cut may have left the same.
     pub is_doubtful: bool,
+}
+
+impl fmt::Display for Rescue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reason, aside, lost_pages, lost_rows, .. } = self;
+        let was = match self.is_doubtful {
+            true => "could not be told from a damaged one",
+            false => "was damaged",
+        };
+        write!(
+            f,
+            "{was} ({reason}) and is kept as {}; saved: {} messages ({} alarms) and all sessions \
+             that are known; not saved: {} messages, {lost_rows} rows that are torn, {lost_pages} \
+             pages that cannot be read",
+            aside.display(),
+            self.saved.iter().sum::<u64>(),
+            self.saved[Class::Alarm as usize],
+            self.left.iter().sum::<u64>(),
+        )
+    }
 }
 
 /// Finishes what a power cut has interrupted. Whether there is a database now.
