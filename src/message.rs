@@ -122,6 +122,20 @@ messages! {
     OUTPUT_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e256";
     /// A radio's interrupt line does not tell of edges.
     RADIO_EDGES = "8c9f6a2e4d0b4f57a1e35d7c90b1e257";
+    /// A bin burns.
+    BIN_FIRE = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a0";
+    /// A bin burns no longer.
+    BIN_FIRE_OVER = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a1";
+    /// The sensor of a bin is silent, and its usual losses do not explain that.
+    BIN_SENSOR_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a2";
+    /// The sensor of a bin is heard again.
+    BIN_SENSOR_HEARD = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a3";
+    /// Somebody tampers with the sensor of a bin.
+    BIN_SENSOR_TAMPERED = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a4";
+    /// The sensor of a bin sees a fixed part and not the waste.
+    BIN_ECHO_FIXED = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a5";
+    /// The battery of a bin's sensor is to be changed.
+    BIN_BATTERY_LOW = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a6";
 }
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! What came into a bin, hour by hour, from a record of its levels.
 //!
-//! A record is read twice. [`Level`] goes first and says what counts: one wrong echo does not, and
-//! where a bin was emptied a new stretch begins. In each stretch nothing but a rise can have
+//! A record is read twice. [`Bin`] goes first and says when it was emptied: there a new stretch
+//! begins. In each stretch nothing but a rise can have
 //! happened, so its levels become a curve that never falls, and the steps of that are the inflow.
 
-use super::level::{LONGEST_GAP_DAYS, Level, NOISE, Step};
-use crate::units::Ratio;
+use super::{Bin, Emptying, Geometry, Input, Rules};
+use crate::units::{Metres, Ratio};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
+/// Readings of the same surface differ by less than this.
+const NOISE: f64 = 0.15;
+/// Readings that are farther apart, in days, say nothing about what came: anything may have
+/// happened.
+const LONGEST_GAP_DAYS: f64 = 30.0;
 /// Noise is averaged over so many hours before rises are taken from it. Each reading by itself
 /// would count its noise as waste; a day would hide how much can come at once.
 const TOGETHER: f64 = 8.0;
@@ -94,37 +100,41 @@ fn sane(levels: &[(Timestamp, Ratio)]) -> Vec<(Timestamp, Ratio)> {
     levels.map(|(_, level)| *level).collect()
 }
 
-/// What lies between emptyings, and falls that are no noise. What was doubted and not confirmed
-/// is in none.
+/// What lies between emptyings, and falls that are no noise.
 fn stretches(levels: &[(Timestamp, Ratio)], begin: Timestamp) -> Vec<Stretch> {
     let hour = |time: Timestamp| time.duration_since(begin).as_secs_f64() / 3600.0;
+    let emptied = emptied(levels);
     let mut stretches: Vec<Stretch> = Vec::new();
-    let mut level: Option<Level> = None;
-    let mut doubted = None;
+    let mut last: Option<(Timestamp, f64)> = None;
     for (time, fill) in levels {
+        let goes_on = last.is_some_and(|(before, level)| {
+            let from = emptied.partition_point(|at| *at <= before);
+            let gap = time.duration_since(before).as_secs_f64() / 86_400.0;
+            emptied.get(from).is_none_or(|at| at > time)
+                && fill.0 - level >= -NOISE
+                && gap <= LONGEST_GAP_DAYS
+        });
         let point = (hour(*time), fill.0);
-        let Some(known) = &mut level else {
-            level = Some(Level::first(*fill, *time, true));
-            stretches.push(vec![point]);
-            continue;
-        };
-        let (before, since) = (known.fill, known.at);
-        match known.offer(*fill, *time, true) {
-            Step::Doubted => doubted = Some(point),
-            Step::Emptied => stretches.push(doubted.take().into_iter().chain([point]).collect()),
-            Step::Taken => {
-                doubted = None;
-                let gap = time.duration_since(since).as_secs_f64() / 86_400.0;
-                match stretches.last_mut() {
-                    Some(stretch) if fill.0 - before.0 >= -NOISE && gap <= LONGEST_GAP_DAYS => {
-                        stretch.push(point);
-                    }
-                    _ => stretches.push(vec![point]),
-                }
-            }
+        match stretches.last_mut() {
+            Some(stretch) if goes_on => stretch.push(point),
+            _ => stretches.push(vec![point]),
         }
+        last = Some((*time, fill.0));
     }
     stretches
+}
+
+/// When the bin was emptied, each time as the first reading after it.
+fn emptied(levels: &[(Timestamp, Ratio)]) -> Vec<Timestamp> {
+    let rules = Rules::new(Geometry::straight(Metres(1.0), Metres(0.0)), TimeZone::UTC);
+    let mut bin = Bin::new(&rules);
+    let mut offer = |(time, fill): &(Timestamp, Ratio)| {
+        let mut input = Input::new(*time, true);
+        input.told = Some(*fill);
+        bin.offer(&rules, &input).emptied
+    };
+    let all = levels.iter().filter_map(&mut offer);
+    all.filter(Emptying::counts).map(|emptying| emptying.at).collect()
 }
 
 /// The curve that never falls and is nearest to the levels of a stretch, in the sense of least

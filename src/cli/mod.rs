@@ -2,11 +2,13 @@
 
 mod ask;
 mod check;
+mod columns;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
 mod plan;
 mod progress;
+mod replay;
 mod run;
 mod status;
 mod store;
@@ -48,6 +50,7 @@ enum Command {
     Status(status::Args),
     Device(device::Args),
     Plan(plan::Args),
+    Replay(replay::Args),
     Store(store::Args),
 }
 
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Store(args) => store::run(args),
     };
     outcome.unwrap_or_else(|error| {

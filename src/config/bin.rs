@@ -4,7 +4,10 @@ use super::key::KeyPath;
 use super::read::{Read, Reader};
 use super::schema::settings;
 use super::timing::Hours;
+use crate::bins::{Geometry, Rules};
+use crate::units::{Degrees, Metres, Ratio};
 use figment::value::Value;
+use jiff::tz::TimeZone;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,11 +24,18 @@ settings! {
         /// The distance in metres from the sensor at which the bin is full; nearer ones count as
         /// full, too.
         pub dead_zone_m: f64 = 0.0,
+        /// How many degrees the sensor looks away from straight down.
+        pub sensor_angle_deg: f64 = 0.0,
+        /// The part of its volume that is filled, from 0 to 1, at heights that part it evenly from
+        /// the floor to full: [0.0, 0.25, 1.0] for a cone. Empty for straight walls.
+        pub volumes: Vec<f64> = [],
         /// What it holds, in litres.
         pub volume_l: f64 = 660,
         /// What a litre of its waste weighs, in kilograms.
         pub kg_per_l: f64 = 0.1,
-        /// From this level on (0 is empty, 1 is full) it must be emptied.
+        /// From this level on (0 is empty, 1 is full) it may be emptied by who is near.
+        pub threshold_may: f64 = 0.6,
+        /// From this level on it must be emptied.
         pub threshold_must: f64 = 0.85,
         /// It must be emptied when so many days have passed since the last time, however empty.
         pub most_days: Option<f64> => 14,
@@ -46,6 +56,30 @@ impl Default for BinSettings {
         let table = Value::from(figment::value::Dict::new());
         <Self as Read>::read(&mut Reader::default(), &KeyPath::default(), &table)
             .expect("each key of a bin has a default or may be left out")
+    }
+}
+
+impl BinSettings {
+    /// Where its sensor hangs.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        Geometry {
+            depth: Metres(self.depth_m),
+            dead_zone: Metres(self.dead_zone_m),
+            angle: Degrees(self.sensor_angle_deg),
+            volumes: self.volumes.clone(),
+        }
+    }
+
+    /// What is settled about it, in this time zone.
+    #[must_use]
+    pub fn rules(&self, zone: &TimeZone) -> Rules {
+        Rules {
+            may: Ratio(self.threshold_may),
+            must: Ratio(self.threshold_must),
+            most_days: self.most_days,
+            ..Rules::new(self.geometry(), zone.clone())
+        }
     }
 }
 

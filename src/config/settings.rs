@@ -6,6 +6,7 @@ use super::key::KeyPath;
 use super::plan::PlanSettings;
 use super::read::{Read, Reader};
 use super::schema::{Key, Shape, Table, settings};
+use super::timing::Zone;
 use crate::units::{
     AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, PlanName, TenantId,
 };
@@ -152,6 +153,8 @@ settings! {
         pub id: TenantId => "waste",
         /// What its data is: "waste", "care" (decisions only, no raw data leaves) or "generic".
         pub kind: TenantKind = "generic",
+        /// The time zone in which its days begin.
+        pub timezone: Zone = "Europe/Stockholm",
         /// How much may wait for its broker.
         pub buffer: Buffer = {},
         /// Its broker.

@@ -1,13 +1,13 @@
 //! The rest of the gateway, as planning sees it.
 
 use super::inlet::Inlet;
-use crate::bins::{Geometry, Level};
-use crate::config::{Buffer, Settings};
+use crate::bins::View;
+use crate::config::{Buffer, Settings, Tenant};
 use crate::device::Registry;
-use crate::ingest::{Input, Levels};
+use crate::ingest::{Bins, Input};
 use crate::planning::{self, House, Planned};
 use crate::store::{Bounds, Room, Store, StoreError};
-use crate::units::{Ratio, TenantId};
+use crate::units::TenantId;
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -54,12 +54,12 @@ impl House for Neighbours {
         self.inlet.pass(Input::Planned(planned.clone())).is_ok()
     }
 
-    fn levels(&self, tenant: &TenantId) -> Option<HashMap<String, Level>> {
+    fn bins(&self, tenant: &TenantId) -> Option<HashMap<String, View>> {
         let (tell, told) = sync_channel(1);
         let tenant = tenant.clone();
         let asked = self.inlet.look(move |sight| {
-            let levels = sight.levels.iter().find(|(id, _)| **id == tenant);
-            let _ = tell.try_send(levels.map(|(_, levels)| levels.all().clone()));
+            let bins = sight.bins.iter().find(|(id, _)| **id == tenant);
+            let _ = tell.try_send(bins.map(|(_, bins)| bins.views()));
         });
         if !asked {
             return None;
@@ -75,16 +75,17 @@ pub(super) fn bounds(buffer: &Buffer) -> Bounds {
 }
 
 /// The bins of a tenant's devices, with what is remembered of them.
-pub(super) fn levels(
-    tenant: &TenantId,
+pub(super) fn bins(
+    tenant: &Tenant,
     settings: &Settings,
     registry: &Registry,
     store: &Store,
-) -> Result<Levels, StoreError> {
-    let devices = registry.iter().filter(|device| device.tenant == *tenant);
-    let bins = devices.filter_map(|device| device.bin.as_deref()).map(|id| {
+) -> Result<Bins, StoreError> {
+    let devices = registry.iter().filter(|device| device.tenant == tenant.id);
+    let rules = devices.filter_map(|device| {
+        let id = device.bin.as_deref()?;
         let bin = settings.bin.get(id).cloned().unwrap_or_default();
-        (id.to_owned(), (Geometry::from(&bin), Ratio(bin.threshold_must)))
+        Some((id.to_owned(), bin.rules(&tenant.timezone.0)))
     });
-    Ok(Levels::new(bins.collect(), store.states(Room::Bins)?))
+    Ok(Bins::new(rules.collect(), store.states(Room::Bins)?))
 }

@@ -4,7 +4,7 @@
 //! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
 //! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
-//! thread "planner"     with a [plan] only: levels, orders ► plans ► "ingest"
+//! thread "planner"     with a [plan] only: bins, orders ► plans ► "ingest"
 //! ```
 //!
 //! A part that fails and says so stops no other: a taken port is tried again, a dead broker
@@ -207,7 +207,7 @@ impl Gateway {
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
             let kept = store.states(Room::Plans)?.into_iter();
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
-            let bins = house::levels(&tenant.id, &settings, &registry, &store)?;
+            let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());

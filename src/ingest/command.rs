@@ -4,12 +4,15 @@
 //! of one that is answered only when there is a plan, the order itself.
 
 use super::{Back, Batch, Ingest, TenantSink};
+use crate::bins::Report;
 use crate::config::TenantKind;
 use crate::lorawan::{self, QueueError};
 use crate::planning::Planned;
 use crate::store::{self, Entry, Room, State};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::{self, Code, Command, Downlink, Fault, Receipt, Rejection, Request};
+use crate::upstream::command::{
+    self, Code, Command, Downlink, Emptied, Fault, Receipt, Rejection, Request,
+};
 use serde_json::json;
 use std::time::Duration;
 
@@ -103,13 +106,16 @@ impl Ingest {
         }
         let result = match name {
             "downlink" => self.downlink(tenant, request, entry),
+            "emptied" => self.emptied(tenant, request, entry),
             "plan" => match self.plan(tenant, request, payload) {
                 Ok(()) => return None,
                 Err(fault) => Err(fault),
             },
             _ => Err(Fault {
                 code: Code::UnknownCommand,
-                message: format!("there is no command {name}; there are downlink and plan"),
+                message: format!(
+                    "there is no command {name}; there are downlink, emptied and plan"
+                ),
             }),
         };
         Some(match result {
@@ -119,6 +125,31 @@ impl Ingest {
             }
             Err(fault) => Rejection { id: Some(id), fault }.reply()?,
         })
+    }
+
+    /// A crew says that a bin was emptied.
+    fn emptied(
+        &mut self,
+        tenant: &TenantId,
+        request: Request,
+        entry: &mut Entry,
+    ) -> Result<String, Fault> {
+        let now = self.clock.now();
+        let Emptied { bin, at } = Emptied::parse(&request.args, now)?;
+        let unknown = || Fault {
+            code: Code::UnknownBin,
+            message: format!("this tenant has no bin {bin:?} with a sensor"),
+        };
+        let (sink, batch) = self.tenants.get_mut(tenant).ok_or_else(unknown)?;
+        let (report, change) = sink.tours.bins.report(&bin, at, now.wall).ok_or_else(unknown)?;
+        batch.back.push(Back::Bin(entry.dev_eui, change.bin, change.before.map(Box::new)));
+        entry.states.push(change.state);
+        let level = match report {
+            Report::Confirmed => "confirmed",
+            Report::Open => "open",
+            Report::Unseen => "unseen",
+        };
+        Ok(command::reply_ok(&request.id, &json!({ "bin": bin, "at": at, "level": level })))
     }
 
     /// Hands the order for a plan on, and keeps it until it is answered.

@@ -193,11 +193,11 @@ impl Ingest {
         for back in back.into_iter().rev() {
             match back {
                 Back::Frame(undo) if !held.contains(&undo.dev_eui()) => self.server.take_back(undo),
-                Back::Level(dev_eui, bin, before) if !held.contains(&dev_eui) => {
-                    sink.tours.bins.take_back(bin, before);
+                Back::Bin(dev_eui, bin, before) if !held.contains(&dev_eui) => {
+                    sink.tours.bins.take_back(bin, before.map(|before| *before));
                 }
                 Back::Queued(dev_eui, id) => self.server.withdraw(dev_eui, &id),
-                Back::Frame(_) | Back::Level(..) => {}
+                Back::Frame(_) | Back::Bin(..) => {}
             }
         }
         // what was to be sent with an answer that does not leave is sent with the next one

@@ -8,6 +8,7 @@
 //! [`Ingest::offer`] and [`Ingest::turn`] are the whole of it, without a thread or a channel;
 //! [`Ingest::run`] drives them.
 
+mod bins;
 mod command;
 mod disk;
 mod downlinks;
@@ -15,11 +16,11 @@ mod journal;
 mod tours;
 mod watch;
 
+pub use bins::Bins;
 pub use downlinks::{Downlinks, Tag, Transmit};
-pub use tours::{Levels, Tours};
+pub use tours::Tours;
 pub use watch::{Obey, Watch, Watched};
 
-use crate::bins::Level;
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::Codec;
 use crate::config::TenantKind;
@@ -36,6 +37,7 @@ use crate::store::{Bounds, Class, Entry, Message, Rescue, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{Command, Receipt};
 use crate::upstream::{self, event};
+use bins::Change;
 use disk::Trouble;
 use downlinks::Fate;
 use journal::Journal;
@@ -47,7 +49,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tours::Change;
 
 /// How many inputs are taken in before what is due is done: bounds how long an answer can wait.
 const MAX_INPUTS: usize = 256;
@@ -87,8 +88,8 @@ pub struct Sight<'a> {
     pub heard: &'a mut Airtime,
     /// What was sent, and what was not; its time is `radio_now`.
     pub schedule: &'a Schedule<Tag>,
-    /// How full bins are.
-    pub levels: Vec<(&'a TenantId, &'a Levels)>,
+    /// What is known of bins.
+    pub bins: Vec<(&'a TenantId, &'a Bins)>,
     /// When it is seen.
     pub now: Moment,
     /// The same by the time of the radios.
@@ -203,8 +204,8 @@ enum Back {
     Frame(Undo),
     /// A downlink that was put in line.
     Queued(DevEui, String),
-    /// A bin's level, with what it was before.
-    Level(DevEui, String, Option<Level>),
+    /// What was known of a bin before.
+    Bin(DevEui, String, Option<Box<bins::Known>>),
 }
 
 /// An answer that waits for the disk.
@@ -351,7 +352,7 @@ impl Ingest {
             Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
             Input::Look(look) => (look.0)(Sight {
-                levels: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
+                bins: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,
                 heard: &mut self.heard,
                 schedule: self.downlinks.schedule(),
@@ -450,7 +451,7 @@ impl Ingest {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
         self.watch.heard(device.dev_eui, heartbeat, heard);
-        let (mut messages, level) = match &event {
+        let (mut messages, change) = match &event {
             Event::Uplink(uplink) => self.decode(heard, &device, uplink),
             Event::Join(dev_addr) => {
                 self.journal.joined(&device);
@@ -474,10 +475,12 @@ impl Ingest {
         }
         let dev_eui = device.dev_eui;
         let mut states = Vec::new();
-        if let Some(Change { bin, before, state, full }) = level {
-            batch.full |= full;
-            batch.back.push(Back::Level(dev_eui, bin, before));
-            states.push(state);
+        if let Some(change) = change {
+            change.news.iter().for_each(|news| bins::tell(&device.tenant, &change.bin, news));
+            batch.full |= change.full;
+            batch.back.push(Back::Bin(dev_eui, change.bin, change.before.map(Box::new)));
+            states.push(change.state);
+            messages.extend(change.messages);
         }
         let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
         let at_once = answer.is_some() || entry.is_urgent();
@@ -498,7 +501,7 @@ impl Ingest {
         self.commit_at = Some(self.commit_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// The messages of an uplink, and what it says of a bin's level.
+    /// The messages of an uplink, and what becomes known of its bin.
     fn decode(
         &mut self,
         heard: &Heard,
@@ -514,7 +517,7 @@ impl Ingest {
             return (Vec::new(), None);
         };
         let readings = decoded.iter().flatten().flat_map(|decoded| &decoded.readings);
-        let level = device.bin.as_deref().and_then(|bin| {
+        let change = device.bin.as_deref().and_then(|bin| {
             sink.tours.bins.offer(bin, &readings.cloned().collect::<Vec<_>>(), heard.at)
         });
         match &decoded {
@@ -527,7 +530,7 @@ impl Ingest {
             None => {}
         }
         self.journal.uplink(device, uplink, decoded.as_ref());
-        (event::messages(heard, device, uplink, decoded.as_ref()), level)
+        (event::messages(heard, device, uplink, decoded.as_ref()), change)
     }
 
     /// What else became known with a frame, as a message.
@@ -571,10 +574,27 @@ impl Ingest {
         } else {
             self.server.expire(now.wall)
         };
+        self.pass(now);
         for (device, id) in expired {
             let message = expiry(&device, now, &id);
             let changes = Changes { ended: vec![id], ..Changes::default() };
             self.push(&device, changes, message);
+        }
+    }
+
+    /// What time has brought to bins.
+    fn pass(&mut self, now: Moment) {
+        for (tenant, (sink, batch)) in &mut self.tenants {
+            for change in sink.tours.bins.pass(now) {
+                change.news.iter().for_each(|news| bins::tell(tenant, &change.bin, news));
+                batch.full |= change.full;
+                batch.make_room(&sink.counters);
+                let states = vec![change.state];
+                batch.push(Entry { states, ..Entry::of(DevEui(0), change.messages) });
+            }
+        }
+        if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
+            self.commit_within(Duration::ZERO);
         }
     }
 

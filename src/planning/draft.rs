@@ -6,7 +6,7 @@ use super::scheme::Scheme;
 use super::under_way::UnderWay;
 use super::ways::Ways;
 use super::writing::Found;
-use crate::bins::Level;
+use crate::bins::View;
 use crate::clock::Moment;
 use crate::route::given::{carried_over, given};
 use crate::route::problem::{Problem, Vehicle};
@@ -73,7 +73,7 @@ pub(super) struct Desk<'a> {
     pub(super) name: &'a str,
     pub(super) scheme: &'a Scheme,
     pub(super) ways: &'a Ways,
-    pub(super) levels: &'a HashMap<String, Level>,
+    pub(super) levels: &'a HashMap<String, View>,
     pub(super) kept: &'a Kept,
 }
 

@@ -3,7 +3,7 @@
 use super::PlanningError;
 use super::draft::{Calibration, Task};
 use super::scheme::Scheme;
-use crate::bins::Level;
+use crate::bins::View;
 use crate::clock::{ClockQuality, Moment};
 use crate::route::given::NameError;
 use crate::route::sheet::{Sheet, Tour, TourStop};
@@ -75,12 +75,12 @@ impl Visited {
 
     /// Whether this level shows that the bin was not emptied: it is as full as it was, and fuller
     /// than it can have become since.
-    pub(super) fn denied_by(self, level: &Level) -> bool {
+    pub(super) fn denied_by(self, level: &View) -> bool {
         let days = level.at.duration_since(self.at).as_secs_f64() / 86_400.0;
         let fill = level.fill.0;
         level.synced
             && days > 0.0
-            && fill > level.rate() * days + Self::FALL
+            && fill > level.rate * days + Self::FALL
             && self.level.is_some_and(|then| fill >= then.min(1.0) - Self::FALL)
     }
 }
@@ -297,13 +297,13 @@ mod tests {
         let hours =
             |hours| at.checked_add(jiff::SignedDuration::from_hours(hours)).expect("a time");
         let visit = Visited { at, level: Some(0.6) };
-        let denied = |fill, hour| visit.denied_by(&Level::first(Ratio(fill), hours(hour), true));
+        let denied = |fill, hour| visit.denied_by(&View::first(Ratio(fill), hours(hour), true));
         assert!(denied(0.6, 2));
         assert!(!denied(0.6, -2), "from before");
         assert!(!denied(0.05, 2), "it is empty");
         assert!(!denied(0.6, 24 * 6), "it has become full again");
-        assert!(!visit.denied_by(&Level::first(Ratio(0.6), hours(2), false)));
+        assert!(!visit.denied_by(&View::first(Ratio(0.6), hours(2), false)));
         let low = Visited { at, level: Some(0.05) };
-        assert!(!low.denied_by(&Level::first(Ratio(0.05), hours(2), true)), "empty bins stay so");
+        assert!(!low.denied_by(&View::first(Ratio(0.05), hours(2), true)), "empty bins stay so");
     }
 }

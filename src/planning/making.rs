@@ -217,7 +217,7 @@ impl Planner {
         }
         let levels = match scheme.is_patrol() {
             true => HashMap::new(),
-            false => self.house.levels(&scheme.tenant).ok_or(PlanningError::Levels)?,
+            false => self.house.bins(&scheme.tenant).ok_or(PlanningError::Levels)?,
         };
         let kept = plan.kept.with(task, scheme)?;
         let ways = Ways::measure(scheme, &self.directory);

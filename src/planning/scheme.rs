@@ -1,7 +1,7 @@
 //! What the settings say of one plan, in the words of `route`.
 
 use super::kept::Visited;
-use crate::bins::Level;
+use crate::bins::{Posture, View};
 use crate::config::{
     BinSettings, Hours, PlanKind, PlanSettings, Settings, VehicleSettings, VisitSettings,
 };
@@ -155,7 +155,7 @@ impl Scheme {
     /// those of `visited` count as emptied then.
     pub(super) fn bins(
         &self,
-        levels: &HashMap<String, Level>,
+        levels: &HashMap<String, View>,
         visited: &BTreeMap<String, Visited>,
         requested: &HashSet<String>,
         (day, now): (Date, Timestamp),
@@ -180,7 +180,7 @@ impl Scheme {
                     age: if level.synced { days(level.at) } else { 0.0 },
                 }),
                 emptied: emptied.map(days),
-                filling: level.map(|level| Filling { rate: level.rate(), spread: level.spread() }),
+                filling: level.map(|level| Filling { rate: level.rate, spread: level.spread }),
                 volume: bin.volume_l,
                 density: bin.kg_per_l,
                 service: seconds(bin.service),
@@ -188,7 +188,12 @@ impl Scheme {
                 skills: self.bits(&bin.skills, bin.crew),
                 threshold_must: bin.threshold_must,
                 most_days: bin.most_days,
-                state: if requested.contains(id) { State::Requested } else { State::Normal },
+                state: match level {
+                    Some(level) if level.burns => State::Fire,
+                    _ if requested.contains(id) => State::Requested,
+                    Some(level) if has_fallen(level) => State::Fallen,
+                    _ => State::Normal,
+                },
             }
         });
         all.collect()
@@ -306,6 +311,11 @@ impl Scheme {
         let two = if crew == 2 { CREW_OF_TWO } else { 0 };
         bits.fold(two, |all, bit: u32| all | bit)
     }
+}
+
+/// Whether it must be looked at where it is.
+fn has_fallen(bin: &View) -> bool {
+    matches!(bin.posture, Posture::Dropped | Posture::Moved | Posture::Vandalized)
 }
 
 pub(super) fn seconds(duration: std::time::Duration) -> u32 {

@@ -8,7 +8,7 @@ use super::rest::Host;
 use super::scheme::Scheme;
 use super::told::{self, Told};
 use super::{Order, Orders, Planned, PlanningError};
-use crate::bins::Level;
+use crate::bins::View;
 use crate::clock::{Clock, ClockQuality};
 use crate::config::Settings;
 use crate::device::Registry;
@@ -39,7 +39,7 @@ pub trait House: Host {
     /// Hands over what was made; whether there was room.
     fn deliver(&self, planned: &Planned) -> bool;
     /// How full a tenant's bins are; none if nobody tells.
-    fn levels(&self, tenant: &TenantId) -> Option<HashMap<String, Level>>;
+    fn bins(&self, tenant: &TenantId) -> Option<HashMap<String, View>>;
 }
 
 /// What a planner is made of.
@@ -264,7 +264,7 @@ impl Planner {
         if sheet.origin == Origin::Cloud || over || plan.scheme.bins.is_empty() {
             return Some(Vec::new());
         }
-        let levels = self.house.levels(&plan.scheme.tenant)?;
+        let levels = self.house.bins(&plan.scheme.tenant)?;
         let visits = plan.kept.believed(clock).visits(now);
         let next = calendar.moment(calendar.after(sheet.day), 0);
         let days = (next.duration_since(now).as_secs_f64() / DAY_SECONDS).max(0.0);
@@ -275,7 +275,7 @@ impl Planner {
             let left = sheet.left_out.iter().find(|left| left.id == *id);
             let expected = left.and_then(|left| left.level).unwrap_or(1.0);
             let fill = level.fill.0;
-            let overflows = fill >= expected + SURPRISE && fill + level.rate() * days >= 1.0;
+            let overflows = fill >= expected + SURPRISE && fill + level.rate * days >= 1.0;
             (fill >= bin.threshold_must || overflows)
                 && !old
                 && !sheet.visits(id)

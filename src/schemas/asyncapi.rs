@@ -91,7 +91,7 @@ fn channel(message: &Message) -> Value {
             "schema": reference(&format!("./{}.schema.json", message.name)),
         },
     });
-    if message.class.is_some() {
+    if !message.classes.is_empty() {
         kind["traits"] = json!([reference("#/components/messageTraits/properties")]);
     }
     json!({
@@ -104,7 +104,7 @@ fn channel(message: &Message) -> Value {
 fn operation(message: &Message, messages: &[Message]) -> Value {
     let channel = |name: &str| reference(&format!("#/channels/{name}"));
     let mut operation = json!({
-        "action": if message.class.is_some() { "send" } else { "receive" },
+        "action": if !message.classes.is_empty() { "send" } else { "receive" },
         "channel": channel(&message.name),
         "bindings": { "mqtt": {
             "qos": 1, "retain": message.retained(), "bindingVersion": "0.2.0",

@@ -12,8 +12,8 @@ pub(super) struct Message {
     pub(super) name: String,
     /// Below `{prefix}/{gateway}/{tenant}/`.
     pub(super) topic: String,
-    /// None of a command, which comes in.
-    pub(super) class: Option<Class>,
+    /// Of which it can be: none of a command, which comes in.
+    pub(super) classes: Vec<Class>,
     /// The schema of its body, without what every message has.
     pub(super) body: Value,
 }
@@ -32,14 +32,14 @@ pub(crate) fn of<T: JsonSchema>() -> Value {
 impl Message {
     /// Whether the broker keeps it for whoever comes later.
     pub(super) fn retained(&self) -> bool {
-        matches!(self.class, Some(Class::Plan | Class::Diagnostic))
+        matches!(self.classes[..], [Class::Plan | Class::Diagnostic])
     }
 
     /// The whole schema: what is on the wire.
     pub(super) fn schema(&self) -> Value {
         let mut schema = self.body.clone();
-        if let Some(class) = self.class {
-            envelop(&mut schema, class);
+        if !self.classes.is_empty() {
+            envelop(&mut schema, &self.classes);
         }
         schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
         schema["$id"] =
@@ -50,9 +50,13 @@ impl Message {
 }
 
 /// Adds what every message has.
-fn envelop(schema: &mut Value, class: Class) {
+fn envelop(schema: &mut Value, classes: &[Class]) {
     let mut envelope = upstream::envelope_schema();
-    envelope["properties"]["class"]["const"] = class.as_str().into();
+    let word = |class: &Class| class.as_str();
+    match classes {
+        [class] => envelope["properties"]["class"]["const"] = word(class).into(),
+        _ => envelope["properties"]["class"]["enum"] = classes.iter().map(word).collect(),
+    }
     let mut required = vec![json!("id")];
     required.append(envelope["required"].as_array_mut().expect("a list"));
     let fields = |schema: &mut Value, key: &str| match schema[key].take() {

@@ -18,17 +18,20 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const LATEST: &str = "The newest state of a device, sent before the backlog after an outage; the \
+const LATEST: &str = "The newest state of a device or bin, sent before the backlog after an outage; the \
                       message that it is taken from follows in its turn. Retained.";
 
 /// Every kind of message.
 fn all() -> Vec<Message> {
-    let message = |name: &str, topic: &str, class, body| Message {
-        name: name.to_owned(),
-        topic: topic.to_owned(),
-        class,
-        body,
-    };
+    fn message(
+        name: &str,
+        topic: &str,
+        classes: impl IntoIterator<Item = Class>,
+        body: Value,
+    ) -> Message {
+        let classes = classes.into_iter().collect();
+        Message { name: name.to_owned(), topic: topic.to_owned(), classes, body }
+    }
     let of_devices = event::schemas().into_iter().map(|(leaf, body)| {
         let class = match leaf {
             "event/up" | "event/status" | "readings" => Class::Measurement,
@@ -37,9 +40,8 @@ fn all() -> Vec<Message> {
         let topic = format!("device/{{devEui}}/{leaf}");
         message(&leaf.replace('/', "-"), &topic, Some(class), body)
     });
-    // as long as bins have no messages of their own
-    let mut of_readings = event::readings();
-    of_readings["description"] = LATEST.into();
+    let [(_, level), (_, of_bin)] = event::bin::schemas();
+    let latest = either(LATEST, [event::readings(), level.clone()]);
     let (plan, event, diagnostic) =
         (Some(Class::Plan), Some(Class::Event), Some(Class::Diagnostic));
     let reply = |name: &str, topic: &str, about: &str, result| {
@@ -49,17 +51,26 @@ fn all() -> Vec<Message> {
         message("plan", "plan/{plan}", plan, plan::sheet()),
         message("plan-geojson", "plan/{plan}/geojson", plan, plan::map()),
         message("plan-gpx", "plan/{plan}/gpx", plan, plan::tracks()),
-        message("latest", "latest/{name}", event, of_readings),
+        message("bin-level", "bin/{bin}/level", Some(Class::Measurement), level),
+        message("bin-event", "bin/{bin}/event", [Class::Event, Class::Alarm], of_bin),
+        message("latest", "latest/{name}", event, latest),
         message("gateway-alarm", "gateway/alarm", Some(Class::Alarm), event_alarm::schema()),
         message("state", "state", diagnostic, upstream::state_schema()),
         message("health", "health", diagnostic, of::<Health>()),
         message("command-downlink", "command/downlink", None, command::downlink()),
+        message("command-emptied", "command/emptied", None, command::emptied()),
         message("command-plan", "command/plan", None, command::plan()),
         reply(
             "command-downlink-reply",
             "command/downlink/reply",
             "The answer to `command/downlink`.",
             Some(command::queued()),
+        ),
+        reply(
+            "command-emptied-reply",
+            "command/emptied/reply",
+            "The answer to `command/emptied`.",
+            Some(command::noted()),
         ),
         reply(
             "command-plan-reply",
@@ -75,6 +86,19 @@ fn all() -> Vec<Message> {
         ),
     ];
     of_devices.chain(others).collect()
+}
+
+/// One of these.
+fn either(about: &str, bodies: [Value; 2]) -> Value {
+    let mut all = serde_json::json!({ "description": about, "type": "object", "$defs": {} });
+    let own = bodies.map(|mut body| {
+        if let Some(Value::Object(words)) = body.as_object_mut().and_then(|b| b.remove("$defs")) {
+            words.into_iter().for_each(|(name, word)| all["$defs"][name] = word);
+        }
+        body
+    });
+    all["anyOf"] = own.into_iter().collect();
+    all
 }
 
 /// The files by their names.

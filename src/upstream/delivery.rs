@@ -11,9 +11,9 @@ use super::budget::Allowed;
 use super::error::LinkError;
 use super::link::{Link, WINDOW};
 use super::supply::{Pacing, Supply};
-use crate::store::{Class, Key, Outcast};
+use crate::store::{Key, Outcast};
 use crate::units::duration;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 
 /// Acknowledged messages are removed in groups: one write to the card for many. What a kill finds
 /// in one comes twice.
-const REMOVE_AT: usize = 75;
+const REMOVE_AT: usize = 100;
 
 /// The outbox is asked again when so many slots are free, which saves questions but must leave
 /// messages to send: a broker's small answers wait up to 40 ms for the TCP acknowledgement
@@ -45,13 +45,16 @@ const SPARING_HEALTH_INTERVAL: Duration = Duration::from_secs(900);
 /// How long a stop may wait for acknowledgements.
 const STOP_PATIENCE: Duration = Duration::from_millis(2200);
 
-/// A broker that answers pings and acknowledges nothing for so long is as good as gone.
+/// A broker that owes one and the same answer for so long, whatever else it answers, will not give
+/// it: the message goes out again by another connection. On a line that is slow and lives, answers
+/// come in the order of the messages, and each waits only for the one before it.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// So often the outbox is asked in a row when all that it holds is passed over.
 const QUESTIONS: usize = 50;
 
-/// Slots that stored messages leave free, so that a backlog does not silence state and health.
+/// Slots that stored messages leave free, if there are more, so that a backlog does not silence
+/// state and health.
 const LIVE_SLOTS: usize = 2;
 
 /// Where the newest states go.
@@ -78,11 +81,9 @@ pub(super) struct Delivery<'a> {
     allowed: Allowed,
     /// Whether the outbox could not be read, and is to be asked again.
     unread: bool,
-    /// Handed to the link, in order, not yet sent.
-    line: VecDeque<Parcel>,
-    /// Sent and not yet answered, by packet identifier.
-    sent: HashMap<u16, Parcel>,
-    /// Since when the broker owes an answer.
+    /// Sent and not yet answered, with its packet identifier, the oldest first.
+    sent: VecDeque<(u16, Parcel)>,
+    /// Since when the first of them is the oldest, as far as the last tick knows.
     owed_since: Option<Instant>,
     /// Acknowledged and not yet removed.
     acknowledged: Vec<Key>,
@@ -98,8 +99,10 @@ pub(super) struct Delivery<'a> {
     refused_topics: HashSet<String>,
     /// When this connection began, or the last pardon was given.
     begun: Instant,
-    /// Whether health is to be told at once.
-    speak: bool,
+    /// When health is to be told.
+    health_at: Instant,
+    /// Whether that is overdue: a broker that takes one message at a time leaves no slot for it.
+    health_waits: bool,
     /// Whether a stored message was acknowledged.
     gained: bool,
     /// To be set aside.
@@ -107,7 +110,7 @@ pub(super) struct Delivery<'a> {
     /// What is set aside and to be offered, and how often that was in vain.
     offers: VecDeque<Key>,
     offers_refused: usize,
-    /// Whether all else waits for such an offer to be made and answered.
+    /// Whether all but alarms waits for such an offer to be made and answered.
     offering: bool,
 }
 
@@ -125,8 +128,7 @@ impl<'a> Delivery<'a> {
             supply,
             allowed,
             unread: false,
-            line: VecDeque::new(),
-            sent: HashMap::new(),
+            sent: VecDeque::new(),
             owed_since: None,
             acknowledged: Vec::new(),
             retry_at: None,
@@ -135,7 +137,8 @@ impl<'a> Delivery<'a> {
             refused_last: None,
             refused_topics: HashSet::new(),
             begun: Instant::now(),
-            speak: false,
+            health_at: Instant::now(),
+            health_waits: false,
             gained: false,
             outcasts: Vec::new(),
             offers: VecDeque::new(),
@@ -145,7 +148,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn outstanding(&self) -> usize {
-        self.line.len() + self.sent.len()
+        self.sent.len()
     }
 
     /// Delivers until the connection breaks, with the reason, or until `stop`, with `None`.
@@ -159,29 +162,25 @@ impl<'a> Delivery<'a> {
     async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Option<LinkError> {
         let news = Arc::clone(&self.forwarder.shared.news);
         let mut tick = interval(REMOVE_WITHIN);
-        let mut health = interval(match self.forwarder.budget.is_limited() {
-            true => SPARING_HEALTH_INTERVAL,
-            false => HEALTH_INTERVAL,
-        });
         let mut leave_at: Option<Instant> = None;
         self.publish_state("online");
         // whether the outbox is to be asked although few slots are free: there is news
         let mut ask = true;
         loop {
             self.offer_aside();
-            let spacious = self.outstanding() + REFILL <= WINDOW - LIVE_SLOTS;
+            // half of a small window: one that is asked for when it is empty has nothing on its way
+            let refill = REFILL.min(self.window().div_ceil(2));
             let room = self.room();
-            if (ask || spacious) && room > 0 && self.supply.is_ready(Instant::now()) {
+            let now = Instant::now();
+            if (room >= refill || (ask && room > 0)) && self.supply.is_ready(now) {
                 self.fill(room);
                 ask = false;
             }
+            self.tell_health(now);
             // what may not go yet is waited for, unless there is no room for it
-            let mut due = self.supply.next_at().filter(|_| spacious && self.room() > 0);
+            let mut due = self.supply.next_at().filter(|_| self.room() >= refill);
             if due.is_some() && self.only_alarms() {
                 due = None;
-            }
-            if std::mem::take(&mut self.speak) {
-                health.reset_immediately();
             }
             if let Some(at) = leave_at
                 && (Instant::now() >= at || (self.is_through() && self.outstanding() == 0))
@@ -221,45 +220,49 @@ impl<'a> Delivery<'a> {
                     self.end_silence();
                     self.offer_again();
                     self.unread = false;
-                    if self.owed_since.is_some_and(|since| since.elapsed() > UNANSWERED) {
+                    if self.is_overdue() {
                         return Some(LinkError::Broken(format!(
-                            "the broker has acknowledged nothing for {}",
+                            "the broker has not acknowledged a message for {}",
                             duration::format(UNANSWERED)
                         )));
                     }
                 }
-                _ = health.tick(), if self.has_room() => {
-                    let body = (self.forwarder.shared.health)().to_string();
-                    let message = self.forwarder.live("health", Class::Diagnostic, &body);
-                    self.publish_live(message, "health");
-                }
+                () = sleep_until(self.health_at), if self.has_room() => {}
             }
         }
     }
 
     /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are
     /// used up, or since the disk does not forget what was acknowledged, or is about to be asked
-    /// anew for what was refused.
+    /// anew for what was refused, or since health or what was set aside has
+    /// its turn.
     fn only_alarms(&self) -> bool {
         let offer_due = self.retry_at.is_some_and(|at| Instant::now() >= at);
         let unremoved = self.acknowledged.len() > MAX_UNREMOVED;
-        offer_due || unremoved || self.allowed == Allowed::Alarms || self.refuses_all()
+        let in_turn = self.health_waits || self.offering || offer_due;
+        in_turn || unremoved || self.allowed == Allowed::Alarms || self.refuses_all()
     }
 
     /// How many messages may be handed over now.
     fn room(&self) -> usize {
-        if self.offering || self.unread {
+        if self.unread {
             return 0;
         }
-        let window = self.forwarder.suspicion.window(WINDOW - LIVE_SLOTS);
-        window.saturating_sub(self.outstanding())
+        self.window().saturating_sub(self.outstanding())
+    }
+
+    /// How many stored messages may be on their way: never more than the broker takes, so that an
+    /// alarm stands behind no message that is not.
+    fn window(&self) -> usize {
+        let window = self.link.window.saturating_sub(LIVE_SLOTS).max(1);
+        self.forwarder.suspicion.window(window)
     }
 
     /// Whether something may be sent beside what is on its way.
     fn has_room(&self) -> bool {
         let outstanding = self.outstanding();
         let alone = self.offering && outstanding > 0;
-        !alone && outstanding < self.forwarder.suspicion.window(WINDOW)
+        !alone && outstanding < self.forwarder.suspicion.window(self.link.window)
     }
 
     /// Whether the broker refuses one message after the other.
@@ -274,16 +277,17 @@ impl<'a> Delivery<'a> {
 
     /// Says goodbye: the retained state, and a clean disconnection.
     async fn leave(&mut self) {
-        if self.outstanding() >= WINDOW {
-            return; // no room for the goodbye: the last will says it
-        }
-        self.publish_state("offline");
         let answered = async {
+            let mut said = self.publish_state("offline");
             while self.outstanding() > 0 {
                 let event = self.link.event().await;
                 if self.note(event).is_some() {
                     return;
                 }
+                said = said || self.publish_state("offline");
+            }
+            if !said {
+                return; // the last will says it
             }
             self.link.disconnect();
             loop {

@@ -39,11 +39,11 @@ pub(super) struct Link {
     peer: Peer,
     /// No packet may be larger.
     pub(super) largest: usize,
+    /// No more messages may be on their way.
+    pub(super) window: usize,
     stage: Stage,
     /// What happened and was not told yet.
     events: VecDeque<Event>,
-    /// Messages that wait for an identifier.
-    line: VecDeque<Outgoing>,
     /// Identifiers, the one that is free for the longest time first.
     free: VecDeque<u16>,
     /// What the broker owes an answer to.
@@ -86,7 +86,7 @@ impl Link {
         clock: &Clock,
     ) -> Result<Self, LinkError> {
         let tls = url.tls.then(|| tls::configuration(settings, clock)).transpose()?;
-        let opening = Box::pin(Wire::open(url.host.clone(), url.port, tls));
+        let opening = Box::pin(Wire::open(url.host.clone(), url.port, tls, CONNECT_TIMEOUT));
         let hello = Hello {
             client_id: client_id.to_owned(),
             keep_alive: settings.keep_alive,
@@ -98,9 +98,9 @@ impl Link {
             version: settings.protocol,
             peer: Peer::new(settings, url, client_id, CONNECT_TIMEOUT),
             largest: MAX_PACKET as usize,
+            window: WINDOW,
             stage: Stage::Opening(opening, hello),
             events: VecDeque::new(),
-            line: VecDeque::new(),
             free: VecDeque::new(),
             used: Vec::new(),
             accept_by: now + CONNECT_TIMEOUT,
@@ -190,17 +190,19 @@ impl Link {
             (Told::Nothing, true) => return Ok(()),
         };
         self.events.push_back(event);
-        self.send()
+        Ok(())
     }
 
     fn accepted(&mut self, terms: Terms) -> Event {
         self.largest = terms.largest;
-        self.free = (1..=terms.window.clamp(1, WINDOW) as u16).collect();
-        self.keep_alive = terms.keep_alive.unwrap_or(self.keep_alive);
+        self.window = terms.window.clamp(1, WINDOW);
+        self.free = (1..=self.window as u16).collect();
+        // more often than the broker wants is allowed, and a line that is dead is noticed in time
+        self.keep_alive = terms.keep_alive.map_or(self.keep_alive, |it| it.min(self.keep_alive));
         self.ask_at = Instant::now() + self.keep_alive;
         self.peer.patience = self.keep_alive * 2;
         self.peer.accepted = true;
-        Event::Connected(terms.largest)
+        Event::Connected
     }
 
     /// An identifier is free again.
@@ -211,20 +213,6 @@ impl Link {
         };
         self.used.remove(place);
         self.free.push_back(identifier);
-        Ok(())
-    }
-
-    /// Sends what is in line, as far as identifiers are free.
-    fn send(&mut self) -> Result<(), Trouble> {
-        while let Stage::Open(wire) = &mut self.stage
-            && !self.line.is_empty()
-            && let Some(identifier) = self.free.pop_front()
-            && let Some(message) = self.line.pop_front()
-        {
-            self.used.push(identifier);
-            packet::publish(self.version, identifier, message, &mut wire.out)?;
-            self.events.push_back(Event::Sent(identifier));
-        }
         Ok(())
     }
 
@@ -271,11 +259,14 @@ impl Link {
         self.size(message) <= self.largest
     }
 
-    /// Hands a message over, of at most [`WINDOW`] that are not answered: more would wait here.
-    pub(super) fn publish(&mut self, message: Outgoing) {
-        self.line.push_back(message);
-        let sent = self.send();
-        self.end_if(sent);
+    /// Sends a message, under the identifier that its answer will have. `None` when as many as may
+    /// be are on their way: none waits here, where an alarm would stand behind it.
+    pub(super) fn publish(&mut self, message: Outgoing) -> Option<u16> {
+        let identifier = self.free.pop_front()?;
+        self.used.push(identifier);
+        let done = self.write(|version, out| packet::publish(version, identifier, message, out));
+        self.end_if(done);
+        Some(identifier)
     }
 
     /// Acknowledges a message that came in. `false` when there is no room.

@@ -158,7 +158,7 @@ impl Listener {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected(_) => return State::Listening(Box::new(link), url),
+                    Event::Connected => return State::Listening(Box::new(link), url),
                     Event::Closed(error) => return self.failed(&error),
                     // nothing comes before
                     _ => {}

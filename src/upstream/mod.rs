@@ -276,18 +276,14 @@ impl Forwarder {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected(largest) => {
-                        link.largest = largest;
-                        return State::Delivering(Box::new(link));
-                    }
+                    Event::Connected => return State::Delivering(Box::new(link)),
                     Event::Closed(error) => {
                         let of_time = matches!(error, LinkError::Time(_));
                         self.clock_to_blame = of_time && quality == ClockQuality::Unsynced;
                         return self.failed(&url, &error);
                     }
                     // nothing was sent or asked for yet
-                    Event::Sent(_)
-                    | Event::Acknowledged(_)
+                    Event::Acknowledged(_)
                     | Event::Refused(..)
                     | Event::Subscribed(_)
                     | Event::Received(_) => {}

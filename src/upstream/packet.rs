@@ -5,7 +5,7 @@
 use super::error::LinkError;
 use super::trouble::{self, Trouble};
 use crate::config::Protocol;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rumqttc::mqttbytes::{self, v4};
 use rumqttc::v5::mqttbytes::{self as mqttbytes5, v5};
 use std::time::Duration;
@@ -34,11 +34,9 @@ const SUBSCRIPTION: u16 = 1;
 /// What happened on the connection, in the order in which it happened.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The broker has accepted the connection, and takes packets of at most so many bytes.
-    Connected(usize),
-    /// The next message in line went out under this identifier.
-    Sent(u16),
-    /// The broker has taken it over.
+    /// The broker has accepted the connection.
+    Connected,
+    /// The broker has taken over the message under this identifier.
     Acknowledged(u16),
     /// The broker has refused it (MQTT 5 only).
     Refused(u16, Refusal),
@@ -148,21 +146,53 @@ pub(super) enum Told {
 
 /// Reads the next packet, if all of it is there.
 pub(super) fn read(version: Protocol, input: &mut BytesMut) -> Result<Option<Told>, Trouble> {
+    if version == Protocol::V5
+        && let Some(told) = read_short(input)?
+    {
+        return Ok(Some(told));
+    }
+    let before = input.len();
+    // rumqttc says the same of a packet that is all there and ends too soon, and has taken it out
+    let insufficient = |left: usize| match left == before {
+        true => Ok(None),
+        false => Err(Trouble::Other("the broker sends a packet that ends too soon".into())),
+    };
     match version {
         Protocol::V4 => match v4::Packet::read(input, MAX_PACKET as usize) {
             Ok(packet) => Ok(Some(told_v4(packet))),
-            Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
+            Err(mqttbytes::Error::InsufficientBytes(_)) => insufficient(input.len()),
             Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => Err(Trouble::TooLarge),
             Err(error) => Err(Trouble::Other(error.to_string())),
         },
         Protocol::V5 => match v5::Packet::read(input, Some(MAX_PACKET)) {
             Ok(packet) => Ok(Some(told_v5(packet))),
-            Err(mqttbytes5::Error::InsufficientBytes(_)) => Ok(None),
+            Err(mqttbytes5::Error::InsufficientBytes(_)) => insufficient(input.len()),
             // from a broker that disregards what the CONNECT said
             Err(mqttbytes5::Error::PayloadSizeLimitExceeded { .. }) => Err(Trouble::TooLarge),
             Err(error) => Err(Trouble::Other(error.to_string())),
         },
     }
+}
+
+/// Reads what rumqttc takes for half a packet: a DISCONNECT without properties, which is a whole
+/// one, and the answer of a broker that knows nothing of MQTT 5.
+fn read_short(input: &mut BytesMut) -> Result<Option<Told>, Trouble> {
+    let (length, reason) = match input[..] {
+        [0xe0, 0, ..] => (2, 0),
+        [0xe0, 1, reason, ..] => (3, reason),
+        [0x20, 2, _, code, ..] => {
+            input.advance(4);
+            let reason = match code {
+                4 | 5 => trouble::refused(&v4::ConnectReturnCode::NotAuthorized),
+                _ => trouble::refused(&v4::ConnectReturnCode::RefusedProtocolVersion),
+            };
+            return Ok(Some(Told::TurnedDown(reason)));
+        }
+        _ => return Ok(None),
+    };
+    input.advance(length);
+    let mut whole = BytesMut::from(&[0xe0, 2, reason, 0][..]);
+    read(Protocol::V5, &mut whole)
 }
 
 fn told_v4(packet: v4::Packet) -> Told {
@@ -395,6 +425,54 @@ mod tests {
         let (plan, other) = ("lykta/gw-1/waste/command/plan", "lykta/gw-1/waste/command/open");
         assert!(passes(plan, 65_536 - plan.len()) && !passes(plan, 65_537 - plan.len()));
         assert!(passes(other, 8192 - other.len()) && !passes(other, 8193 - other.len()));
+    }
+
+    /// What was read from these bytes, and how many are left.
+    fn told(version: Protocol, bytes: &[u8]) -> (Result<Option<Told>, Trouble>, usize) {
+        let mut input = BytesMut::from(bytes);
+        (read(version, &mut input), input.len())
+    }
+
+    #[test]
+    fn a_goodbye_needs_no_properties() {
+        use v5::DisconnectReasonCode as Code;
+        for (bytes, code) in [
+            (&[0xe0, 0][..], Code::NormalDisconnection),
+            (&[0xe0, 1, 0x8e], Code::SessionTakenOver),
+            (&[0xe0, 2, 0x8e, 0], Code::SessionTakenOver),
+            (&[0xe0, 1, 0x8b], Code::ServerShuttingDown),
+        ] {
+            let (told, left) = told(Protocol::V5, bytes);
+            assert!(matches!(told, Ok(Some(Told::Goodbye(told))) if told == code), "{told:?}");
+            assert_eq!(left, 0);
+        }
+    }
+
+    #[test]
+    fn a_broker_that_knows_only_the_other_protocol_is_named() {
+        for code in [0, 1] {
+            let (told, _) = told(Protocol::V5, &[0x20, 2, 0, code]);
+            let Ok(Some(Told::TurnedDown(reason))) = told else { panic!("{told:?}") };
+            assert_eq!(reason, "refused protocol version; try the other protocol");
+        }
+    }
+
+    #[test]
+    fn what_ends_too_soon_is_no_half_of_a_packet() {
+        for version in [Protocol::V4, Protocol::V5] {
+            // a PUBACK without its identifier, and a sound one behind it
+            let (wrong, _) = told(version, &[0x40, 1, 0, 0x40, 2, 0, 5]);
+            assert!(matches!(wrong, Err(Trouble::Other(_))), "{version:?}: {wrong:?}");
+            let packets: [&[u8]; 4] =
+                [&[0x40, 2, 0, 5], &[0xd0, 0], &[0x20, 3, 0, 0, 0], &[0xe0, 1, 0x8e]];
+            for packet in packets {
+                for length in 0..packet.len() {
+                    let (half, left) = told(version, &packet[..length]);
+                    assert!(matches!(half, Ok(None)), "{:?}: {half:?}", &packet[..length]);
+                    assert_eq!(left, length);
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,11 +8,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// So many bytes are read at once: the acknowledgements of all messages that may be on their way
@@ -45,13 +48,15 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Connects.
+    /// Connects. No address of the host takes more than its share of this time.
     pub(super) async fn open(
         host: String,
         port: u16,
         tls: Option<Arc<ClientConfig>>,
+        within: Duration,
     ) -> Result<Self, Trouble> {
-        let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(Trouble::Io)?;
+        let found = lookup_host((host.as_str(), port)).await.map_err(Trouble::Io)?;
+        let tcp = reach(&found.collect::<Vec<_>>(), within).await.map_err(Trouble::Io)?;
         // a message that waits for the acknowledgement of the segment before it waits 40 ms
         tcp.set_nodelay(true).map_err(Trouble::Io)?;
         let stream: Box<dyn Stream> = match tls {
@@ -112,5 +117,61 @@ impl Wire {
             self.held_back = false;
         }
         Ok(())
+    }
+}
+
+/// Connects to the first of these addresses that answers. One that does not, such as that of a
+/// network without a way out, leaves the others their share of the time.
+async fn reach(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        let share = within / addresses.len() as u32;
+        last = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error,
+            Err(elapsed) => elapsed.into(),
+        };
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    /// A place that answers nobody: its queue is full, and nobody is let in. Kept while these are.
+    async fn black_hole() -> (SocketAddr, impl Sized) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("binds");
+        let listener = socket.listen(1).expect("listens");
+        let address = listener.local_addr().expect("has an address");
+        let mut queue = Vec::new();
+        let moment = Duration::from_millis(500);
+        while let Ok(stream) = timeout(moment, TcpStream::connect(address)).await {
+            queue.push(stream.expect("connects"));
+        }
+        (address, (listener, queue))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (dead, _kept) = black_hole().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let alive = listener.local_addr().expect("has an address");
+        let addresses = [dead, dead, alive];
+        let reached = reach(&addresses, Duration::from_secs(6));
+        let reached = timeout(Duration::from_secs(30), reached).await;
+        let stream = reached.expect("in time").expect("connects");
+        assert_eq!(stream.peer_addr().expect("has a peer"), alive);
+    }
+
+    #[tokio::test]
+    async fn when_no_address_answers_it_says_so() {
+        let (dead, _kept) = black_hole().await;
+        let error = reach(&[dead, dead], Duration::from_millis(200)).await.expect_err("nobody");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let error = reach(&[], Duration::from_millis(200)).await.expect_err("nobody");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -151,3 +151,32 @@ fn a_client_id_that_another_client_uses_is_named() {
         )
     );
 }
+
+#[test]
+fn an_alarm_stands_behind_no_more_than_the_broker_lets_be_under_way() {
+    for receive_maximum in [1, 2, 5, 20] {
+        let delay = Duration::from_millis(50);
+        let script = Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
+        let mut world = World::with(V5, script, 5_000, |settings| settings.backlog_rate = 0);
+        world.wait_until("the backlog is under way", || world.sink.count() >= 30);
+        world.commit(Class::Alarm, 1);
+        let before = world.sink.count();
+        let place = || world.sink.records().iter().position(|r| r.topic.contains("/alarm/"));
+        world.wait_until("the alarm has come", || place().is_some());
+        let overtaken = place().unwrap().saturating_sub(before);
+        // one round that began in this very moment, and what it makes room for
+        let most = 2 * usize::from(receive_maximum);
+        assert!(overtaken <= most, "{overtaken} were before it, {receive_maximum} may be");
+    }
+}
+
+#[test]
+fn health_is_told_in_a_backlog_by_whatever_window() {
+    for receive_maximum in [1, 2, 3] {
+        let delay = Duration::from_millis(20);
+        let script = Script { receive_maximum: Some(receive_maximum), delay, ..Script::default() };
+        let world = World::with(V5, script, 5_000, |settings| settings.backlog_rate = 0);
+        world.wait_until("it says how it is", || world.sink.healths() > 0);
+        assert!(world.waiting() > 0, "not in the backlog");
+    }
+}

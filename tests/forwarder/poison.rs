@@ -256,3 +256,23 @@ fn health_that_is_too_large_is_left_out_and_told() {
     world.wait_until("the event is too large as well", || world.set_aside() == 1);
     assert_eq!(world.sink.connections(), 1);
 }
+
+#[test]
+fn an_alarm_does_not_wait_for_the_answer_to_what_was_set_aside() {
+    let script = Script { refused: &["/poison"], ..Script::default() };
+    let mut world = World::with(V5, script, 0, hasty);
+    world.commit_on(Class::Event, 1, |_| "bin/poison".into(), 10);
+    // what shows that it is this message that the broker does not want
+    let mut last = 1;
+    while world.set_aside() != 1 {
+        last += 1;
+        world.commit_on(Class::Event, 1, |_| "bin/good".into(), 10);
+        world.wait_until("it is taken", || world.taken([last]));
+    }
+    world.sink.fall_silent();
+    let offers = world.sink.count();
+    world.wait_until("it is offered again", || world.sink.count() > offers);
+    world.commit(Class::Alarm, 1);
+    world.wait_until("the alarm is taken", || world.taken([last + 1]));
+    assert_eq!(world.sink.connections(), 1, "and not by the next connection");
+}

@@ -141,6 +141,15 @@ impl World {
         Outbox::open(&self.file).unwrap().waiting()
     }
 
+    /// Ends the forwarder as a stop of the gateway does.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(forwarder) = self.forwarder.take() {
+            let ended = forwarder.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the forwarder panicked");
+        }
+    }
+
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !holds() {
@@ -183,10 +192,6 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
-        if let Some(forwarder) = self.forwarder.take() {
-            let ended = forwarder.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the forwarder panicked");
-        }
+        self.stop();
     }
 }

@@ -5,19 +5,23 @@
 mod support;
 
 mod answers;
+mod bins;
 
+use jiff::tz::TimeZone;
+use lykta::bins::{Geometry, Rules};
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+    Bins, Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
+use lykta::planning::Desk;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
-use lykta::store::{Class, Cursor, Entry, Outbox, Store};
-use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, TenantId};
+use lykta::store::{Class, Cursor, Entry, Outbox, Room, Store};
+use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,8 +40,13 @@ struct Running {
     file: PathBuf,
 }
 
-/// Three bins of one tenant; the third counts from zero again when it likes.
+/// Three sensors of one tenant; the third counts from zero again when it likes.
 fn start(directory: &Path, kind: TenantKind) -> Running {
+    start_with(directory, kind, false)
+}
+
+/// Each in a bin of its own number, where they are in bins.
+fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     let file = directory.join("waste.db");
     let store = Store::open(&file, &Clock::system()).unwrap();
     let memory = store.memory().unwrap();
@@ -64,7 +73,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
                 nwk_s_key: AesKey(sensor.nwk_s_key),
                 app_s_key: AesKey(sensor.app_s_key),
             }),
-            bin: None,
+            bin: in_bins.then(|| n.to_string()),
             resident: None,
             sensor: None,
         }
@@ -72,6 +81,10 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
     let codecs: HashMap<_, _> =
         profiles.iter().map(|p| (p.name.clone(), Codec::new(Arc::clone(p)).unwrap())).collect();
     let (air, counters) = (Arc::new(Counters::default()), Arc::new(TenantCounters::default()));
+    let geometry = Geometry::straight(Metres(1.5), Metres(0.1));
+    let rules = Rules::new(geometry, TimeZone::UTC);
+    let rules = (1..=3).map(|n: u32| (n.to_string(), rules.clone())).collect();
+    let bins = Bins::new(rules, store.states(Room::Bins).unwrap());
     let sink = TenantSink {
         kind,
         store,
@@ -79,7 +92,7 @@ fn start(directory: &Path, kind: TenantKind) -> Running {
         news: Arc::default(),
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
-        tours: Tours::default(),
+        tours: Tours::new(bins, Desk::default()),
     };
     let clock = Clock::system();
     let air_db = directory.join("air.db");
@@ -120,10 +133,16 @@ impl Running {
 }
 
 fn heard(phy: Vec<u8>) -> Heard {
+    heard_at(phy, 0)
+}
+
+/// So many hours after nine in the evening.
+fn heard_at(phy: Vec<u8>, hours: i64) -> Heard {
+    let begin: jiff::Timestamp = "2026-01-15T21:00:00Z".parse().unwrap();
     Heard {
         phy,
         at: Moment {
-            wall: "2026-01-15T21:00:00Z".parse().unwrap(),
+            wall: begin + jiff::SignedDuration::from_hours(hours),
             quality: ClockQuality::Synced,
             monotonic: Duration::ZERO,
         },

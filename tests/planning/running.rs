@@ -3,7 +3,7 @@
 use crate::support::PATIENCE;
 use crate::world::{BINS, PLAN, TRUCK};
 use jiff::Timestamp;
-use lykta::bins::Level;
+use lykta::bins::View;
 use lykta::clock::Clock;
 use lykta::config::{Loaded, load_with};
 use lykta::planning::{Board, Desk, Host, House, Order, Parts, Planned, Planner};
@@ -49,12 +49,12 @@ impl House for Quiet {
         !self.refuses.load(Relaxed) && self.delivered.send(planned.clone()).is_ok()
     }
 
-    fn levels(&self, _: &TenantId) -> Option<HashMap<String, Level>> {
+    fn bins(&self, _: &TenantId) -> Option<HashMap<String, View>> {
         let mood = self.moods.lock().unwrap().pop_front();
         self.refuses.store(mood == Some(Mood::Refuses), Relaxed);
         match mood {
             None | Some(Mood::Refuses) => {
-                let level = Level::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
+                let level = View::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
                 Some(HashMap::from([("1".to_owned(), level)]))
             }
             Some(Mood::Silent) => None,

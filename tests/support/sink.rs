@@ -17,6 +17,8 @@ pub struct Script {
     pub shuffle: usize,
     /// How long each acknowledgement waits.
     pub delay: Duration,
+    /// The least time between two acknowledgements.
+    pub trickle: Duration,
     /// What the first CONNACK and its followers say of an earlier session.
     pub session_present: bool,
     /// The first connections get no CONNACK: so many are left without an answer.
@@ -25,6 +27,8 @@ pub struct Script {
     pub receive_maximum: Option<u16>,
     /// MQTT 5: how large a packet may be, as it says itself. It takes larger ones.
     pub maximum_packet: Option<u32>,
+    /// MQTT 5: how often it wants to be asked whether it is there, in seconds.
+    pub keep_alive: Option<u16>,
     /// Which messages are refused (MQTT 5), by the end of their topic.
     pub refused: &'static [&'static str],
     /// Messages on topics that end so make the broker close the connection.
@@ -58,10 +62,12 @@ impl Default for Script {
             cut_after: vec![],
             shuffle: 1,
             delay: Duration::ZERO,
+            trickle: Duration::ZERO,
             session_present: false,
             mute: 0,
             receive_maximum: None,
             maximum_packet: None,
+            keep_alive: None,
             refused: &[],
             abhorred: &[],
             goodbye: None,
@@ -98,6 +104,10 @@ struct Shared {
     misnumbered: AtomicUsize,
     largest: AtomicUsize,
     healths: AtomicUsize,
+    pings: AtomicUsize,
+    /// The retained state, as a subscriber would see it.
+    state: Mutex<String>,
+    silent: AtomicBool,
     relented: AtomicBool,
     stop: AtomicBool,
 }
@@ -118,6 +128,9 @@ impl Sink {
             misnumbered: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
             healths: AtomicUsize::new(0),
+            pings: AtomicUsize::new(0),
+            state: Mutex::default(),
+            silent: AtomicBool::new(false),
             relented: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -178,6 +191,21 @@ impl Sink {
         self.shared.healths.load(SeqCst)
     }
 
+    /// How often it was asked whether it is there.
+    pub fn pings(&self) -> usize {
+        self.shared.pings.load(SeqCst)
+    }
+
+    /// The retained state: of the gateway's own telling, or by its last will.
+    pub fn state(&self) -> String {
+        self.shared.state.lock().unwrap().clone()
+    }
+
+    /// From now on what would be refused gets no answer at all.
+    pub fn fall_silent(&self) {
+        self.shared.silent.store(true, SeqCst);
+    }
+
     /// From now on nothing is refused or abhorred.
     pub fn relent(&self) {
         self.shared.relented.store(true, SeqCst);
@@ -212,6 +240,8 @@ struct Connection<'a> {
     /// The subscription that is not answered yet: due when, and its packet identifier.
     asked: Option<(Instant, u16)>,
     published: usize,
+    /// Whether it was ended by a DISCONNECT.
+    departed: bool,
     random: fastrand::Rng,
 }
 
@@ -234,11 +264,19 @@ impl<'a> Connection<'a> {
             due: VecDeque::new(),
             asked: None,
             published: 0,
+            departed: false,
             random: fastrand::Rng::with_seed(0),
         }
     }
 
     fn serve(mut self) {
+        self.exchange();
+        if !self.for_commands && !self.departed {
+            *self.shared.state.lock().unwrap() = "offline by the last will".into();
+        }
+    }
+
+    fn exchange(&mut self) {
         let mut chunk = [0; 65_536];
         loop {
             let idle = match self.stream.read(&mut chunk) {
@@ -279,8 +317,15 @@ impl<'a> Connection<'a> {
             1 => self.connect(packet),
             3 => self.publish(first, packet),
             8 => self.subscribe(packet),
-            12 => self.send(&[0xd0, 0]),
-            _ => false, // DISCONNECT, and what a publisher never sends
+            12 => {
+                self.shared.pings.fetch_add(1, SeqCst);
+                self.send(&[0xd0, 0])
+            }
+            14 => {
+                self.departed = true;
+                false
+            }
+            _ => false, // what a publisher never sends
         }
     }
 
@@ -306,7 +351,7 @@ impl<'a> Connection<'a> {
                 return false;
             }
         }
-        let Script { mute, receive_maximum, maximum_packet, session_present, .. } =
+        let Script { mute, receive_maximum, maximum_packet, keep_alive, session_present, .. } =
             self.shared.script;
         if self.number < mute && !self.for_commands {
             return true;
@@ -319,6 +364,10 @@ impl<'a> Connection<'a> {
         if let Some(maximum) = maximum_packet {
             properties.push(39);
             properties.extend(maximum.to_be_bytes());
+        }
+        if let Some(keep_alive) = keep_alive {
+            properties.push(19);
+            properties.extend(keep_alive.to_be_bytes());
         }
         let mut answer = vec![u8::from(session_present), 0];
         if self.v5 {
@@ -389,7 +438,8 @@ impl<'a> Connection<'a> {
         if ends(self.shared.script.abhorred) {
             return false;
         }
-        let refused = self.v5 && ends(self.shared.script.refused);
+        let silent = self.shared.silent.load(SeqCst) && ends(self.shared.script.refused);
+        let refused = silent || (self.v5 && ends(self.shared.script.refused));
         if topic.ends_with("/health") && !refused {
             self.shared.healths.fetch_add(1, SeqCst);
         }
@@ -397,10 +447,18 @@ impl<'a> Connection<'a> {
         if body.get("n").is_some() {
             let record = Record { topic, body, refused };
             self.shared.records.lock().unwrap().push(record);
+        } else if let Some(state) = body["state"].as_str() {
+            *self.shared.state.lock().unwrap() = state.into();
+        }
+        if silent {
+            return true;
         }
         self.published += 1;
         let reason = if refused { 0x87 } else { 0 };
-        self.due.push_back((Instant::now() + self.shared.script.delay, identifier, reason));
+        let script = &self.shared.script;
+        let behind = self.due.back().map(|(at, ..)| *at + script.trickle);
+        let at = Instant::now() + script.delay;
+        self.due.push_back((behind.map_or(at, |behind| at.max(behind)), identifier, reason));
         self.shared.most_under_way.fetch_max(self.due.len(), SeqCst);
         let cut = self.shared.script.cut_after.get(self.number);
         if cut.is_some_and(|n| self.published >= *n) {

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bins;
 mod clock;
 mod commands;
 mod formats;

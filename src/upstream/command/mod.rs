@@ -5,6 +5,7 @@
 //! A sender without an answer may repeat it under the same id. All of it is untrusted.
 
 mod downlink;
+mod emptied;
 mod planning;
 mod receipt;
 mod request;
@@ -12,6 +13,7 @@ mod request;
 pub(crate) mod schema;
 
 pub use downlink::{Downlink, MAX_PAYLOAD};
+pub use emptied::Emptied;
 pub use planning::{Given, Planning};
 pub use receipt::{Receipt, Settled};
 pub use request::{LIFETIME, Request};
@@ -49,6 +51,8 @@ pub enum Code {
     UnknownCommand,
     /// No device of this tenant has this DevEUI.
     UnknownDevice,
+    /// No bin of this tenant has this name.
+    UnknownBin,
     /// No plan of this tenant has this name.
     UnknownPlan,
     /// A plan from outside breaks a rule.
@@ -69,11 +73,12 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::Expired,
         Self::UnknownCommand,
         Self::UnknownDevice,
+        Self::UnknownBin,
         Self::UnknownPlan,
         Self::Infeasible,
         Self::Failed,
@@ -91,6 +96,7 @@ impl Code {
             Self::Expired => "expired",
             Self::UnknownCommand => "unknown_command",
             Self::UnknownDevice => "unknown_device",
+            Self::UnknownBin => "unknown_bin",
             Self::UnknownPlan => "unknown_plan",
             Self::Infeasible => "infeasible",
             Self::Failed => "failed",
@@ -204,6 +210,7 @@ mod tests {
                 "expired",
                 "unknown_command",
                 "unknown_device",
+                "unknown_bin",
                 "unknown_plan",
                 "infeasible",
                 "failed",

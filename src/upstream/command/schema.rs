@@ -64,6 +64,23 @@ pub(crate) fn downlink() -> Value {
     request("Something is to be sent to a device after its next uplink.", args)
 }
 
+/// `command/emptied`.
+pub(crate) fn emptied() -> Value {
+    let args = json!({
+        "type": "object",
+        "description": "Which bin, and when.",
+        "properties": {
+            "bin": { "type": "string", "description": "Its name in the settings." },
+            "at": {
+                "type": "string", "format": "date-time",
+                "description": "When that was, at most 14 days ago; just now unless told.",
+            },
+        },
+        "required": ["bin"],
+    });
+    request("A crew has emptied a bin; its level is compared with that.", args)
+}
+
 /// `command/plan`.
 pub(crate) fn plan() -> Value {
     let args = json!({
@@ -147,6 +164,25 @@ pub(crate) fn reply(about: &str, result: Option<Value>) -> Value {
         }
     }
     schema
+}
+
+/// What a report of an emptying is answered with.
+pub(crate) fn noted() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "bin": { "type": "string", "description": "Its name." },
+            "at": { "type": "string", "format": "date-time", "description": "When it was." },
+            "level": {
+                "enum": ["confirmed", "open", "unseen"],
+                "description": "Whether its level has fallen: it has; the next readings will show, \
+                                and if they do not, `emptyingUnconfirmed` follows in \
+                                `bin/{bin}/event`; or nothing is known of its level, and the \
+                                report is believed.",
+            },
+        },
+        "required": ["bin", "at", "level"],
+    })
 }
 
 /// What a downlink that is taken is answered with.

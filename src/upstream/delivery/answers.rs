@@ -2,7 +2,7 @@
 
 use super::super::error::LinkError;
 use super::super::packet::{Event, Refusal};
-use super::{Delivery, Parcel, REMOVE_AT};
+use super::{Delivery, Parcel, REMOVE_AT, UNANSWERED};
 use crate::message;
 use crate::store::{Class, Key};
 use crate::units::duration;
@@ -14,13 +14,7 @@ impl Delivery<'_> {
     pub(super) fn note(&mut self, event: Event) -> Option<LinkError> {
         match event {
             // commands come by another connection
-            Event::Connected(_) | Event::Subscribed(_) | Event::Received(_) => {}
-            Event::Sent(identifier) => {
-                if let Some(parcel) = self.line.pop_front() {
-                    self.sent.insert(identifier, parcel);
-                    self.owed_since.get_or_insert_with(Instant::now);
-                }
-            }
+            Event::Connected | Event::Subscribed(_) | Event::Received(_) => {}
             Event::Acknowledged(identifier) => {
                 match self.answered(identifier) {
                     Some(Parcel::Stored(key)) => self.acknowledge(key),
@@ -48,9 +42,20 @@ impl Delivery<'_> {
 
     /// What an answer is about.
     pub(super) fn answered(&mut self, identifier: u16) -> Option<Parcel> {
-        let parcel = self.sent.remove(&identifier);
-        self.owed_since = (!self.sent.is_empty()).then(Instant::now);
-        parcel
+        let place = self.sent.iter().position(|(sent, _)| *sent == identifier)?;
+        if place == 0 {
+            self.owed_since = None;
+        }
+        self.sent.remove(place).map(|(_, parcel)| parcel)
+    }
+
+    /// Whether the oldest answer is owed for too long. Asked at each tick, so that no message
+    /// costs a look at the clock.
+    pub(super) fn is_overdue(&mut self) -> bool {
+        if self.sent.is_empty() {
+            return false;
+        }
+        self.owed_since.get_or_insert_with(Instant::now).elapsed() > UNANSWERED
     }
 
     pub(super) fn acknowledge(&mut self, key: Key) {
@@ -76,7 +81,7 @@ impl Delivery<'_> {
     pub(super) fn try_suspects(&mut self, taken: Parcel) {
         if self.forwarder.suspicion.taken(taken) {
             self.retry_at = Some(Instant::now());
-            self.speak = true;
+            self.health_at = Instant::now();
             // it may be among them, and nobody else says that the gateway is there
             self.publish_state("online");
         }

@@ -3,8 +3,8 @@
 //! It is out of the way then, and not gone: what was wrong with it may be a rule or a limit of the
 //! broker that somebody mends, or another broker takes it. Alarms are offered again after a
 //! minute, doubling up to an hour; all else doubling up to six hours (as the settings are unless
-//! told). Each goes alone, since the connection may break over it, and all else goes between. When
-//! one is taken, all that were set aside for the same reason are in the outbox again.
+//! told). Each goes alone but for alarms, which wait for nothing: the connection may break over it.
+//! All else goes between. When one is taken, all that were set aside for the same reason are in the outbox again.
 
 use super::super::backoff::Backoff;
 use super::super::error::LinkError;
@@ -150,10 +150,14 @@ impl Delivery<'_> {
         self.offering |= !self.offers.is_empty();
     }
 
-    /// Offers the next one that is set aside, once nothing else is on its way. Those that are too
-    /// large as ever are passed over.
+    /// Offers the next one that is set aside, once nothing but alarms is on its way. Those that are
+    /// too large as ever are passed over.
     pub(super) fn offer_aside(&mut self) {
-        if !self.offering || self.outstanding() > 0 {
+        let is_alarm = |(_, parcel): &(u16, Parcel)| match parcel {
+            Parcel::Stored(key) => key.class() == Some(Class::Alarm),
+            _ => false,
+        };
+        if !self.offering || self.room() == 0 || !self.sent.iter().all(is_alarm) {
             return;
         }
         for _ in 0..QUESTIONS {
@@ -188,7 +192,7 @@ impl Delivery<'_> {
     pub(super) fn end_silence(&mut self) {
         if self.forwarder.aside.speak_at.take_if(|at| Instant::now() >= *at).is_some() {
             self.forwarder.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
-            self.speak = true;
+            self.health_at = Instant::now();
             self.publish_state("online");
         }
     }
@@ -228,7 +232,7 @@ impl Delivery<'_> {
             Parcel::Newest(_) => Parcel::Live(LATEST),
             parcel => *parcel,
         };
-        let mut unanswered: Vec<_> = self.sent.values().map(suspect).collect();
+        let mut unanswered: Vec<_> = self.sent.iter().map(|(_, parcel)| suspect(parcel)).collect();
         unanswered.sort_unstable();
         unanswered.dedup();
         // what is set aside has its account there

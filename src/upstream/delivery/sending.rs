@@ -5,7 +5,7 @@ use super::super::envelope;
 use super::super::packet::Outgoing;
 use super::super::supply::Item;
 use super::super::{Forwarder, state_body};
-use super::{Delivery, LATEST, Parcel, QUESTIONS};
+use super::{Delivery, HEALTH_INTERVAL, LATEST, Parcel, QUESTIONS, SPARING_HEALTH_INTERVAL};
 use crate::clock::Moment;
 use crate::store::{Class, Key, Row};
 use std::sync::atomic::Ordering::Relaxed;
@@ -98,23 +98,42 @@ impl Delivery<'_> {
         }
     }
 
-    pub(super) fn publish_state(&mut self, state: &str) {
+    pub(super) fn publish_state(&mut self, state: &str) -> bool {
         let message = self.forwarder.live("state", Class::Diagnostic, &state_body(state));
-        self.publish_live(message, "state");
+        self.publish_live(message, "state")
     }
 
-    pub(super) fn publish_live(&mut self, message: Outgoing, leaf: &'static str) {
+    /// Says how the gateway is, if it is time to and there is room.
+    pub(super) fn tell_health(&mut self, now: Instant) {
+        let is_due = now >= self.health_at;
+        self.health_waits = is_due && !self.has_room();
+        if is_due && !self.health_waits {
+            self.health_at = now
+                + match self.forwarder.budget.is_limited() {
+                    true => SPARING_HEALTH_INTERVAL,
+                    false => HEALTH_INTERVAL,
+                };
+            let body = (self.forwarder.shared.health)().to_string();
+            let message = self.forwarder.live("health", Class::Diagnostic, &body);
+            self.publish_live(message, "health");
+        }
+    }
+
+    /// Hands over what the gateway says of itself; whether it did.
+    pub(super) fn publish_live(&mut self, message: Outgoing, leaf: &'static str) -> bool {
         // without a free slot it is left out: the next one will say the same, newer
         let parcel = Parcel::Live(leaf);
         if !self.has_room() || self.forwarder.suspicion.passes_over(parcel) {
-            return;
+            return false;
         }
-        if self.link.fits(&message) {
+        let fits = self.link.fits(&message);
+        if fits {
             self.hand_over(message, parcel);
         } else {
             let reason = self.limit();
             self.forwarder.silence(leaf, &reason);
         }
+        fits
     }
 
     /// Whether a message is one of the measurements of an hour that a metered line does without.
@@ -140,7 +159,8 @@ impl Delivery<'_> {
             let size = self.link.size(&message);
             self.forwarder.budget.spend(size, self.forwarder.clock.now());
         }
-        self.link.publish(message);
-        self.line.push_back(parcel);
+        if let Some(identifier) = self.link.publish(message) {
+            self.sent.push_back((identifier, parcel));
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! JSON has a zero.
 
 pub(crate) mod alarm;
+pub(crate) mod bin;
 mod downlink;
 mod join;
 mod status;

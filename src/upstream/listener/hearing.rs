@@ -96,10 +96,7 @@ impl<'a> Hearing<'a> {
                     Event::Received(incoming) => self.receive(incoming),
                     Event::Closed(error) => return End::Closed(error),
                     // this connection publishes nothing
-                    Event::Connected(_)
-                    | Event::Sent(_)
-                    | Event::Acknowledged(_)
-                    | Event::Refused(..) => {}
+                    Event::Connected | Event::Acknowledged(_) | Event::Refused(..) => {}
                 },
                 moved = self.listener.broker.changed() => {
                     if moved.is_err() {

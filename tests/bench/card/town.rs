@@ -1,18 +1,19 @@
 //! A town of bins whose uplinks go the one real way to the disk, without a network.
 
 use crate::support::{Sensor, reception};
-use lykta::bins::Geometry;
-use lykta::clock::{Clock, Moment};
+use jiff::tz::TimeZone;
+use lykta::bins::{Geometry, Rules};
+use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Downlinks, Ingest, Input, Levels, Parts, TenantSink, Tours, Watch};
+use lykta::ingest::{Bins, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::planning::Desk;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Room, Store};
-use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, Ratio, TenantId};
+use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, TenantId};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,9 +60,10 @@ impl Town {
             sensor: None,
         };
         let registry = Registry::new(sensors.iter().map(device));
-        let place = (Geometry { depth: Metres(1.5), dead_zone: Metres(0.0) }, Ratio(0.85));
-        let levels = Levels::new(
-            sensors.iter().map(|sensor| (bin(sensor), place)).collect(),
+        let geometry = Geometry::straight(Metres(1.5), Metres(0.0));
+        let rules = Rules::new(geometry, TimeZone::UTC);
+        let bins = Bins::new(
+            sensors.iter().map(|sensor| (bin(sensor), rules.clone())).collect(),
             store.states(Room::Bins).unwrap(),
         );
         let sink = TenantSink {
@@ -71,7 +73,7 @@ impl Town {
             news: Arc::default(),
             upstream: Arc::default(),
             counters: Arc::default(),
-            tours: Tours::new(levels, Desk::default()),
+            tours: Tours::new(bins, Desk::default()),
         };
         let clock = Clock::system();
         let answers = tempfile::tempdir().unwrap();
@@ -113,15 +115,15 @@ impl Town {
 
     fn say(&mut self, n: usize) {
         self.counters[n] += 1;
-        // a bin that fills, with the noise of a sensor
+        // a bin that is full after five days, with the noise of a sensor
         let count = self.counters[n];
-        let centimetres = 140 - (count % 60) as u8 * 2 + self.random.u8(..4);
+        let centimetres = 140 - (count / 12 % 60) as u8 * 2 + self.random.u8(..4);
         let phy = self.sensors[n].level(count, centimetres, 5);
         let now = self.clock.now();
         let later = Duration::from_secs(600 * u64::from(count));
         let heard = Heard {
             phy,
-            at: Moment { wall: now.wall + later, ..now },
+            at: Moment { wall: now.wall + later, quality: ClockQuality::Synced, ..now },
             frequency: Hertz(868_100_000),
             modulation: LoRa { spreading_factor: 9, bandwidth: Hertz(125_000) },
             code_rate: "4/5".into(),

@@ -1,0 +1,126 @@
+//! What an uplink says about a bin.
+
+use crate::units::{Celsius, Degrees, Measured, Metres, Quality, Quantity, Ratio, Reading, Volts};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Sensors that find nothing answer with the largest number that they know.
+const NO_ECHO: std::ops::Range<f64> = 2.535..2.555;
+
+/// What a sensor says of the distance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub enum Echo {
+    /// Nothing: this uplink is about something else.
+    #[default]
+    Untold,
+    /// It found no echo.
+    Missing,
+    /// The surface is so far away, along the sensor's view.
+    Distance(Metres),
+}
+
+impl Echo {
+    /// A distance as sensors with one byte for it send it: 254 and 255 cm are no echo.
+    #[must_use]
+    pub fn bytes(distance: Metres) -> Self {
+        if NO_ECHO.contains(&distance.0) { Self::Missing } else { Self::Distance(distance) }
+    }
+}
+
+/// What an uplink says, to the second. It serialises shortly: each is kept until what is known of
+/// the bin is written down as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// When it was heard.
+    #[serde(rename = "t", with = "jiff::fmt::serde::timestamp::second::required")]
+    pub at: Timestamp,
+    /// Whether the clock could be trusted then.
+    #[serde(rename = "y")]
+    pub synced: bool,
+    /// Of the distance to the surface.
+    #[serde(rename = "e")]
+    pub echo: Echo,
+    /// How full the bin is, as the sensor itself computes it.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Ratio>,
+    /// Of the temperature.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Celsius>,
+    /// Of the battery.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub battery: Option<Volts>,
+    /// Of the angle.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub tilt: Option<Degrees>,
+    /// The sensor's own verdict on the angle.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub tilted: Option<bool>,
+    /// Whether the lid is open.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub lid_open: Option<bool>,
+    /// The sensor's own fire bit.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub fire: Option<bool>,
+    /// Whether somebody works at the sensor.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub tamper: Option<bool>,
+    /// How often a compactor has pressed its waste.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub presses: Option<u32>,
+}
+
+impl Input {
+    /// One that says nothing yet.
+    #[must_use]
+    pub fn new(at: Timestamp, synced: bool) -> Self {
+        Self {
+            at,
+            synced,
+            echo: Echo::Untold,
+            told: None,
+            temperature: None,
+            battery: None,
+            tilt: None,
+            tilted: None,
+            lid_open: None,
+            fire: None,
+            tamper: None,
+            presses: None,
+        }
+    }
+
+    /// What the readings of one uplink say. What is out of a sensor's range says nothing, least of
+    /// all "empty"; a temperature is judged by its own rules, for a fire is out of range, too.
+    #[must_use]
+    pub fn of(readings: &[Reading], at: Timestamp, synced: bool) -> Self {
+        let mut input = Self::new(at, synced);
+        for reading in readings {
+            let good = reading.quality == Quality::Good;
+            match reading.measured {
+                Some(Measured::Temperature(degrees)) => {
+                    input.temperature.get_or_insert(degrees);
+                }
+                Some(Measured::Fire(fire)) => input.fire = Some(fire | (input.fire == Some(true))),
+                Some(Measured::Distance(distance))
+                    if good && !matches!(input.echo, Echo::Distance(_)) =>
+                {
+                    input.echo = Echo::Distance(distance);
+                }
+                Some(Measured::FillLevel(fill)) if good && fill.0.is_finite() => {
+                    input.told.get_or_insert(fill);
+                }
+                Some(Measured::BatteryVoltage(volts)) if good => input.battery = Some(volts),
+                Some(Measured::Tilt(angle)) if good => input.tilt = Some(angle),
+                Some(Measured::Tilted(tilted)) => input.tilted = Some(tilted),
+                Some(Measured::ContactOpen(open)) => input.lid_open = Some(open),
+                Some(Measured::Tamper(tamper)) => input.tamper = Some(tamper),
+                Some(Measured::Count(presses)) if good => input.presses = Some(presses),
+                _ if reading.quantity == Quantity::Distance && input.echo == Echo::Untold => {
+                    input.echo = Echo::Missing;
+                }
+                _ => {}
+            }
+        }
+        input
+    }
+}
