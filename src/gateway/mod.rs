@@ -43,11 +43,11 @@ use inlet::Inlet;
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -507,12 +507,37 @@ pub(crate) fn lock(path: &Path) -> Result<File, GatewayError> {
     let failed = |source| GatewayError::StateDir { path: path.to_owned(), source };
     // it holds what sensors said: nobody else's business
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let file = File::create(path.join("lock")).map_err(failed)?;
+    // root takes it as well, in a directory that is not root's: no other file behind a link
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path.join("lock"))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(GatewayError::Locked { path: path.to_owned() })
         }
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_leads_elsewhere_is_not_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = dir.path().join("state");
+        drop(lock(&state).expect("locks"));
+        let other = dir.path().join("other");
+        std::fs::write(&other, "of somebody else").expect("writes");
+        std::fs::remove_file(state.join("lock")).expect("removes");
+        std::os::unix::fs::symlink(&other, state.join("lock")).expect("links");
+        assert!(matches!(lock(&state), Err(GatewayError::StateDir { .. })));
+        assert_eq!(std::fs::read(&other).expect("reads"), b"of somebody else");
     }
 }

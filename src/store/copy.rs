@@ -177,10 +177,18 @@ fn identify(db: &Connection, known: &Identity) -> rusqlite::Result<()> {
 pub(super) fn missing(main: &Memory, copy: &Memory, rescued: Option<&Counters>) -> Memory {
     let mut missing = Memory::default();
     let join_nonce = |memory: &Memory, dev_eui| memory.joins.get(dev_eui).map(|j| j.join_nonce);
+    // what was made with another key is no use
+    let fits = |dev_eui: &DevEui, theirs| {
+        let joined = main.joins.get(dev_eui).map(|joins| joins.binding);
+        let session = || main.sessions.get(&(*dev_eui, Slot::Active)).map(|mine| mine.binding);
+        joined.or_else(session).is_none_or(|mine| mine == theirs)
+    };
     let known: BTreeSet<DevEui> = main.sessions.keys().map(|(dev_eui, _)| *dev_eui).collect();
     let mut sessions: HashMap<(DevEui, Slot), Session> = HashMap::new();
     for (key, theirs) in &copy.sessions {
-        let lost_join = join_nonce(copy, &key.0) > join_nonce(main, &key.0);
+        // how often it has joined with another key says nothing of which is newer
+        let lost_join =
+            fits(&key.0, theirs.binding) && join_nonce(copy, &key.0) > join_nonce(main, &key.0);
         if lost_join || (rescued.is_some() && !known.contains(&key.0)) {
             sessions.insert(*key, theirs.clone());
         }
@@ -216,12 +224,10 @@ pub(super) fn missing(main: &Memory, copy: &Memory, rescued: Option<&Counters>) 
     missing.sessions = sessions;
     for (dev_eui, theirs) in &copy.joins {
         let mine = main.joins.get(dev_eui);
-        let mut joins = match mine {
-            Some(mine) if mine.binding == theirs.binding => mine.clone(),
-            // those of another key are no use
-            Some(_) => continue,
-            None => theirs.clone(),
-        };
+        if !fits(dev_eui, theirs.binding) {
+            continue;
+        }
+        let mut joins = mine.unwrap_or(theirs).clone();
         joins.join_nonce = joins.join_nonce.max(theirs.join_nonce);
         joins.dev_nonces.extend(&theirs.dev_nonces);
         if mine != Some(&joins) {

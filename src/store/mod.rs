@@ -161,7 +161,8 @@ impl Store {
             is_current: known.is_some(),
         };
         let rescue = |reason: &StoreError| {
-            rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall, at_work)
+            let is_doubtful = matches!(reason, StoreError::Gap { .. });
+            rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall, is_doubtful, at_work)
         };
         let opened = match is_as_left(file, exists, known.is_some()) {
             Ok(()) => Opened::new(file),
@@ -181,9 +182,8 @@ impl Store {
                 | StoreError::Gone { .. }
                 | StoreError::Gap { .. }),
             ) => {
-                let is_doubtful = matches!(reason, StoreError::Gap { .. });
                 let rescue = rescue(&reason)?;
-                (Opened::new(file)?, Some(Rescue { is_doubtful, ..rescue }))
+                (Opened::new(file)?, Some(rescue))
             }
             Err(error) => return Err(error),
         };
@@ -410,7 +410,7 @@ impl Store {
             counters: self.counters.clone(),
             is_current,
         };
-        let replaced = rescue::rescue(&self.file, &reason, known, now.wall, &|| {})
+        let replaced = rescue::rescue(&self.file, &reason, known, now.wall, false, &|| {})
             .and_then(|rescue| Ok((rescue, Opened::new(&self.file)?)));
         let (rescue, opened) = match replaced {
             Ok(replaced) => replaced,

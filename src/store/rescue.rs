@@ -18,6 +18,7 @@ use super::salvage::{ByClass, Message, Messages};
 use super::{Class, StoreError, copy, failed, memory, schema};
 use crate::lorawan::Memory;
 use jiff::Timestamp;
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -73,6 +74,26 @@ pub struct Rescue {
     pub is_doubtful: bool,
 }
 
+impl fmt::Display for Rescue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reason, aside, lost_pages, lost_rows, .. } = self;
+        let was = match self.is_doubtful {
+            true => "could not be told from a damaged one",
+            false => "was damaged",
+        };
+        write!(
+            f,
+            "{was} ({reason}) and is kept as {}; saved: {} messages ({} alarms) and all sessions \
+             that are known; not saved: {} messages, {lost_rows} rows that are torn, {lost_pages} \
+             pages that cannot be read",
+            aside.display(),
+            self.saved.iter().sum::<u64>(),
+            self.saved[Class::Alarm as usize],
+            self.left.iter().sum::<u64>(),
+        )
+    }
+}
+
 /// Finishes what a power cut has interrupted. Whether there is a database now.
 pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
     let new = with(file, NEW);
@@ -93,12 +114,14 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
 
 /// Makes a new database of what a damaged one and its copy still say, and puts it in its place.
 /// Nothing has to be added to it afterwards: a power cut may come as soon as it is there. Meanwhile
-/// `at_work` is called again and again: it takes its time on a slow card.
+/// `at_work` is called again and again: it takes its time on a slow card. Where perhaps nothing is
+/// wrong, nothing is left behind, however long that takes.
 pub(super) fn rescue(
     file: &Path,
     reason: &str,
     known: Elsewhere,
     now: Timestamp,
+    is_doubtful: bool,
     at_work: &dyn Fn(),
 ) -> Result<Rescue, StoreError> {
     let io = |source| StoreError::SetAside { file: file.to_owned(), source };
@@ -107,8 +130,9 @@ pub(super) fn rescue(
     damaged::remove(&part).map_err(io)?;
     damaged::remove(&new).map_err(io)?;
     damaged::tidy(file, None);
+    let patience = (!is_doubtful).then_some(PATIENCE);
     let (saved, left, lost) =
-        bring_over(&pages, &part, known, PATIENCE, at_work).inspect_err(|_| {
+        bring_over(&pages, &part, known, patience, at_work).inspect_err(|_| {
             // the card may be full, and half a file is of no use
             let _ = damaged::remove(&part);
         })?;
@@ -130,7 +154,7 @@ pub(super) fn rescue(
         left,
         lost_pages: lost.pages,
         lost_rows: lost.rows,
-        is_doubtful: false,
+        is_doubtful,
     })
 }
 
@@ -141,7 +165,7 @@ pub(super) fn bring_over(
     pages: &Pages,
     new: &Path,
     known: Elsewhere,
-    patience: Duration,
+    patience: Option<Duration>,
     at_work: &dyn Fn(),
 ) -> Result<Brought, StoreError> {
     let sqlite = |error| failed(new, error);
@@ -177,12 +201,12 @@ pub(super) fn bring_over(
     let missing = copy::missing(&found, &known.sessions.unwrap_or_default(), Some(&known.counters));
     memory::restore(&db, &missing, 0).map_err(sqlite)?;
     outbox.begin_others().map_err(sqlite)?;
-    let deadline = Instant::now() + patience;
+    let deadline = patience.map(|patience| Instant::now() + patience);
     let mut others = |(row, values): Record| {
         at_work();
         match Message::of(row, &values) {
             Some(message) if message.class >= Class::Measurement => {
-                Instant::now() < deadline && outbox.put(&message).is_ok()
+                deadline.is_none_or(|at| Instant::now() < at) && outbox.put(&message).is_ok()
             }
             _ => true,
         }
@@ -239,7 +263,7 @@ mod tests {
         let entry = Entry::of(DevEui(1), (0..5000).map(message).collect());
         store.commit(&[entry]).expect("commits");
         let pages = Pages::open(&file).expect("opens");
-        for (patience, kept) in [(Duration::ZERO, 0), (PATIENCE, 1000)] {
+        for (patience, kept) in [(Some(Duration::ZERO), 0), (None, 1000)] {
             let new = dir.path().join(format!("{kept}.db"));
             let (saved, left, _) =
                 bring_over(&pages, &new, Elsewhere::default(), patience, &|| {}).expect("works");

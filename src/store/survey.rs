@@ -15,7 +15,6 @@ use serde::de::IgnoredAny;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// So many rows are read at once.
@@ -26,9 +25,6 @@ const TOLD: usize = 10;
 
 /// The daemon may be writing its log just now: what looks like damage is looked at again.
 const LOOKS: usize = 3;
-
-/// Whoever looks has all the time in the world.
-const PATIENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A database that is looked at.
 #[derive(Debug)]
@@ -97,8 +93,7 @@ impl Survey {
         let new = directory.join("salvaged.db");
         let is_known = rescue::identity(&pages, None).is_some();
         let mut salvaged = Salvaged { lost_pages: 0, lost_rows: 0, is_known, directory };
-        let (_, _, lost) =
-            rescue::bring_over(&pages, &new, Elsewhere::default(), PATIENCE, &|| {})?;
+        let (_, _, lost) = rescue::bring_over(&pages, &new, Elsewhere::default(), None, &|| {})?;
         (salvaged.lost_pages, salvaged.lost_rows) = (lost.pages, lost.rows);
         let outbox = Outbox::of(schema::open(&new)?, &new)?;
         Ok(Self { outbox, salvaged: Some(salvaged) })

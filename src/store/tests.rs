@@ -256,7 +256,7 @@ fn a_power_cut_after_a_rescue_costs_no_session() {
         is_current: true,
     };
     drop(copy);
-    rescue::rescue(&file, "damaged", known, Timestamp::now(), &|| {}).expect("rescues");
+    rescue::rescue(&file, "damaged", known, Timestamp::now(), false, &|| {}).expect("rescues");
     for _ in 0..2 {
         let store = Store::open(&file, &Clock::system()).expect("opens");
         assert_eq!(store.memory().expect("reads").sessions.len(), 50);

@@ -172,3 +172,49 @@ impl Store {
         Ok(Taken { new, newer, known: devices(theirs) - new - newer })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::lorawan::{Counter, Link, Session, Slot};
+
+    fn joined(binding: Binding, join_nonce: u32, up: u32) -> Memory {
+        let counter = Counter { f_cnt_up: up, high_water: up, reset_at: None };
+        let session = Session {
+            derived: None,
+            counter: Some(counter),
+            f_cnt_down: 1,
+            link: Link::default(),
+            binding,
+        };
+        let joins = Joins { binding, join_nonce, dev_nonces: [3].into() };
+        Memory {
+            sessions: [((DevEui(1), Slot::Active), session)].into(),
+            joins: [(DevEui(1), joins)].into(),
+            ..Memory::default()
+        }
+    }
+
+    #[test]
+    fn a_session_of_another_key_does_not_replace_the_one_that_works() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(&dir.path().join("t.db"), &Clock::system()).expect("opens");
+        store.take_over(&joined([2; 8], 1, 500)).expect("takes");
+        let here = store.memory().expect("reads");
+        // there it has joined often, and with the key of then
+        let taken = store.take_over(&joined([1; 8], 50, 7)).expect("takes");
+        assert_eq!(taken, Taken { known: 1, ..Taken::default() });
+        assert_eq!(store.memory().expect("reads"), here);
+        // nor does one of a device that joins replace that of one that does not
+        let fixed = Memory { joins: Default::default(), ..here };
+        let mut store = Store::open(&dir.path().join("f.db"), &Clock::system()).expect("opens");
+        store.take_over(&fixed).expect("takes");
+        let here = store.memory().expect("reads");
+        store.take_over(&joined([1; 8], 50, 7)).expect("takes");
+        assert_eq!(store.memory().expect("reads"), here);
+        // one that has joined anew with the same key does
+        let taken = store.take_over(&joined([2; 8], 51, 7)).expect("takes");
+        assert_eq!(taken, Taken { newer: 1, ..Taken::default() });
+    }
+}

@@ -19,7 +19,7 @@ use super::record::{is_of_store, u32_at};
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ pub(super) fn state(file: &Path) -> State {
     let mut header = [0; HEADER];
     // there is none, or nothing in it
     let Ok(log) = File::open(with(file, "-wal")) else { return State::Sound };
-    if log.read_exact_at(&mut header, 0).is_err() || header == [0; HEADER] {
+    if log.read_exact_at(&mut header, 0).is_err() || is_blank(&log) {
         return State::Sound;
     }
     match page_size(&log) {
@@ -72,6 +72,12 @@ pub(super) fn state(file: &Path) -> State {
         None => State::Sound,
         Some(size) => frames(&log, size).map_or(State::Sound, |frames| judged(&frames)),
     }
+}
+
+/// Whether there is nothing in it but zeros. Its header is flushed before anything is written behind
+/// it, so that no power cut takes that alone.
+fn is_blank(log: &File) -> bool {
+    BufReader::new(log).bytes().all(|byte| matches!(byte, Ok(0)))
 }
 
 /// The length of its pages, of the two that there ever were, when its header is sound.
@@ -163,7 +169,7 @@ pub(super) fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
     let mut frame = vec![0; frame_len];
     let (orders, mut salts, mut written) = match sound {
         Some(order) => (vec![order], sum_at(&header, 16), sum_at(&header, 24)),
-        // the first frame is of the present log whenever there is one
+        // the first frame that follows another is of the present log: older ones stand behind
         None => (vec![false, true], None, None),
     };
     let mut at = HEADER as u64;
@@ -175,14 +181,16 @@ pub(super) fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
                 sum == Some(add(head, &frame[FRAME_HEADER..], *order))
             })
         };
-        salts = salts.or(salt);
+        let holds = written.is_some_and(whole);
         let page = u32_at(&frame, 0).unwrap_or(0);
+        // the checksum of nothing but zeros holds as well
+        salts = salts.or(salt.filter(|_| holds && page != 0));
         frames.push(Frame {
             at: at + FRAME_HEADER as u64,
             page,
             ends: u32_at(&frame, 4) != Some(0),
             is_of_log: salt == salts,
-            holds: written.is_some_and(whole),
+            holds,
             is_of_store: is_of_store(&frame[FRAME_HEADER..], page),
         });
         written = sum;
@@ -215,12 +223,17 @@ mod tests {
     use crate::lorawan::{Changes, Link, Session, Slot};
     use crate::store::{Class, Cursor, Entry, Message, Outbox, Store};
     use crate::units::DevEui;
+    use std::cell::Cell;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     const FRAME: usize = FRAME_HEADER + PAGE_SIZE as usize;
 
     /// A log with transactions of both views, after one that came round.
     struct Written {
         dir: tempfile::TempDir,
+        /// The file, into which nothing of this log was copied back.
+        file: Vec<u8>,
         bytes: Vec<u8>,
         frames: Vec<Frame>,
         /// What was there before.
@@ -276,7 +289,17 @@ mod tests {
             let mut frames = frames.expect("reads");
             assert!(frames.iter().any(|frame| !frame.is_of_log), "there is an older one behind");
             frames.truncate(seen(&frames));
-            Self { dir, bytes, frames, older }
+            let file = std::fs::read(&file).expect("reads");
+            Self { dir, file, bytes, frames, older }
+        }
+
+        /// The database with this log, as a start finds it; where it is.
+        fn left(&self, log: &[u8]) -> (tempfile::TempDir, PathBuf) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let file = dir.path().join("t.db");
+            std::fs::write(&file, &self.file).expect("writes");
+            std::fs::write(with(&file, "-wal"), log).expect("writes");
+            (dir, file)
         }
 
         /// Where its transactions begin and end.
@@ -384,19 +407,63 @@ mod tests {
     }
 
     #[test]
+    fn a_log_whose_first_sector_is_gone_is_damaged() {
+        let log = Written::new("s");
+        for len in [HEADER, 512, 4096] {
+            assert_eq!(log.state(|bytes| bytes[..len].fill(0)), State::Damaged, "{len} zeros");
+        }
+        // unless nothing was ever flushed into it
+        assert_eq!(log.state(|bytes| bytes.fill(0)), State::Sound);
+        assert_eq!(log.state(|bytes| bytes.truncate(0)), State::Sound);
+    }
+
+    #[test]
     fn all_alarms_behind_damage_are_there() {
         let log = Written::new("rsaaaaaaaaaa");
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("t.db");
-        std::fs::copy(log.dir.path().join("t.db"), &file).expect("copies");
+        let alarms = |file: &Path| {
+            let mut outbox = Outbox::open(file).expect("opens");
+            outbox.next(Class::Alarm, &mut Cursor::default(), 1000).expect("reads").len()
+        };
+        let (_dir, file) = log.left(&[]);
+        Store::open(&file, &Clock::system()).expect("opens");
+        assert_eq!(alarms(&file), 0, "they are in the log alone");
+        let sector = 512 * (*log.sectors(log.transactions()[1]).start() + 1);
+        let damages = [(sector, 512, 0), (0, HEADER, 0), (0, 512, 0), (0, 512, 0xff), (0, 4096, 0)];
+        for (at, len, byte) in damages {
+            let mut bytes = log.bytes.clone();
+            bytes[at..][..len].fill(byte);
+            let (_dir, file) = log.left(&bytes);
+            let mut store = Store::open(&file, &Clock::system()).expect("opens");
+            let rescue = store.take_rescue().expect("it was damaged");
+            assert!(!rescue.is_doubtful);
+            assert_eq!(alarms(&file), 30, "{len} bytes at {at}: {rescue:?}");
+        }
+    }
+
+    #[test]
+    fn a_gap_leaves_no_measurement_behind_however_slow_the_card_is() {
+        let log = Written::new("srs");
+        let mut lost = log.sectors(log.transactions()[1]);
+        let sector = lost.find(|sector| log.without(*sector)[0] == State::Gap);
         let mut bytes = log.bytes.clone();
-        let sector = *log.sectors(log.transactions()[1]).start() + 1;
-        bytes[512 * sector..][..512].fill(0);
-        std::fs::write(with(&file, "-wal"), bytes).expect("writes");
-        let mut store = Store::open(&file, &Clock::system()).expect("opens");
-        assert!(!store.take_rescue().expect("it was damaged").is_doubtful);
-        let mut outbox = Outbox::open(&file).expect("opens");
-        let rows = outbox.next(Class::Alarm, &mut Cursor::default(), 1000).expect("reads");
-        assert_eq!(rows.len(), 30);
+        bytes[512 * sector.expect("some may be lost")..][..512].fill(0);
+        let opened = |slow_from: usize| {
+            let (_dir, file) = log.left(&bytes);
+            let calls = Cell::new(0);
+            let at_work = || {
+                calls.set(calls.get() + 1);
+                if calls.get() == slow_from {
+                    std::thread::sleep(Duration::from_secs(9));
+                }
+            };
+            let (mut store, _) =
+                Store::open_telling(&file, &Clock::system(), &at_work).expect("opens");
+            (calls.get(), store.take_rescue().expect("it is made anew"))
+        };
+        let (calls, swift) = opened(usize::MAX);
+        // what is gone through twice comes over the second time
+        let (_, slow) = opened(calls / 2 + 1);
+        assert_eq!((slow.saved, slow.left), (swift.saved, [0; 5]));
+        assert!(slow.is_doubtful && slow.saved.iter().sum::<u64>() > 100, "{slow:?}");
     }
 }

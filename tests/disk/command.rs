@@ -279,6 +279,18 @@ fn sessions_move_to_a_new_gateway_and_their_keys_to_nobody_else() {
         assert!(code == 65 && err.contains(what), "{err}");
     }
     check();
+    // a database that is damaged here is told here: the daemon finds one that is made anew
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    rusqlite::Connection::open(&db).unwrap().query_row(checkpoint, [], |_| Ok(())).unwrap();
+    let mut bytes = std::fs::read(&db).unwrap();
+    bytes[16..512].fill(0xa5);
+    std::fs::write(&db, bytes).unwrap();
+    std::fs::write(&file, &document).unwrap();
+    let (code, _, err) = store(new.path(), &import);
+    assert_eq!(code, 65, "{err}");
+    assert!(err.starts_with("lykta: the database of tenant waste was damaged ("), "{err}");
+    assert!(err.contains("\n20 devices of gw-1/waste: "), "{err}");
+    assert_eq!(open().memory().unwrap().sessions.len() as u64, DEVICES);
 }
 
 #[test]

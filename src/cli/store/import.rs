@@ -1,6 +1,6 @@
 //! `lykta store import`: the sessions of another gateway's devices.
 
-use super::{Ended, failed, told};
+use super::{Ended, failed, tell, told};
 use crate::cli::ask::Target;
 use crate::cli::exit;
 use crate::cli::table::count;
@@ -21,6 +21,8 @@ use std::process::ExitCode;
 ///
 /// For the time between: stop the old gateway, lykta store export --sessions there, stop lykta
 /// here, import, start lykta here. A session that is known here as well, or better, stays as it is.
+/// A database that is found damaged here is made anew of what it still says; then the exit code is
+/// 65, though the sessions were taken.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sudo lykta store import sessions.json --tenant waste")]
 pub(super) struct Args {
@@ -69,7 +71,15 @@ fn import(args: &Args) -> Result<(), Ended> {
         error => told(exit::IO, error.to_string()),
     })?;
     let file = daemon.state_dir.join(format!("{}.db", args.tenant));
-    let taken = Store::open(&file, &Clock::system()).and_then(|mut store| store.take_over(&theirs));
+    let mut rescue = None;
+    let taken = Store::open(&file, &Clock::system()).and_then(|mut store| {
+        rescue = store.take_rescue();
+        store.take_over(&theirs)
+    });
+    if let Some(rescue) = &rescue {
+        // the next start finds a sound one, and has nothing to tell
+        tell(&format!("the database of tenant {} {rescue}", args.tenant)).map_err(Err)?;
+    }
     // whoever called it, the daemon must be able to open what was made here
     let given = give(&daemon.state_dir);
     let taken = taken.map_err(|error| failed(&error))?;
@@ -95,7 +105,11 @@ fn import(args: &Args) -> Result<(), Ended> {
             args.tenant
         ));
     }
-    writeln!(stderr().lock(), "{text}").map_err(|error| Err(error.into()))
+    writeln!(stderr().lock(), "{text}").map_err(|error| Err(error.into()))?;
+    match rescue {
+        Some(_) => Err(Ok(exit::DATA.into())),
+        None => Ok(()),
+    }
 }
 
 /// How many devices the configuration does not know, or knows with other keys.
