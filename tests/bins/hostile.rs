@@ -94,7 +94,7 @@ proptest! {
                 prop_assert!(tenths.p10 <= tenths.p50 && tenths.p50 <= tenths.p90);
             }
             prop_assert!(bin.battery_days(&rules).is_none_or(|days| days >= 0.0));
-            prop_assert!(bin.lost_at(&rules).is_none_or(|at| at > input.at));
+            prop_assert!(bin.lost_at(&rules, jiff::Timestamp::MIN).is_none_or(|at| at > input.at));
         }
         let text = serde_json::to_string(&bin).unwrap();
         prop_assert!(text.len() < MOST, "{} bytes: {text}", text.len());
