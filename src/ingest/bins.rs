@@ -175,19 +175,19 @@ impl Bins {
             _ => known.state(bin),
         };
         let tended = &known.tended;
+        let forecast = tended.bin.forecast(rules, at.wall);
         let mut messages = Vec::new();
         let told = Told::after(known.told.as_ref(), &tended.bin, &outcome, at.wall);
         // with an emptying or a fire goes the level that shows it
         if told.is_some() || !news.is_empty() {
-            messages.push(event::bin::level(bin, tended, rules, &outcome, at));
+            messages.push(event::bin::level(bin, (tended, rules), &outcome, &forecast, at));
         }
         if told.is_some() {
             known.told = told;
         }
         messages.extend(news.iter().map(|news| event::bin::event(bin, news, at)));
-        let must_at = tended.bin.forecast(rules, at.wall).must_at;
         let full = tended.bin.due() == Due::Must
-            || must_at.is_some_and(|must_at| must_at.p50 <= at.wall + SOON);
+            || forecast.must_at.is_some_and(|must_at| must_at.p50 <= at.wall + SOON);
         Some(Change { bin: bin.to_owned(), before, state, messages, full, news })
     }
 

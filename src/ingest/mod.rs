@@ -469,10 +469,6 @@ impl Ingest {
                 self.counters.repeats.fetch_add(1, Relaxed);
             }
         }
-        // nothing of a single device leaves a care tenant
-        if sink.kind == TenantKind::Care {
-            messages.clear();
-        }
         let dev_eui = device.dev_eui;
         let mut states = Vec::new();
         if let Some(change) = change {
@@ -481,6 +477,10 @@ impl Ingest {
             batch.back.push(Back::Bin(dev_eui, change.bin, change.before.map(Box::new)));
             states.push(change.state);
             messages.extend(change.messages);
+        }
+        // nothing of a single device leaves a care tenant
+        if sink.kind == TenantKind::Care {
+            messages.clear();
         }
         let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
         let at_once = answer.is_some() || entry.is_urgent();
@@ -584,17 +584,17 @@ impl Ingest {
 
     /// What time has brought to bins.
     fn pass(&mut self, now: Moment) {
+        let mut changes = Vec::new();
         for (tenant, (sink, batch)) in &mut self.tenants {
             for change in sink.tours.bins.pass(now) {
-                change.news.iter().for_each(|news| bins::tell(tenant, &change.bin, news));
                 batch.full |= change.full;
-                batch.make_room(&sink.counters);
-                let states = vec![change.state];
-                batch.push(Entry { states, ..Entry::of(DevEui(0), change.messages) });
+                changes.push((tenant.clone(), change));
             }
         }
-        if self.tenants.values().any(|(_, batch)| batch.is_waiting()) {
-            self.commit_within(Duration::ZERO);
+        for (tenant, change) in changes {
+            change.news.iter().for_each(|news| bins::tell(&tenant, &change.bin, news));
+            let states = vec![change.state];
+            self.add(&tenant, Entry { states, ..Entry::of(DevEui(0), change.messages) });
         }
     }
 
@@ -633,13 +633,19 @@ impl Ingest {
         }
     }
 
-    /// Adds what no frame brought.
+    /// Adds what became of a downlink.
     fn push(&mut self, device: &Device, changes: Changes, message: Message) {
-        let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
-        let messages = if sink.kind == TenantKind::Care { Vec::new() } else { vec![message] };
-        let dev_eui = device.dev_eui;
+        let entry = Entry { changes, ..Entry::of(device.dev_eui, vec![message]) };
+        self.add(&device.tenant, entry);
+    }
+
+    /// Adds what no frame brought.
+    fn add(&mut self, tenant: &TenantId, mut entry: Entry) {
+        let Some((sink, batch)) = self.tenants.get_mut(tenant) else { return };
+        if sink.kind == TenantKind::Care {
+            entry.messages.clear();
+        }
         batch.make_room(&sink.counters);
-        let entry = Entry { changes, ..Entry::of(dev_eui, messages) };
         let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
         batch.push(entry);
         self.commit_within(wait);

@@ -1,6 +1,6 @@
 //! What whoever looks after the gateway must hear of at once.
 
-use super::json;
+use super::{Text, json};
 use crate::clock::Moment;
 use crate::store::{Class, Message, Rescue};
 use crate::units::duration;
@@ -41,16 +41,6 @@ enum Kind {
     DiskFails,
     /// There was no room for alarms, neither on the disk nor in memory.
     AlarmsLost,
-}
-
-/// A sentence in the languages of those who read it.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Text {
-    /// Swedish.
-    sv: String,
-    /// English.
-    en: String,
 }
 
 /// Messages by their class.

@@ -3,8 +3,8 @@
 //! The words are those of OMA LwM2M object 3435 (filling level) where it has one; the README says
 //! which is which.
 
-use super::json;
-use crate::bins::{Due, EchoFrom, News, Outcome, Posture, Rules, Tended, Tenths, Trust};
+use super::{Text, json};
+use crate::bins::{Due, EchoFrom, Forecast, News, Outcome, Posture, Rules, Tended, Tenths, Trust};
 use crate::clock::Moment;
 use crate::store::{Class, Message};
 use crate::units::Ratio;
@@ -129,30 +129,19 @@ enum Kind {
     EmptyingUnreported,
 }
 
-/// A sentence in the languages of those who read it.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Text {
-    /// Swedish.
-    sv: String,
-    /// English.
-    en: String,
-}
-
 fn hundredths(Ratio(part): Ratio) -> f64 {
     (part * 100.0).round() / 100.0
 }
 
-/// How full a bin is after an uplink.
+/// How full a bin is after an uplink, and what is expected of it from then on.
 pub(crate) fn level(
     bin: &str,
-    tended: &Tended,
-    rules: &Rules,
+    (tended, rules): (&Tended, &Rules),
     outcome: &Outcome,
+    forecast: &Forecast,
     at: Moment,
 ) -> Message {
     let known = &tended.bin;
-    let forecast = known.forecast(rules, at.wall);
     let body = Level {
         bin,
         fill: outcome.fill.map(hundredths),

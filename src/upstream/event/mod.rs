@@ -101,6 +101,16 @@ struct LoraModulation {
     polarization_inversion: Option<bool>,
 }
 
+/// A sentence in the languages of those who read it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Text {
+    /// Swedish.
+    sv: String,
+    /// English.
+    en: String,
+}
+
 /// The schemas of these bodies, by the ends of their topics.
 #[cfg(test)]
 pub(crate) fn schemas() -> [(&'static str, serde_json::Value); 7] {
