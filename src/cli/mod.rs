@@ -2,6 +2,8 @@
 
 mod ask;
 mod check;
+mod codec_worker;
+mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
@@ -10,6 +12,7 @@ mod run;
 mod status;
 mod table;
 
+use crate::codec::script::worker;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -46,6 +49,9 @@ enum Command {
     Status(status::Args),
     Device(device::Args),
     Plan(plan::Args),
+    Decode(decode::Args),
+    #[command(name = worker::COMMAND, hide = true)]
+    CodecWorker,
 }
 
 /// Reads the command line and runs what it says.
@@ -67,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Decode(args) => decode::run(args),
+        Command::CodecWorker => codec_worker::run(),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
