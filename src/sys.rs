@@ -192,7 +192,8 @@ mod filter {
         let load = |from| instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, from);
         let end = |with| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, with);
         // jumps are counted from the next instruction
-        let skip_if = |test, value, over| instruction(libc::BPF_JMP | test | libc::BPF_K, over, 0, value);
+        let skip_if =
+            |test, value, over| instruction(libc::BPF_JMP | test | libc::BPF_K, over, 0, value);
         let skip_unless =
             |test, value, over| instruction(libc::BPF_JMP | test | libc::BPF_K, 0, over, value);
         let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;

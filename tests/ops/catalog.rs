@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
+    "LYKTA_CODEC",
     "LYKTA_CONCENTRATOR",
     "LYKTA_DEVICE",
     "LYKTA_PLAN",

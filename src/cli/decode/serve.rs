@@ -60,7 +60,8 @@ fn answer(keeper: &mut Keeper, line: &[u8]) -> Result<Box<RawValue>, String> {
     if line.len() as u64 >= MAX_LINE {
         return Err(format!("a line has more than {} KiB", MAX_LINE / 1024));
     }
-    let case: Case<'_> = serde_json::from_slice(line).map_err(|error| format!("the line: {error}"))?;
+    let case: Case<'_> =
+        serde_json::from_slice(line).map_err(|error| format!("the line: {error}"))?;
     let script = Script::read(&case.script)
         .map_err(|error| format!("{}: {error}", case.script.display()))?;
     let answer = keeper.ask(&script, case.routine, case.input);

@@ -8,7 +8,9 @@ use super::wire::{Case, Outcome, Reply};
 use super::{MAX_DEPTH, MAX_RESULT, MAX_SOURCE, Routine};
 use crate::sys;
 use rquickjs::context::EvalOptions;
-use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Object, Runtime, Value};
+use rquickjs::{
+    CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Object, Runtime, Value,
+};
 use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,6 +39,9 @@ const MAX_ERROR: usize = 500;
 const SCRIPT: &str = "script";
 
 const PRELUDE: &str = include_str!("prelude.js");
+
+/// Twice as long as the median codec, and so only there for those that speak of it.
+const BUFFER: &str = include_str!("buffer.js");
 
 /// Runs a case to its end. Returns also when the script would not, but for native loops that
 /// the interpreter cannot leave: the worker is killed then.
@@ -69,7 +74,9 @@ fn attempt(case: &Case<'_>, console: &Rc<RefCell<Vec<String>>>) -> Result<Box<Ra
     };
     let (_runtime, context) = begin().map_err(|error| format!("the engine: {error}"))?;
     context.with(|ctx| {
-        evaluate(&ctx, case, console).catch(&ctx).map_err(|error| explain(error, late.load(Relaxed)))
+        evaluate(&ctx, case, console)
+            .catch(&ctx)
+            .map_err(|error| explain(error, late.load(Relaxed)))
     })?
 }
 
@@ -89,6 +96,9 @@ fn evaluate(
     })?;
     let prelude: Function<'_> = eval(ctx, PRELUDE, "prelude")?;
     let call: Function<'_> = prelude.call((write,))?;
+    if speaks_of(&case.source, "Buffer") {
+        let () = eval(ctx, BUFFER, "buffer")?;
+    }
     let () = eval(ctx, &case.source, SCRIPT)?;
     let Some((shape, function)) = entry(ctx, case.routine)? else {
         return Ok(Err(missing(case.routine)));
@@ -111,11 +121,22 @@ fn evaluate(
     Ok(checked(json.to_string()?))
 }
 
-fn eval<'js, V: rquickjs::FromJs<'js>>(ctx: &Ctx<'js>, source: &str, name: &str) -> rquickjs::Result<V> {
+fn eval<'js, V: rquickjs::FromJs<'js>>(
+    ctx: &Ctx<'js>,
+    source: &str,
+    name: &str,
+) -> rquickjs::Result<V> {
     let mut options = EvalOptions::default();
     options.strict = false;
     options.filename = Some(name.to_owned());
     ctx.eval_with_options(source, options)
+}
+
+/// Whether a word is in a text, and not as a part of another.
+fn speaks_of(text: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(part) && !text[at + word.len()..].starts_with(part))
 }
 
 /// The function that a script has for this, and how it wants to be called.
@@ -128,7 +149,8 @@ fn entry<'js>(
         Routine::EncodeDownlink => &["Encoder", "Encode"],
         Routine::DecodeDownlink | Routine::NormalizeUplink => &[],
     };
-    let names = [(routine.name(), "plain")].into_iter().chain(older.iter().map(|name| (*name, *name)));
+    let names =
+        [(routine.name(), "plain")].into_iter().chain(older.iter().map(|name| (*name, *name)));
     for (name, shape) in names {
         // asked of the code, not of the global object, which has no `let` and `const`
         let found: Value<'_> =
@@ -216,6 +238,10 @@ fn function(stack: &str) -> Option<&str> {
 }
 
 fn checked(json: String) -> Result<Box<RawValue>, String> {
+    // its toJSON may have made something else of it
+    if !json.starts_with('{') {
+        return Err("the JSON of the returned object is no object".to_owned());
+    }
     if json.len() > MAX_RESULT {
         return Err(format!(
             "the returned object has {} KiB as JSON; {} are allowed",

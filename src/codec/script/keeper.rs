@@ -148,7 +148,10 @@ impl Keeper {
     }
 
     fn take_worker(&mut self) -> Result<Worker, Failure> {
-        if let Some(worker) = self.worker.take() {
+        // one that has ended between two cases was ended by somebody else
+        if let Some(mut worker) = self.worker.take()
+            && matches!(worker.process.try_wait(), Ok(None))
+        {
             return Ok(worker);
         }
         if let Some((until, reason)) = &self.failed

@@ -23,6 +23,9 @@ pub fn run() -> io::Result<()> {
     let mut output = io::stdout().lock();
     // what is read or set up at first use is so now: afterwards no file can be opened
     warm_up();
+    // should memory run out, the kernel takes this process first; where it may not be told so, it
+    // is still the limits that hold
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let filtered = sys::confine(MAX_MEMORY)?;
     send(&mut output, &Ready { filtered })?;
     let mut line = Vec::new();
