@@ -154,10 +154,11 @@ mod filter {
         libc::SYS_rt_sigprocmask,
         libc::SYS_rt_sigreturn,
         libc::SYS_sigaltstack,
+        // clock_gettime64 and futex_time64 of linux/arch/arm/tools/syscall.tbl, which libc lacks
         #[cfg(target_arch = "arm")]
-        libc::SYS_clock_gettime64,
+        403,
         #[cfg(target_arch = "arm")]
-        libc::SYS_futex_time64,
+        422,
     ];
 
     /// Those whose third argument says whether the memory is code.

@@ -4,7 +4,7 @@ mod serve;
 
 use super::table::printable;
 use super::{complain, exit};
-use crate::codec::script::{Keeper, Routine, Script};
+use crate::codec::script::{Failure, Keeper, Routine, Script};
 use crate::codec::{Codec, builtin};
 use crate::ops::journal;
 use anyhow::Context;
@@ -100,9 +100,10 @@ fn by_script(file: &Path, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> 
             Ok(if has_errors(object.get()) { exit::DATA.into() } else { ExitCode::SUCCESS })
         }
         Err(failure) => {
-            let failure = failure.to_string();
-            complain(format_args!("{}: {}", file.display(), printable(&failure)));
-            Ok(exit::DATA.into())
+            let told = failure.to_string();
+            complain(format_args!("{}: {}", file.display(), printable(&told)));
+            let is_ours = matches!(failure, Failure::NoWorker(_) | Failure::Starved);
+            Ok(if is_ours { exit::UNAVAILABLE } else { exit::DATA }.into())
         }
     }
 }

@@ -2,6 +2,7 @@
 //! for line whatever it does, and says what is wrong with it in words that its author understands.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod anything;
 mod command;
 mod hostile;
 mod serve;

@@ -180,13 +180,17 @@ fn explain(error: CaughtError<'_>, is_late: bool) -> String {
         let line = exception.stack().as_deref().and_then(line);
         line.map_or_else(String::new, |line| format!("line {line}: "))
     };
-    match error {
+    if is_late {
         // of where it was the stack knows no more than the function
-        CaughtError::Exception(exception) if is_late => {
-            let stack = exception.stack().unwrap_or_default();
-            let function = function(&stack).map_or_else(String::new, |name| format!("{name}: "));
-            format!("{function}still computing after {} ms, and was stopped", MAX_TIME.as_millis())
-        }
+        let stack = match &error {
+            CaughtError::Exception(exception) => exception.stack().unwrap_or_default(),
+            CaughtError::Value(_) | CaughtError::Error(_) => String::new(),
+        };
+        let function = function(&stack).map_or_else(String::new, |name| format!("{name}: "));
+        let most = MAX_TIME.as_millis();
+        return format!("{function}still computing after {most} ms, and was stopped");
+    }
+    match error {
         CaughtError::Exception(exception) => {
             let message = exception.message().unwrap_or_default();
             let name = name(&exception);
