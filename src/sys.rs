@@ -231,3 +231,32 @@ fn clock(id: libc::clockid_t) -> std::time::Duration {
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     std::time::Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use std::io::ErrorKind::PermissionDenied;
+
+    /// The filter is of a thread and those that it starts, so that it can be tried on one.
+    #[test]
+    fn behind_the_filter_there_are_no_files_no_network_and_no_processes() {
+        let tried = std::thread::spawn(|| {
+            // SAFETY: prctl(2) with this option takes numbers alone.
+            unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+            assert!(super::filter::install(), "the kernel takes the filter");
+            // SAFETY: kill(2) takes no pointers, and signal 0 only asks.
+            let kill = unsafe { libc::kill(libc::getppid(), 0) };
+            (
+                std::fs::File::open("/etc/hostname").map_err(|e| e.kind()).err(),
+                std::fs::remove_file("/nowhere").map_err(|e| e.kind()).err(),
+                std::net::TcpStream::connect("127.0.0.1:1").map_err(|e| e.kind()).err(),
+                std::net::UdpSocket::bind("127.0.0.1:0").map_err(|e| e.kind()).err(),
+                std::thread::Builder::new().spawn(|| ()).map_err(|e| e.kind()).err(),
+                kill,
+                vec![0_u8; 4 << 20].len(),
+                std::time::SystemTime::now() > std::time::UNIX_EPOCH,
+            )
+        });
+        let no = Some(PermissionDenied);
+        assert_eq!(tried.join().expect("no panic"), (no, no, no, no, no, -1, 4 << 20, true));
+    }
+}
