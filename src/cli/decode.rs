@@ -102,7 +102,8 @@ fn by_script(file: &Path, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> 
         Err(failure) => {
             let told = failure.to_string();
             complain(format_args!("{}: {}", file.display(), printable(&told)));
-            let is_ours = matches!(failure, Failure::NoWorker(_) | Failure::Starved);
+            let is_ours =
+                matches!(failure, Failure::NoWorker(_) | Failure::Starved | Failure::Lost);
             Ok(if is_ours { exit::UNAVAILABLE } else { exit::DATA }.into())
         }
     }

@@ -173,8 +173,8 @@ const CASES: &[(&str, &str, End)] = &[
         Told("line"),
     ),
     ("nothing", "", Told("no function decodeUplink")),
-    ("no object", "function decodeUplink() { return 42; }", Told("returned")),
-    ("a NUL", "function decodeUplink() { return {data: 1}; } \0 (", Stopped),
+    ("no object", "function decodeUplink() { return 42; }", Told("returned a number")),
+    ("a NUL", "function decodeUplink() { return {data: 1}; } \0 (", Told("line 1: a NUL")),
 ];
 
 #[test]

@@ -35,21 +35,54 @@ fn it_has_no_rights() {
     assert_eq!(std::fs::read_link(format!("/proc/{worker}/cwd")).unwrap(), Path::new("/"));
 }
 
+/// Sends it a signal.
+fn signal(worker: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &worker.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 #[test]
-fn it_is_replaced_when_somebody_kills_it_and_the_script_is_not_blamed_twice() {
+fn it_is_replaced_when_somebody_kills_it_and_no_script_is_blamed() {
     let mut serve = Serve::start();
-    serve.out(GOOD);
-    for _ in 0..5 {
+    let answer = json!({"data": "2024-01-01T00:00:00.000Z"});
+    assert_eq!(serve.out(GOOD), answer);
+    for _ in 0..4 {
+        // between two payloads nobody notices
         let worker = serve.worker().expect("a worker");
-        let killed = Command::new("kill").args(["-s", "KILL", &worker.to_string()]).status();
-        assert!(killed.unwrap().success());
+        signal(worker, "KILL");
         wait_until("it is dead", || {
             let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
             stat.is_ok_and(|stat| stat.contains(") Z "))
         });
-        // between two payloads it is nobody's fault
-        assert_eq!(serve.out(GOOD), json!({"data": "2024-01-01T00:00:00.000Z"}));
+        assert_eq!(serve.out(GOOD), answer);
+        // in the midst of one
+        let worker = serve.worker().expect("a worker");
+        signal(worker, "STOP");
+        let script = serve.script("good.js", GOOD);
+        let case = json!({"script": script, "routine": "decodeUplink", "input": {}});
+        serve.send(case.to_string());
+        signal(worker, "KILL");
+        let told = serve.answer();
+        let told = told["err"].as_str().expect("an error");
+        // the second if this test had no time for the signal
+        assert!(told.contains("somebody else") || told.contains("too busy"), "{told}");
+        assert_eq!(serve.out(GOOD), answer);
     }
+}
+
+#[test]
+fn one_that_is_given_no_time_is_replaced_and_no_script_is_blamed() {
+    let mut serve = Serve::start();
+    for _ in 0..4 {
+        serve.out(GOOD);
+        signal(serve.worker().expect("a worker"), "STOP");
+        let script = serve.script("good.js", GOOD);
+        let case = json!({"script": script, "routine": "decodeUplink", "input": {}});
+        serve.send(case.to_string());
+        let told = serve.answer();
+        assert!(told["err"].as_str().is_some_and(|t| t.contains("machine is too busy")), "{told}");
+    }
+    serve.out(GOOD);
 }
 
 #[test]

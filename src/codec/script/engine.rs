@@ -9,7 +9,7 @@ use super::{MAX_DEPTH, MAX_RESULT, MAX_SOURCE, Routine};
 use crate::sys;
 use rquickjs::context::EvalOptions;
 use rquickjs::{
-    CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Object, Runtime, Value,
+    CatchResultExt, CaughtError, Context, Ctx, Exception, Function, Object, Runtime, Type, Value,
 };
 use serde_json::value::RawValue;
 use std::cell::RefCell;
@@ -57,6 +57,10 @@ pub(super) fn run(case: &Case<'_>) -> Reply {
 fn attempt(case: &Case<'_>, console: &Rc<RefCell<Vec<String>>>) -> Result<Box<RawValue>, String> {
     if case.source.len() > MAX_SOURCE {
         return Err(format!("the script is longer than {} KiB", MAX_SOURCE / 1024));
+    }
+    if let Some(at) = case.source.find('\0') {
+        let line = 1 + case.source[..at].matches('\n').count();
+        return Err(format!("line {line}: a NUL character: the file is no text"));
     }
     let late = Arc::new(AtomicBool::new(false));
     let begin = || -> rquickjs::Result<(Runtime, Context)> {
@@ -109,7 +113,10 @@ fn evaluate(
     }
     let result: Value<'_> = call.call((shape, function, input))?;
     if !result.is_object() || result.is_array() || result.is_function() {
-        let what = result.type_of();
+        let what = match result.type_of() {
+            Type::Int | Type::Float => "a number".to_owned(),
+            other => other.to_string(),
+        };
         return Ok(Err(format!(
             "{} returned {what}; it has to return an object such as {{data: {{…}}}}",
             case.routine.name()

@@ -124,9 +124,12 @@ impl Keeper {
                     (Silence::Late { used }, _) if used < MAX_TIME => Failure::Starved,
                     (Silence::Late { .. }, _) => Failure::Killed,
                     (Silence::Nonsense, _) => Failure::Crashed("its words were no reply".into()),
+                    (Silence::Gone, Some(ended)) if ended.signal() == Some(libc::SIGKILL) => {
+                        Failure::Lost
+                    }
                     (Silence::Gone, ended) => Failure::Crashed(how(ended)),
                 };
-                if failure != Failure::Starved {
+                if !matches!(failure, Failure::Starved | Failure::Lost) {
                     self.count(script.hash, &failure);
                 }
                 Err(failure)
@@ -280,9 +283,5 @@ impl Drop for Worker {
 }
 
 fn how(ended: Option<ExitStatus>) -> String {
-    match ended {
-        Some(status) if status.signal() == Some(libc::SIGKILL) => "killed".to_owned(),
-        Some(status) => status.to_string(),
-        None => "nobody knows how".to_owned(),
-    }
+    ended.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string())
 }

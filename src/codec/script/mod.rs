@@ -162,7 +162,10 @@ pub enum Failure {
     /// Its process ended by itself.
     #[error("it brought its process down ({0})")]
     Crashed(String),
-    /// The machine gave the worker no time.
+    /// Somebody else ended its process: the kernel, when memory runs out. Not the script's fault.
+    #[error("its process was killed by somebody else; most likely memory has run out")]
+    Lost,
+    /// The machine gave the worker no time. Not the script's fault.
     #[error("no answer within {} s though it hardly computed: the machine is too busy", keeper::PATIENCE.as_secs())]
     Starved,
     /// It brought down too many workers to be tried again.
