@@ -8,8 +8,10 @@ mod decode;
 mod demo;
 mod device;
 mod plan;
+mod progress;
 mod run;
 mod status;
+mod store;
 mod table;
 
 use crate::codec::script::worker;
@@ -52,6 +54,7 @@ enum Command {
     Decode(decode::Args),
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
+    Store(store::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Decode(args) => decode::run(args),
         Command::CodecWorker => codec_worker::run(),
+        Command::Store(args) => store::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
