@@ -101,7 +101,6 @@ pub(crate) fn confine(memory: u64) -> std::io::Result<bool> {
     };
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)?;
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)?;
-    prctl(libc::PR_SET_DUMPABLE, 0)?;
     // before Linux 5.9 there is none, and nothing is open that is not marked to be closed by exec
     // SAFETY: close_range(2) takes numbers alone; nothing in this process has a file open above 2.
     unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
