@@ -183,7 +183,8 @@ mod filter {
         let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
         // SAFETY: `program` points to `len` instructions, and both live through the call.
         let taken = unsafe {
-            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+            let filter = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
+            libc::prctl(libc::PR_SET_SECCOMP, filter, &raw const program)
         };
         taken == 0
     }
@@ -240,7 +241,7 @@ mod tests {
     fn behind_the_filter_there_are_no_files_no_network_and_no_processes() {
         let tried = std::thread::spawn(|| {
             // SAFETY: prctl(2) with this option takes numbers alone.
-            unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+            unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1_usize, 0_usize, 0_usize, 0_usize) };
             assert!(super::filter::install(), "the kernel takes the filter");
             // SAFETY: kill(2) takes no pointers, and signal 0 only asks.
             let kill = unsafe { libc::kill(libc::getppid(), 0) };

@@ -2,7 +2,7 @@
 //!
 //! A script is not trusted. It runs in a process of its own, the *worker* ([`worker`]), which has
 //! no files, no network and little memory, in an interpreter that is made anew for each payload
-//! ([`engine`]). Whoever wants something decoded asks the [`Keeper`], which kills a worker that
+//! (`engine`). Whoever wants something decoded asks the [`Keeper`], which kills a worker that
 //! does not answer and starts the next one.
 //!
 //! ```text
