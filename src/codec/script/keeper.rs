@@ -39,7 +39,7 @@ pub(super) const QUARANTINE: u8 = 3;
 const MAX_REPLY: usize = 512 * 1024;
 
 /// Runs scripts in a worker, one case after the other. It waits for the answer, at most
-/// [`PATIENCE`], and before it for a new worker if need be. A thread that owns one must outlive
+/// two seconds, and before it for a new worker if need be. A thread that owns one must outlive
 /// its use: the kernel ends the worker with the thread that started it.
 #[derive(Debug)]
 pub struct Keeper {
