@@ -57,6 +57,7 @@
 
 pub mod bins;
 pub mod board;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod codec;
