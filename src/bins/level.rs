@@ -1,6 +1,6 @@
 //! How full a bin is, and how fast it fills, in constant memory.
 
-use crate::units::{Measured, Metres, Quality, Ratio, Reading};
+use crate::units::Ratio;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,6 @@ const EMPTIED_FALL: f64 = 0.25;
 
 /// Readings of the same surface differ by less than this.
 pub(super) const NOISE: f64 = 0.15;
-
-/// An echo from farther away than the floor, by this part of the depth and so many metres, is
-/// none of this bin: its lid is open, the sensor hangs elsewhere, or the settings are wrong.
-const BEYOND: (f64, f64) = (1.1, 0.1);
 
 /// Readings that come in out of order are not farther apart than this, in seconds. One that is
 /// older than the one before by more shows that the clock was wrong then.
@@ -36,56 +32,6 @@ const USUAL_SPREAD: f64 = 0.08;
 pub(super) const LONGEST_GAP_DAYS: f64 = 30.0;
 
 const DAY_SECONDS: f64 = 86_400.0;
-
-/// Where the sensor hangs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Geometry {
-    /// From the sensor to the floor.
-    pub depth: Metres,
-    /// From the sensor to the surface when the bin is full.
-    pub dead_zone: Metres,
-}
-
-impl Geometry {
-    /// What part is full when the surface is so far away: clamped to 0 … 1, for a surface cannot
-    /// be lower than the floor.
-    #[must_use]
-    pub fn fill(&self, distance: Metres) -> Ratio {
-        let height = self.depth.0 - self.dead_zone.0;
-        Ratio(((self.depth.0 - distance.0) / height.max(0.01)).clamp(0.0, 1.0))
-    }
-
-    /// Whether an echo from there can be of this bin.
-    fn may_be(&self, distance: Metres) -> bool {
-        let (part, metres) = BEYOND;
-        distance.0.is_finite() && distance.0 <= self.depth.0 * part + metres
-    }
-
-    /// What part is full by an echo from there; none if it is none of this bin.
-    #[must_use]
-    pub fn echo(&self, distance: Metres) -> Option<Ratio> {
-        self.may_be(distance).then(|| self.fill(distance))
-    }
-
-    /// What part is full by these readings of one uplink; none if none of them says so. A reading
-    /// that is missing (no echo), out of the sensor's range, or from far beyond the floor says
-    /// nothing, least of all "empty".
-    #[must_use]
-    pub fn measured(&self, readings: &[Reading]) -> Option<Ratio> {
-        let good = || readings.iter().filter(|reading| reading.quality == Quality::Good);
-        let seen = good().find_map(|reading| match reading.measured {
-            Some(Measured::Distance(distance)) => self.echo(distance),
-            _ => None,
-        });
-        let told = good().find_map(|reading| match reading.measured {
-            Some(Measured::FillLevel(Ratio(fill))) if fill.is_finite() => {
-                Some(Ratio(fill.clamp(0.0, 1.0)))
-            }
-            _ => None,
-        });
-        seen.or(told)
-    }
-}
 
 /// What a reading meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,43 +162,10 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Quantity;
     use proptest::prelude::*;
-
-    const GEOMETRY: Geometry = Geometry { depth: Metres(1.5), dead_zone: Metres(0.3) };
 
     fn at(days: f64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + (days * DAY_SECONDS) as i64).expect("in range")
-    }
-
-    fn reading(measured: Option<Measured>, quality: Quality) -> Reading {
-        Reading { name: "x".into(), quantity: Quantity::Distance, measured, quality }
-    }
-
-    #[test]
-    fn a_distance_is_a_level_and_clamped_both_ways() {
-        for (distance, fill) in [(1.5, 0.0), (0.3, 1.0), (0.9, 0.5), (9.0, 0.0), (0.0, 1.0)] {
-            assert!((GEOMETRY.fill(Metres(distance)).0 - fill).abs() < 1e-9, "{distance}");
-        }
-    }
-
-    #[test]
-    fn no_echo_is_never_empty() {
-        let missing = reading(None, Quality::Missing);
-        let absurd = reading(Some(Measured::Distance(Metres(2.54))), Quality::Suspect);
-        assert_eq!(GEOMETRY.measured(&[missing.clone(), absurd]), None);
-        let told = reading(Some(Measured::FillLevel(Ratio(0.4))), Quality::Good);
-        assert_eq!(GEOMETRY.measured(&[missing, told]), Some(Ratio(0.4)));
-    }
-
-    #[test]
-    fn an_echo_from_beyond_the_floor_is_never_empty() {
-        let good = |metres| reading(Some(Measured::Distance(Metres(metres))), Quality::Good);
-        assert_eq!(GEOMETRY.measured(&[good(1.8)]), None);
-        assert_eq!(GEOMETRY.measured(&[good(f64::NAN)]), None);
-        assert_eq!(GEOMETRY.measured(&[good(1.7)]), Some(Ratio(0.0)), "a floor that is not flat");
-        let told = reading(Some(Measured::FillLevel(Ratio(0.4))), Quality::Good);
-        assert_eq!(GEOMETRY.measured(&[good(1.8), told]), Some(Ratio(0.4)));
     }
 
     #[test]
@@ -362,13 +275,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_readings_make_a_level_absurd(
-            readings in prop::collection::vec((-5.0f64..5.0, -2.0f64..3.0, any::<bool>()), 1..60),
+            readings in prop::collection::vec((0.0f64..=1.0, -2.0f64..3.0, any::<bool>()), 1..60),
         ) {
             let mut level = Level::first(Ratio(0.5), at(0.0), true);
             let mut time = 0.0;
-            for (distance, later, synced) in readings {
+            for (fill, later, synced) in readings {
                 time += later;
-                level.offer(GEOMETRY.fill(Metres(distance)), at(time), synced);
+                level.offer(Ratio(fill), at(time), synced);
                 prop_assert!((0.0..=1.0).contains(&level.fill.0));
                 prop_assert!(level.rate() >= 0.0 && level.rate().is_finite());
                 prop_assert!(level.spread().is_finite());

@@ -2,10 +2,12 @@
 
 mod ask;
 mod check;
+mod columns;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
 mod plan;
+mod replay;
 mod run;
 mod status;
 mod table;
@@ -46,6 +48,7 @@ enum Command {
     Status(status::Args),
     Device(device::Args),
     Plan(plan::Args),
+    Replay(replay::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Replay(args) => replay::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -21,11 +21,18 @@ settings! {
         /// The distance in metres from the sensor at which the bin is full; nearer ones count as
         /// full, too.
         pub dead_zone_m: f64 = 0.0,
+        /// How many degrees the sensor looks away from straight down.
+        pub sensor_angle_deg: f64 = 0.0,
+        /// The part of its volume that is filled, from 0 to 1, at heights that part it evenly from
+        /// the floor to full: [0.0, 0.25, 1.0] for a cone. Empty for straight walls.
+        pub volumes: Vec<f64> = [],
         /// What it holds, in litres.
         pub volume_l: f64 = 660,
         /// What a litre of its waste weighs, in kilograms.
         pub kg_per_l: f64 = 0.1,
-        /// From this level on (0 is empty, 1 is full) it must be emptied.
+        /// From this level on (0 is empty, 1 is full) it may be emptied by who is near.
+        pub threshold_may: f64 = 0.6,
+        /// From this level on it must be emptied.
         pub threshold_must: f64 = 0.85,
         /// It must be emptied when so many days have passed since the last time, however empty.
         pub most_days: Option<f64> => 14,

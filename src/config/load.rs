@@ -153,7 +153,7 @@ fn exposed_files(layers: &Layers, leaves: &[Leaf]) -> Vec<Problem> {
 }
 
 /// Faults as problems, in the order of the places.
-fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
+pub(super) fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = faults
         .into_iter()
         .map(|fault| {

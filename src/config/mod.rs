@@ -27,6 +27,7 @@ mod read;
 mod schema;
 pub(crate) mod secret;
 mod settings;
+mod site;
 mod source;
 mod template;
 mod timing;
@@ -46,6 +47,7 @@ pub use settings::{
     LorawanSettings, Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol,
     RadioSettings, Settings, SpiPort, StoreSettings, Tenant, TenantKind, Upstream,
 };
+pub use site::Site;
 pub use source::{Effective, Place, Sources};
 pub use template::template;
 pub use timing::{Day, DayTime, Hours, Zone};

@@ -35,7 +35,7 @@ impl Checks<'_> {
         }
     }
 
-    fn bin(&mut self, path: &KeyPath, bin: &BinSettings) {
+    pub(super) fn bin(&mut self, path: &KeyPath, bin: &BinSettings) {
         match (bin.lat, bin.lon) {
             (Some(lat), Some(lon)) => self.position(path, lat, lon),
             (None, None) => {
@@ -57,10 +57,25 @@ impl Checks<'_> {
                 help,
             );
         }
-        if !(0.0..=1.0).contains(&bin.threshold_must) || bin.threshold_must == 0.0 {
-            let help = "0 is empty and 1 is full: 0.85 is 85 %";
-            let what = "threshold_must must be more than 0 and at most 1";
-            self.error(&path.key("threshold_must"), what, help);
+        for (key, value) in
+            [("threshold_must", bin.threshold_must), ("threshold_may", bin.threshold_may)]
+        {
+            if !(0.0..=1.0).contains(&value) || value == 0.0 {
+                let help = "0 is empty and 1 is full: 0.85 is 85 %";
+                let what = format!("{key} must be more than 0 and at most 1");
+                self.error(&path.key(key), what, help);
+            }
+        }
+        if !(0.0..=60.0).contains(&bin.sensor_angle_deg) {
+            let help = "a sensor that looks straight down has 0; more than 60 sees a wall";
+            self.error(&path.key("sensor_angle_deg"), "it must be from 0 to 60", help);
+        }
+        let rises = bin.volumes.windows(2).all(|pair| pair[0] <= pair[1]);
+        let ends = bin.volumes.first() == Some(&0.0) && bin.volumes.last() == Some(&1.0);
+        let known = (2..=64).contains(&bin.volumes.len()) && rises && ends;
+        if !known && !bin.volumes.is_empty() {
+            let help = "from 2 to 64 parts, the first 0.0 at the floor, the last 1.0 at full";
+            self.error(&path.key("volumes"), "it must rise from 0 to 1", help);
         }
         for (key, value, most) in [
             ("volume_l", bin.volume_l, 1e6),

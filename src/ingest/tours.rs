@@ -1,10 +1,10 @@
 //! What the loop does for the tours: it keeps the levels of bins, and hands orders on.
 
-use crate::bins::{Geometry, Level};
+use crate::bins::{Geometry, Input, Level};
 use crate::clock::{ClockQuality, Moment};
 use crate::planning::{Desk, Order};
 use crate::store::{Room, State};
-use crate::units::{Metres, Ratio, Reading};
+use crate::units::{Degrees, Metres, Ratio, Reading};
 use crate::upstream::command::{Code, Fault, Planning};
 use std::collections::{HashMap, HashSet};
 
@@ -91,9 +91,9 @@ impl Levels {
 
     /// Takes the readings of one uplink.
     pub(super) fn offer(&mut self, bin: &str, readings: &[Reading], at: Moment) -> Option<Change> {
-        let &(geometry, must) = self.bins.get(bin)?;
-        let fill = geometry.measured(readings)?;
+        let (geometry, must) = self.bins.get(bin)?;
         let synced = at.quality == ClockQuality::Synced;
+        let fill = geometry.measured(&Input::of(readings, at.wall, synced))?;
         let before = self.all.get(bin).cloned();
         let level = match self.all.get_mut(bin) {
             Some(level) => {
@@ -120,7 +120,12 @@ impl Levels {
 /// From a bin's settings.
 impl From<&crate::config::BinSettings> for Geometry {
     fn from(bin: &crate::config::BinSettings) -> Self {
-        Self { depth: Metres(bin.depth_m), dead_zone: Metres(bin.dead_zone_m) }
+        Self {
+            depth: Metres(bin.depth_m),
+            dead_zone: Metres(bin.dead_zone_m),
+            angle: Degrees(bin.sensor_angle_deg),
+            volumes: bin.volumes.clone(),
+        }
     }
 }
 
@@ -143,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_level_is_remembered_and_what_the_disk_did_not_take_was_never_known() {
-        let geometry = Geometry { depth: Metres(1.5), dead_zone: Metres(0.0) };
-        let bins = || HashMap::from([("7".to_owned(), (geometry, Ratio(0.85)))]);
+        let geometry = Geometry::straight(Metres(1.5), Metres(0.0));
+        let bins = || HashMap::from([("7".to_owned(), (geometry.clone(), Ratio(0.85)))]);
         let mut levels = Levels::new(bins(), []);
         assert!(levels.offer("8", &distance(0.1), at(0)).is_none(), "nobody's bin");
         assert!(levels.offer("7", &[], at(0)).is_none(), "nothing said");

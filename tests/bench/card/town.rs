@@ -59,9 +59,9 @@ impl Town {
             sensor: None,
         };
         let registry = Registry::new(sensors.iter().map(device));
-        let place = (Geometry { depth: Metres(1.5), dead_zone: Metres(0.0) }, Ratio(0.85));
+        let place = (Geometry::straight(Metres(1.5), Metres(0.0)), Ratio(0.85));
         let levels = Levels::new(
-            sensors.iter().map(|sensor| (bin(sensor), place)).collect(),
+            sensors.iter().map(|sensor| (bin(sensor), place.clone())).collect(),
             store.states(Room::Bins).unwrap(),
         );
         let sink = TenantSink {

@@ -2,7 +2,7 @@
 
 use super::readings::{self, Readings};
 use super::{Args, TRAINING};
-use crate::bins::{Geometry, Inflow};
+use crate::bins::{Echo, Geometry, Inflow};
 use crate::cli::plan::points::{self, More};
 use crate::route::road::Position;
 use crate::route::simulation::{Container, Recorded, Town, Weeks};
@@ -84,10 +84,12 @@ impl History {
         let mut bins = Vec::new();
         if days > 0 {
             for (id, heard) in &readings.bins {
-                let geometry = places[id].geometry;
+                let geometry = &places[id].geometry;
                 let levels: Vec<_> = heard
                     .iter()
-                    .filter_map(|(time, distance)| Some((*time, geometry.echo(*distance)?)))
+                    .filter_map(|(time, distance)| {
+                        Some((*time, geometry.fill(geometry.seen(Echo::Distance(*distance))?)))
+                    })
                     .collect();
                 let inflow = Inflow::new(&levels, from, days * 24)
                     .map_err(|unknown| format!("bin {id:?}: {unknown}; leave it out"))?;
@@ -135,7 +137,7 @@ fn known(points: Vec<More<3>>) -> Result<HashMap<String, Place>, String> {
         }
         let place = Place {
             position: point.position,
-            geometry: Geometry { depth: Metres(depth), dead_zone: Metres(dead_zone) },
+            geometry: Geometry::straight(Metres(depth), Metres(dead_zone)),
             volume: volume.unwrap_or(Container::USUAL_VOLUME),
         };
         Ok((point.id, place))

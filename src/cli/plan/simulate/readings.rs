@@ -1,6 +1,6 @@
 //! Recorded distances, from CSV.
 
-use crate::cli::plan::points::{Fault, broken, columns, line, without_mark};
+use crate::cli::columns::{Fault, broken, columns, line, without_mark};
 use crate::units::Metres;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

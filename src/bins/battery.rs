@@ -1,0 +1,123 @@
+//! How long a battery lasts, by its voltage as it would be at one temperature.
+
+use crate::units::{Celsius, Volts};
+use serde::{Deserialize, Serialize};
+
+/// What was learned fades over so many days.
+const MEMORY_DAYS: f64 = 120.0;
+/// Before so many days nothing is said.
+const LEAST_DAYS: f64 = 21.0;
+/// A battery that loses less than this in a day, in volts, lasts longer than anybody plans.
+const FLAT: f64 = 1e-4;
+/// Voltages are compared at this temperature: it is the cold night that ends a battery.
+const COLD: f64 = -5.0;
+/// A cell warms by a degree, and its voltage rises by about so much, until more is known.
+const USUAL_PER_DEGREE: f64 = 0.002;
+/// The prior for that weighs as much as so many readings ten degrees apart.
+const USUAL_WEIGHT: f64 = 20.0;
+const SPREAD: f64 = 100.0;
+
+/// A fading regression of the voltage on the temperature and the time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Battery {
+    /// When the first and the last reading were, in days.
+    #[serde(rename = "f")]
+    first: f32,
+    #[serde(rename = "l")]
+    last: f64,
+    /// Weight, then means of time before now, temperature and voltage, and central moments:
+    /// time², temperature², time·temperature, time·voltage, temperature·voltage.
+    #[serde(rename = "m")]
+    moments: [f32; 9],
+}
+
+impl Battery {
+    /// Takes a voltage and the temperature that it was measured at.
+    pub(super) fn read(&mut self, at: i64, volts: Volts, degrees: Celsius) {
+        let day = at as f64 / 86_400.0;
+        let sound = (0.5..=30.0).contains(&volts.0) && (-45.0..=90.0).contains(&degrees.0);
+        if !sound || (self.moments[0] > 0.0 && day <= self.last) {
+            return;
+        }
+        let mut m = self.moments.map(f64::from);
+        if m[0] == 0.0 {
+            self.first = day as f32;
+            self.last = day;
+        }
+        let passed = day - self.last;
+        let fading = (-passed / MEMORY_DAYS).exp();
+        m[0] *= fading;
+        for moment in &mut m[4..] {
+            *moment *= fading;
+        }
+        // now is zero, and the past is before
+        m[1] -= passed;
+        let weight = m[0] + 1.0;
+        let off = [-m[1], degrees.0 - m[2], volts.0 - m[3]];
+        let part = m[0] / weight;
+        let pairs = [(0, 0), (1, 1), (0, 1), (0, 2), (1, 2)];
+        for (moment, (a, b)) in m[4..].iter_mut().zip(pairs) {
+            *moment += off[a] * off[b] * part;
+        }
+        for (mean, off) in m[1..4].iter_mut().zip(off) {
+            *mean += off / weight;
+        }
+        m[0] = weight;
+        self.moments = m.map(|moment| moment as f32);
+        self.last = day;
+    }
+
+    /// In how many days it falls to this voltage; none if it does not fall, or too little is known.
+    pub(super) fn days(&self, empty: Volts) -> Option<f64> {
+        let [weight, time, degrees, volts, tt, dd, td, tv, dv] = self.moments.map(f64::from);
+        if weight == 0.0 || self.last - f64::from(self.first) < LEAST_DAYS {
+            return None;
+        }
+        let dd = dd + USUAL_WEIGHT * SPREAD;
+        let dv = dv + USUAL_WEIGHT * SPREAD * USUAL_PER_DEGREE;
+        let determinant = tt * dd - td * td;
+        if determinant <= 1e-9 {
+            return None;
+        }
+        let per_day = (tv * dd - td * dv) / determinant;
+        let per_degree = (tt * dv - td * tv) / determinant;
+        let now = volts - per_day * time + per_degree * (COLD - degrees);
+        (per_day < -FLAT).then(|| ((now - empty.0) / -per_day).max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_winter_is_no_empty_battery() {
+        let mut battery = Battery::default();
+        let mut told = Vec::new();
+        for hour in 0..24 * 300_i64 {
+            let day = hour as f64 / 24.0;
+            let degrees = 8.0 - 14.0 * (day / 58.0).cos() + 6.0 * (day * 6.28).sin();
+            let volts = 3.60 - 0.0008 * day + 0.003 * (degrees - 10.0);
+            // as the sensor tells it, in steps of 10 mV
+            let volts = (volts * 100.0).round() / 100.0;
+            battery.read(hour * 3600, Volts(volts), Celsius(degrees.round()));
+            if hour % (24 * 20) == 0 && day > 100.0 {
+                told.push(day + battery.days(Volts(3.0)).expect("it falls"));
+            }
+        }
+        // without the temperature the first half would rise
+        let truth = (3.60 - 0.0008 * 0.0 + 0.003 * (COLD - 10.0) - 3.0) / 0.0008;
+        for date in told {
+            assert!((date / truth - 1.0).abs() < 0.2, "{date} for {truth}");
+        }
+    }
+
+    #[test]
+    fn a_flat_battery_curve_ends_nowhere() {
+        let mut battery = Battery::default();
+        for hour in 0..24 * 60_i64 {
+            battery.read(hour * 3600, Volts(3.6), Celsius(10.0));
+        }
+        assert_eq!(battery.days(Volts(3.0)), None);
+    }
+}

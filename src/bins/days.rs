@@ -1,0 +1,186 @@
+//! What came into a bin on each day, and what that says of the days to come.
+//!
+//! A day begins at five in the morning, local time: at night nothing comes. What a day will bring
+//! is what came on days like it: of the same weekday, and from a level like today's (a bin that is
+//! nearly full takes less, and an echo that sticks to a part of the bin moves late). The middle of
+//! these is the forecast, and their outer tenths are its interval.
+
+use super::packed::{Pack, Packed};
+use serde::{Deserialize, Serialize};
+
+/// So many days are remembered.
+const KEPT: usize = 128;
+/// A day loses weight over so many.
+const MEMORY: f64 = 300.0;
+/// Levels are alike within this part of the depth.
+const ALIKE: f64 = 0.1;
+/// A day from another level weighs so much all the same.
+const UNLIKE: f64 = 0.03;
+/// How much another day weighs: a working day for another, a Saturday for a Sunday, and one kind
+/// for the other.
+const WORKING: f64 = 0.4;
+const RESTING: f64 = 0.2;
+const CROSSED: f64 = 0.15;
+/// The middle is taken over this part on both sides: few days leave large steps between them.
+const MIDDLE: f64 = 0.1;
+/// The outer parts that a forecast leaves out.
+const OUTER: f64 = 0.11;
+/// What comes in a day at other bins, as parts of its mean: many days bring little, few much.
+const USUAL: [f64; 5] = [0.1, 0.4, 0.8, 1.3, 2.4];
+/// All of that weighs as much as half a day of the bin's own.
+const USUAL_WEIGHT: f64 = 0.5;
+/// For the mean it weighs as much as two days.
+const USUAL_MEAN_WEIGHT: f64 = 2.0;
+/// A bin stands still when its surface moves by no more steps than these in a day.
+const STILL: f64 = 2.0;
+
+/// A day: its number since 1970, and the steps to the surface when it began and when it ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Day {
+    day: u16,
+    from: u8,
+    to: u8,
+}
+
+impl Pack for Day {
+    const SIZE: usize = 4;
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.day.to_le_bytes());
+        bytes.extend_from_slice(&[self.from, self.to]);
+    }
+
+    fn take(bytes: &[u8]) -> Self {
+        let day = u16::from_le_bytes([bytes[0], bytes[1]]);
+        Self { day, from: bytes[2], to: bytes[3] }
+    }
+}
+
+impl Day {
+    fn came(&self) -> f64 {
+        f64::from(self.from) - f64::from(self.to)
+    }
+}
+
+/// The days that are remembered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Days(Packed<Day>);
+
+/// What comes in a day, in steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Coming {
+    pub(super) little: f64,
+    pub(super) middle: f64,
+    pub(super) much: f64,
+}
+
+/// The mean of what comes in a day and its standard deviation, in steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Mean {
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+}
+
+/// What weekday a day is, from Monday, 0.
+fn weekday(day: i64) -> i64 {
+    (day + 3).rem_euclid(7)
+}
+
+fn like(a: i64, b: i64) -> f64 {
+    let (a, b) = (weekday(a), weekday(b));
+    match (a >= 5, b >= 5) {
+        _ if a == b => 1.0,
+        (false, false) => WORKING,
+        (true, true) => RESTING,
+        _ => CROSSED,
+    }
+}
+
+impl Days {
+    pub(super) fn push(&mut self, day: i64, from: f64, to: f64) {
+        let Ok(day) = u16::try_from(day) else { return };
+        let step = |step: f64| step.round().clamp(0.0, 254.0) as u8;
+        self.0.push(Day { day, from: step(from), to: step(to) }, KEPT);
+    }
+
+    /// Forgets the days from this one on.
+    pub(super) fn forget_from(&mut self, day: i64) {
+        self.0.0.retain(|known| i64::from(known.day) < day);
+    }
+
+    /// Days in a row, up to the last, on which the surface stood still.
+    pub(super) fn still(&self) -> usize {
+        self.0.0.iter().rev().take_while(|day| day.came().abs() <= STILL).count()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.0.len()
+    }
+
+    /// What will come on a day, when the surface is here now; `usual` is the mean of other bins,
+    /// and `depth` that of this one.
+    pub(super) fn coming(&self, day: i64, base: f64, usual: f64, depth: f64) -> Coming {
+        let own = self.0.0.iter().map(|known| {
+            let ago = (day - i64::from(known.day)).max(0) as f64;
+            let off = (f64::from(known.from) - base) / (ALIKE * depth);
+            let alike = UNLIKE + (1.0 - UNLIKE) * (-off * off / 2.0).exp();
+            (known.came(), (-ago / MEMORY).exp() * like(known.day.into(), day) * alike)
+        });
+        let part = USUAL_WEIGHT / USUAL.len() as f64;
+        let others = USUAL.iter().map(|share| (share * usual, part));
+        let mut all: Vec<(f64, f64)> = own.chain(others).collect();
+        all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let parts =
+            [OUTER, 0.5 - MIDDLE, 0.5 - MIDDLE / 2.0, 0.5, 0.5 + MIDDLE / 2.0, 0.5 + MIDDLE];
+        let [little, a, b, c, d, e] = parts.map(|part| quantile(&all, part));
+        let middle = (a + 2.0 * b + 3.0 * c + 2.0 * d + e) / 9.0;
+        let much = quantile(&all, 1.0 - OUTER);
+        Coming { little: little.min(middle), middle, much: much.max(middle) }
+    }
+
+    /// The mean of each weekday, from Monday on, and of all days.
+    pub(super) fn means(&self, today: i64, usual: f64) -> ([Mean; 7], Mean) {
+        let weight = |day: &Day| (-(today - i64::from(day.day)).max(0) as f64 / MEMORY).exp();
+        let mean = |of: &dyn Fn(&Day) -> f64, prior: f64, what: &dyn Fn(&Day) -> f64| {
+            let (mut weights, mut sum) = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * prior);
+            for day in &self.0.0 {
+                let own = of(day);
+                weights += own;
+                sum += own * what(day);
+            }
+            sum / weights
+        };
+        let all = mean(&weight, usual, &Day::came).max(0.0);
+        // 1970 began on a Thursday, and its fourth day was a Monday
+        let of = |n: i64| mean(&|day| weight(day) * like(day.day.into(), n + 4), usual, &Day::came);
+        let weekdays = [0, 1, 2, 3, 4, 5, 6].map(|n| of(n).max(0.0));
+        let off = |from: &dyn Fn(&Day) -> f64| {
+            let square = |day: &Day| (day.came() - from(day)).powi(2);
+            mean(&weight, usual * usual, &square).sqrt()
+        };
+        let within = off(&|day| weekdays[weekday(day.day.into()) as usize]);
+        let weekdays = weekdays.map(|mean| Mean { mean, deviation: within });
+        (weekdays, Mean { mean: all, deviation: off(&|_| all) })
+    }
+}
+
+/// Where this part of the weight is, of what is in order.
+fn quantile(all: &[(f64, f64)], part: f64) -> f64 {
+    let whole: f64 = all.iter().map(|(_, weight)| weight).sum();
+    let (mut before, mut last) = (0.0, None);
+    for (value, weight) in all {
+        let at = (before + weight / 2.0) / whole;
+        if at >= part {
+            return match last {
+                Some((value_before, at_before)) if at > at_before => {
+                    value_before + (value - value_before) * (part - at_before) / (at - at_before)
+                }
+                _ => *value,
+            };
+        }
+        last = Some((*value, at));
+        before += weight;
+    }
+    all.last().map_or(0.0, |(value, _)| *value)
+}

@@ -1,0 +1,129 @@
+//! Whether a bin stands as it was put: one odd byte is none, two readings are.
+
+use super::Input;
+use crate::units::Degrees;
+use serde::{Deserialize, Serialize};
+
+/// Larger angles are none.
+const MOST: f64 = 180.0;
+/// So far from its usual angle a bin lies on its side, or has been moved to where it stands askew.
+const LYING: f64 = 45.0;
+const ASKEW: f64 = 20.0;
+/// So many readings agree before it is said.
+const AGREED: u8 = 2;
+/// What part of a reading goes into the usual angle.
+const LEARNED: f64 = 0.1;
+
+/// What a bin looks like, in the words of Smart Data Models' `WasteContainer`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Posture {
+    /// As it was put.
+    #[default]
+    Ok,
+    /// Its lid stays open.
+    LidOpen,
+    /// It lies on its side.
+    Dropped,
+    /// It stands elsewhere, or askew.
+    Moved,
+    /// Somebody works at the sensor, or it was torn off.
+    Vandalized,
+}
+
+/// What is known of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stand {
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    usual: Option<f32>,
+    #[serde(rename = "p", default)]
+    pub(super) posture: Posture,
+    /// Another posture, and by how many readings.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    doubted: Option<(Posture, u8)>,
+}
+
+impl Stand {
+    /// Takes a reading; the posture if it is a new one.
+    pub(super) fn see(&mut self, input: &Input) -> Option<Posture> {
+        let seen = self.seen(input)?;
+        if seen == self.posture {
+            self.doubted = None;
+            return None;
+        }
+        let times = match self.doubted {
+            Some((doubted, times)) if doubted == seen => times.saturating_add(1),
+            _ => 1,
+        };
+        self.doubted = Some((seen, times));
+        if times < AGREED {
+            return None;
+        }
+        self.doubted = None;
+        self.posture = seen;
+        Some(seen)
+    }
+
+    fn seen(&mut self, input: &Input) -> Option<Posture> {
+        let angle = input.tilt.map(|Degrees(angle)| angle).filter(|a| (0.0..=MOST).contains(a));
+        let off = angle.map(|angle| {
+            let usual = f64::from(*self.usual.get_or_insert(angle as f32));
+            let off = (angle - usual).abs();
+            if off < ASKEW {
+                self.usual = Some((usual + (angle - usual) * LEARNED) as f32);
+            }
+            off
+        });
+        let nothing = off.is_none() && input.tilted.is_none() && input.lid_open.is_none();
+        if nothing && input.tamper.is_none() {
+            return None;
+        }
+        let lying = off.is_some_and(|off| off >= LYING) || input.tilted == Some(true);
+        Some(match off {
+            _ if input.tamper == Some(true) => Posture::Vandalized,
+            _ if lying => Posture::Dropped,
+            Some(off) if off >= ASKEW => Posture::Moved,
+            _ if input.lid_open == Some(true) => Posture::LidOpen,
+            _ => Posture::Ok,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn postures(angles: &[f64]) -> Vec<Posture> {
+        let mut stand = Stand::default();
+        let seen = angles.iter().filter_map(|angle| {
+            let mut input = Input::new(Timestamp::UNIX_EPOCH, true);
+            input.tilt = Some(Degrees(*angle));
+            stand.see(&input)
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn an_odd_angle_is_none_and_two_are_a_fall() {
+        assert_eq!(postures(&[2.0, 229.0, 224.0, 183.0, 1.0, 90.0, 2.0, 88.0, 3.0]), []);
+        assert_eq!(postures(&[2.0, 88.0, 89.0, 88.0, 2.0, 3.0]), [Posture::Dropped, Posture::Ok]);
+        assert_eq!(postures(&[2.0, 30.0, 32.0]), [Posture::Moved]);
+    }
+
+    #[test]
+    fn what_hangs_askew_does_so_as_usual() {
+        assert_eq!(postures(&[70.0, 71.0, 69.0, 71.0]), []);
+        assert_eq!(postures(&[70.0, 71.0, 2.0, 3.0]), [Posture::Dropped]);
+    }
+
+    #[test]
+    fn lids_and_hands_need_two_readings_too() {
+        let mut stand = Stand::default();
+        let mut input = Input::new(Timestamp::UNIX_EPOCH, true);
+        input.lid_open = Some(true);
+        assert_eq!((stand.see(&input), stand.see(&input)), (None, Some(Posture::LidOpen)));
+        input.tamper = Some(true);
+        assert_eq!((stand.see(&input), stand.see(&input)), (None, Some(Posture::Vandalized)));
+    }
+}

@@ -1,0 +1,121 @@
+//! Echoes that stick to a fixed part of a bin: a bar, a shelf, an edge of the chute.
+//!
+//! They give themselves away: the surface rises to the same place at once, and some readings later
+//! is as deep as before, though nobody emptied anything. Waste does not do that.
+
+use super::hours::Hours;
+use serde::{Deserialize, Serialize};
+
+/// What was seen fades over so many days.
+const MEMORY_DAYS: f64 = 10.0;
+/// A step up and back is at least this part of the depth; and back means within this part.
+const STEP: f64 = 0.15;
+const BACK: f64 = 0.1;
+/// It is back within so many hours.
+const HOURS: i64 = 36;
+/// Echoes of one fixed part are within this part of the depth.
+pub(super) const BAND: f64 = 0.06;
+/// No more than so many readings of one stay count.
+const STAY: usize = 6;
+/// So many readings, and this part of all, make it a fixed echo; it is none when less than that
+/// remains.
+const SURE: f32 = 6.0;
+const PART: f32 = 0.12;
+const REMAINING: f32 = 0.03;
+/// A bin that stood still for so many days, in which this part of its height should have come,
+/// shows a fixed echo.
+const STILL_DAYS: usize = 14;
+const STILL_PART: f64 = 0.6;
+
+/// What is known of a fixed echo.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Shelf {
+    /// Where it is, in steps.
+    #[serde(rename = "a", default)]
+    at: f32,
+    /// Fading counts: readings there that proved wrong, and all readings.
+    #[serde(rename = "w", default)]
+    wrong: f32,
+    #[serde(rename = "n", default)]
+    all: f32,
+    /// Whether it is sure.
+    #[serde(rename = "f", default)]
+    pub(super) fixed: bool,
+}
+
+impl Shelf {
+    /// The part of the readings that proved wrong.
+    pub(super) fn part(&self) -> f32 {
+        self.wrong / self.all.max(1.0)
+    }
+
+    /// Whether a reading comes from there.
+    pub(super) fn is_at(&self, step: u8, depth: f64) -> bool {
+        self.fixed && (f64::from(step) - f64::from(self.at)).abs() <= BAND * depth
+    }
+
+    /// Takes the reading of an hour, before it is put among the others. `full` is the step from
+    /// which on a bin is as good as full: there they all come back to the same place.
+    pub(super) fn see(
+        &mut self,
+        hours: &Hours,
+        hour: i64,
+        step: u8,
+        days: f64,
+        depth: f64,
+        full: f64,
+    ) {
+        let fading = (-days / MEMORY_DAYS).exp() as f32;
+        self.wrong *= fading;
+        self.all = self.all * fading + 1.0;
+        let deep = f64::from(step);
+        let nearer = |seen: u8| deep - f64::from(seen) >= STEP * depth;
+        let stay = || hours.back(hour).take_while(|(at, seen)| nearer(*seen) && hour - at <= HOURS);
+        let count = stay().count();
+        let Some((_, before)) = hours.back(hour).nth(count).filter(|(at, _)| hour - at <= HOURS)
+        else {
+            return self.judge();
+        };
+        let first = stay().last().map(|(_, first)| f64::from(first));
+        let rose = first.is_some_and(|first| f64::from(before) - first >= STEP * depth);
+        if rose && (f64::from(before) - deep).abs() <= BACK * depth {
+            let stayed: Vec<u8> = stay().map(|(_, seen)| seen).take(STAY).collect();
+            for seen in stayed {
+                if f64::from(seen) > full {
+                    self.wrong(f64::from(seen) as f32, (BAND * depth) as f32);
+                }
+            }
+        }
+        self.judge();
+    }
+
+    /// The place that most of them agree on, in the memory of one (Boyer and Moore, 1981).
+    fn wrong(&mut self, seen: f32, band: f32) {
+        if (seen - self.at).abs() <= band {
+            self.at += (seen - self.at) * 0.1;
+            self.wrong += 1.0;
+        } else if self.wrong < 1.0 {
+            (self.at, self.wrong) = (seen, 1.0);
+        } else {
+            self.wrong -= 1.0;
+        }
+    }
+
+    fn judge(&mut self) {
+        if self.fixed {
+            self.fixed = self.part() >= REMAINING;
+        } else {
+            self.fixed = self.wrong >= SURE && self.part() >= PART;
+        }
+    }
+
+    /// A surface that stood still for so many days, though this part of the height should have
+    /// come on each of them.
+    pub(super) fn stood(&mut self, days: usize, daily: f64, step: f64) {
+        if days >= STILL_DAYS && daily * days as f64 >= STILL_PART {
+            self.at = step as f32;
+            self.fixed = true;
+            self.wrong = self.wrong.max(self.all * PART).max(1.0);
+        }
+    }
+}

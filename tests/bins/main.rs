@@ -1,0 +1,9 @@
+//! What is said of bins is true: of made ones, whose truth is known.
+
+mod alarms;
+mod echoes;
+mod emptyings;
+mod forecasts;
+mod hostile;
+mod replay;
+mod world;
