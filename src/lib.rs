@@ -22,6 +22,7 @@
 //! | [`lorawan`] | frames ↔ authenticated payloads: joins, sessions, MAC commands, downlinks; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
 //! | [`bins`] | readings → how full a bin is, and how fast it fills | yes |
+//! | [`care`] | what sensors in a home say → night checks, alarms, faults; whom to tell; consent | yes |
 //! | [`route`] | roads, distances, which stops are visited in which order | yes |
 //! | [`planning`] | the thread that makes plans: each night, on demand, when a bin has become full | no |
 //! | [`store`] | one SQLite file a tenant: sessions, what rooms remember, and the outbox | no |

@@ -207,3 +207,94 @@ impl Case {
         (self.first..=self.role).contains(&role)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn roles(calls: &[Call]) -> Vec<Role> {
+        calls.iter().map(|call| call.role).collect()
+    }
+
+    #[test]
+    fn each_is_told_in_turn_until_somebody_answers() {
+        let chain = Chain::default();
+        let mut escalation = Escalation::default();
+        let mut told = escalation.raise(&chain, "a", Role::Primary, At(0));
+        assert_eq!(escalation.raise(&chain, "a", Role::Primary, At(5)), []);
+        while told.len() < 5 {
+            let next = escalation.next_look().expect("nobody has answered");
+            told.extend(escalation.look(&chain, next));
+        }
+        use Role::*;
+        assert_eq!(roles(&told), [Primary, Secondary, PatrolLead, PatrolLead, PatrolLead]);
+        let now = At(2000);
+        let others = escalation.acknowledge(&chain, "a", Secondary, now);
+        assert_eq!(roles(&others), [Primary, PatrolLead]);
+        assert!(!escalation.is_unanswered());
+        assert_eq!(escalation.acknowledge(&chain, "a", Primary, now), []);
+        assert_eq!(escalation.look(&chain, now.after(Duration::from_secs(3599))), []);
+        // who answered never came
+        let again = escalation.look(&chain, now.after(chain.arrival));
+        assert_eq!(roles(&again), [PatrolLead]);
+        assert_eq!(roles(&escalation.close("a")), [Primary, Secondary, PatrolLead]);
+        assert_eq!(escalation.next_look(), None);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_told_once_all_the_same() {
+        let chain = Chain::default();
+        let mut escalation = Escalation::default();
+        for alarm in 0..=MOST_CASES {
+            let calls = escalation.raise(&chain, &alarm.to_string(), Role::Primary, At(0));
+            assert_eq!(calls.len(), 1);
+        }
+        assert_eq!(escalation.refused, 1);
+    }
+
+    proptest! {
+        /// Whenever it dies and however late it looks: nobody is skipped, and nobody is told twice
+        /// of an alarm within the time that they are waited for.
+        #[test]
+        fn nobody_is_skipped_and_nobody_told_twice(
+            steps in prop::collection::vec((0u8..10, 0u8..3, 0u64..400), 0..120),
+            restarts in prop::collection::vec(any::<bool>(), 120),
+        ) {
+            let chain = Chain::default();
+            let mut escalation = Escalation::default();
+            let mut now = At(0);
+            let mut last: BTreeMap<String, (Role, At, u32)> = BTreeMap::new();
+            for ((what, which, wait), restart) in steps.into_iter().zip(restarts) {
+                now = now.after(Duration::from_secs(wait));
+                let alarm = which.to_string();
+                let calls = match what {
+                    0..3 => escalation.raise(&chain, &alarm, Role::Primary, now),
+                    3 => escalation.acknowledge(&chain, &alarm, Role::Primary, now),
+                    4 => {
+                        last.remove(&alarm);
+                        escalation.close(&alarm);
+                        Vec::new()
+                    }
+                    _ => escalation.look(&chain, now),
+                };
+                for call in calls.iter().filter(|call| call.what == What::Alarm) {
+                    let before = last.insert(call.alarm.clone(), (call.role, now, call.number));
+                    let Some((role, then, number)) = before else {
+                        prop_assert_eq!(call.role, Role::Primary);
+                        continue;
+                    };
+                    prop_assert!(call.role == role.following(), "{:?} after {:?}", call.role, role);
+                    prop_assert!(now.since(then) >= chain.wait(role));
+                    prop_assert!(call.number > number);
+                }
+                if restart {
+                    let stored = serde_json::to_string(&escalation).expect("JSON");
+                    let restored: Escalation = serde_json::from_str(&stored).expect("the same");
+                    prop_assert_eq!(&restored, &escalation);
+                    escalation = restored;
+                }
+            }
+        }
+    }
+}

@@ -320,6 +320,10 @@ impl Checks<'_> {
         if rule.times == Some(0) {
             self.error(&path.key("times"), "no times is always", "write 1 or more");
         }
+        if rule.window.is_some_and(|hours| hours.to - hours.from > 86_400) {
+            let help = "write hours of one day: \"22:00-07:00\"";
+            self.error(&path.key("window"), "these hours are longer than a day", help);
+        }
         let (Some(after), Some(hours)) = (rule.after, rule.window) else { return };
         let length = Duration::from_secs((hours.to - hours.from).into());
         if rule.rule == RuleName::Inactivity && after >= length && !length.is_zero() {
