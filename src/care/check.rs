@@ -113,17 +113,29 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
     let mut against = Vec::new();
     let mut unknown = false;
     for (number, sensor, memory) in sensors().filter(|(_, s, _)| s.kind.holds_somebody()) {
-        let Some((believed, heard)) = memory.occupied(sensor).zip(memory.heard) else { continue };
+        let Some((believed, heard)) = memory.believed_until(sensor).zip(memory.heard) else {
+            continue;
+        };
         let since = memory.since.unwrap_or(heard);
         let occupied = Reason::Occupied { sensor: number, since, heard };
         if believed < now || heard < floor {
+            // it may have changed since, to the better or the worse
             against.push(Reason::Stale { sensor: number, heard });
             unknown |= sensor.heartbeat.is_some() || heard < floor;
+        } else if memory.on != Some(true) {
+            continue;
         } else if let Some((other, at)) = elsewhere(number).filter(|(_, at)| *at > heard) {
             against.extend([occupied, Reason::Doubt { sensor: other, at }]);
         } else {
             return Look::new(Outcome::Confirmed, vec![occupied]);
         }
+    }
+    let beds = || sensors().filter(|(_, sensor, _)| sensor.kind == SensorKind::Bed);
+    if let Some(since) = house.facts.bed.last
+        && beds().next().is_some()
+        && beds().all(|(_, _, memory)| memory.on == Some(false))
+    {
+        against.push(Reason::BedEmpty { since });
     }
     let signs = sensors().filter_map(|(number, sensor, memory)| {
         memory.sign.map(|at| (number, sensor.kind == SensorKind::Door, at))
@@ -139,6 +151,7 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
             None if at >= now.before(check.fresh) && at >= floor => {
                 return Look::new(Outcome::Confirmed, vec![seen]);
             }
+            None if against.contains(&Reason::Doubt { sensor, at }) => {}
             None => against.push(seen),
             Some((sensor, _, at)) => against.extend([seen, Reason::Doubt { sensor, at }]),
         }

@@ -37,7 +37,7 @@ pub enum Reason {
     Silent { sensor: usize, since: At, beats: u32 },
     /// It never said anything.
     NeverHeard { sensor: usize },
-    /// It says that somebody is there, but said so too long ago.
+    /// What it said is too long ago.
     Stale { sensor: usize, heard: At },
     /// What it says cannot be read.
     Unreadable { sensor: usize, since: At },
@@ -45,6 +45,8 @@ pub enum Reason {
     HeardAgain { sensor: usize, at: At },
     /// Its battery.
     Battery { sensor: usize, percent: u8 },
+    /// It has a new battery.
+    BatteryChanged { sensor: usize, percent: u8 },
     /// Something speaks against what another sensor says.
     Doubt { sensor: usize, at: At },
     /// An alarm that is not cleared.
@@ -141,12 +143,9 @@ impl Reason {
             Self::NeverHeard { sensor } => {
                 say!("{}: not heard yet", "{}: inte hörd ännu", name(sensor))
             }
-            Self::Stale { sensor, heard } => say!(
-                "{}: occupied, but last heard {}",
-                "{}: upptagen, men senast hörd {}",
-                name(sensor),
-                day(heard)
-            ),
+            Self::Stale { sensor, heard } => {
+                say!("{}: not heard since {}", "{}: inte hörd sedan {}", name(sensor), day(heard))
+            }
             Self::Unreadable { sensor, since } => say!(
                 "{}: cannot be read since {}",
                 "{}: går inte att läsa sedan {}",
@@ -162,6 +161,9 @@ impl Reason {
                 name(sensor),
                 percent
             ),
+            Self::BatteryChanged { sensor, percent } => {
+                say!("{}: battery {} %", "{}: batteri {} %", name(sensor), percent)
+            }
             Self::Doubt { sensor, at } => {
                 say!("but {} at {}", "men {} kl. {}", name(sensor), clock(at))
             }

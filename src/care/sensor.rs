@@ -19,6 +19,11 @@ const MOST_BEATS: u32 = 16;
 const LEARNED: u32 = 128;
 /// For so long the "occupied" of a sensor that has no heartbeat is believed.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
+/// What a sensor with a heartbeat said is believed while the silence since is no more unlikely,
+const UNLIKELY: f64 = 0.01;
+/// for two heartbeats at least, and for six at most.
+const FEWEST_BELIEVED: u32 = 2;
+const MOST_BELIEVED: u32 = 6;
 /// Below this a battery is to be changed: it still lasts for weeks.
 const BATTERY_LOW: u8 = 20;
 /// And is new from here on.
@@ -77,7 +82,7 @@ impl SensorMemory {
             self.raw += u64::from(matches!(heard, Heard::State(_)));
             return None;
         }
-        self.learn(sensor, at, floor);
+        self.learn(sensor, at, heard, floor);
         self.heard = Some(at);
         self.unreadable = (heard == Heard::Unreadable).then(|| self.unreadable.unwrap_or(at));
         let on = match heard {
@@ -108,26 +113,38 @@ impl SensorMemory {
         self.sign
     }
 
-    /// Learns from the time since the last frame how many are lost.
-    fn learn(&mut self, sensor: &Sensor, at: At, floor: At) {
+    /// Learns from the time since the last frame how many are lost. A frame that tells of a change
+    /// is no heartbeat; those that are missing before it are missing all the same.
+    fn learn(&mut self, sensor: &Sensor, at: At, heard: Heard, floor: At) {
         let (Some(heartbeat), Some(last)) = (sensor.heartbeat, self.heard) else { return };
-        let gap = at.since(last).as_secs_f64() / heartbeat.as_secs_f64().max(1.0);
-        // a change is told between heartbeats, and a silence that was told is no chance
-        if gap < 0.5 || self.silent.is_some() || last < floor {
+        // a silence that was told is no chance
+        if self.silent.is_some() || last < floor {
             return;
         }
-        self.beats += 1;
-        self.missed += (gap.round() as u32).saturating_sub(1).min(MOST_BEATS);
+        let gap = at.since(last).as_secs_f64() / heartbeat.as_secs_f64().max(1.0);
+        let is_change = matches!(heard, Heard::State(on) if self.on != Some(on));
+        let missed = match is_change {
+            true => gap,
+            false => {
+                self.beats += 1;
+                gap.round() - 1.0
+            }
+        };
+        // a float becomes the nearest number that there is
+        self.missed += (missed as u32).min(MOST_BEATS);
         if self.beats + self.missed > LEARNED {
             self.beats /= 2;
             self.missed /= 2;
         }
     }
 
-    /// The part of its frames that is lost. While little is known it is thought to be large.
+    /// The part of its frames that is lost. What is learned may be wrong, and is thought to be more
+    /// by its standard error: much more while little is known.
     pub(super) fn loss(&self, sensor: &Sensor) -> f64 {
-        let learned = (f64::from(self.missed) + 4.5) / (f64::from(self.beats + self.missed) + 10.0);
-        sensor.loss.unwrap_or(learned).clamp(0.0, 0.8)
+        let chances = f64::from(self.beats + self.missed) + 10.0;
+        let learned = (f64::from(self.missed) + 4.5) / chances;
+        let error = (learned * (1.0 - learned) / chances).sqrt();
+        sensor.loss.unwrap_or(learned + error).clamp(0.0, 0.8)
     }
 
     /// How many heartbeats have to be missing before it is more than chance.
@@ -152,14 +169,18 @@ impl SensorMemory {
         Some(from.after(heartbeat.saturating_mul(beats)).after(heartbeat / 4))
     }
 
-    /// Whether somebody is there, by what it says, and for how long that is believed.
-    pub(super) fn occupied(&self, sensor: &Sensor) -> Option<At> {
-        let heard = self.heard.filter(|_| self.on == Some(true))?;
+    /// Until when what it said last is believed: two heartbeats on a good link, more on one where a
+    /// few in a row are lost by chance.
+    pub(super) fn believed_until(&self, sensor: &Sensor) -> Option<At> {
         let believed = match sensor.heartbeat {
-            Some(heartbeat) => heartbeat.saturating_mul(2).saturating_add(sensor.hold),
+            Some(heartbeat) => {
+                let beats = (UNLIKELY.ln() / self.loss(sensor).max(0.01).ln()).ceil() as u32;
+                let beats = beats.clamp(FEWEST_BELIEVED, MOST_BELIEVED);
+                heartbeat.saturating_mul(beats).saturating_add(sensor.hold)
+            }
             None => BELIEVED,
         };
-        Some(heard.after(believed))
+        Some(self.heard?.after(believed))
     }
 
     /// Whether its battery is to be changed. It stays so until there is a new one.
@@ -230,6 +251,6 @@ mod tests {
             }
         }
         let loss = memory.loss(&sensor);
-        assert!((0.28..0.40).contains(&loss), "{loss}");
+        assert!((0.30..0.45).contains(&loss), "{loss}");
     }
 }

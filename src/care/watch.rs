@@ -100,7 +100,8 @@ impl Watch {
         }
     }
 
-    /// A watch that goes on with what it remembers.
+    /// A watch that goes on with what it remembers. It has to look before it is asked when it
+    /// wants to.
     #[must_use]
     pub fn restore(resident: Arc<Resident>, memory: Memory, now: At) -> Self {
         let Memory { facts, mut sensors, mut rules, mut checks, unheeded } = memory;
@@ -290,7 +291,7 @@ impl Watch {
     }
 
     /// The clock was wrong by so many seconds and has been set: what has lasted an hour still has.
-    pub fn step(&mut self, by: i64) {
+    pub fn step(&mut self, by: i64) -> Vec<Decision> {
         self.house.shift(by);
         let now = self.house.facts.now;
         for run in &mut self.runs {
@@ -299,6 +300,7 @@ impl Watch {
         for run in &mut self.checks {
             run.set(now);
         }
+        self.look(now)
     }
 
     fn resume(&mut self, now: At) {
@@ -384,6 +386,7 @@ impl Watch {
             (None, true) => memory.battery_due = Some(next(&self.resident.zone, DAYTIME, now)),
             (Some(_), false) => {
                 memory.battery_due = None;
+                let reason = Reason::BatteryChanged { sensor: number, percent };
                 return Some(decision(now, Kind::Cleared, BATTERY, reason));
             }
             (Some(due), true) if due <= now => {

@@ -55,7 +55,8 @@ fn stepped(by: i64, hour: i64) -> Home1 {
         let now = begin.after(Duration::from_secs(60 * minute));
         if now.0 == begin.0 + DAY + (hour + 12) * 3600 + 600 {
             home.until(now);
-            home.watch.step(by);
+            let said = home.watch.step(by);
+            home.decisions.extend(said);
             wall = by;
         }
         // in bed all the time, and moving
@@ -104,7 +105,8 @@ fn an_absence_goes_on_through_a_step() {
         home.hear(at("2026-11-23T01:00:00Z"), 0, Heard::State(false));
         home.hear(at("2026-11-23T01:01:00Z"), 1, Heard::State(true));
         home.until(at("2026-11-23T01:10:00Z"));
-        home.watch.step(by);
+        let said = home.watch.step(by);
+        home.decisions.extend(said);
         home.restart();
         let now = At(at("2026-11-23T01:10:00Z").0 + by);
         home.until(now.after(Duration::from_secs(3600)));

@@ -102,9 +102,8 @@ impl Run {
                 self.home.watch.was_deaf(Span { from, to: self.now })
             }
             Step::Set(by) => {
-                self.home.watch.step(by);
                 self.now.0 += by;
-                Vec::new()
+                self.home.watch.step(by)
             }
             Step::Restart => return self.home.restart(),
         };

@@ -5,7 +5,7 @@ use lykta::config::Home;
 use std::sync::Arc;
 
 /// A home with one resident, from TOML without its head.
-pub fn resident(zone: &str, text: &str) -> Arc<Resident> {
+pub(crate) fn resident(zone: &str, text: &str) -> Arc<Resident> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("home.toml");
     let head = format!("timezone = \"{zone}\"\n[[resident]]\nid = \"r1\"\nconsent = true\n");
@@ -15,7 +15,7 @@ pub fn resident(zone: &str, text: &str) -> Arc<Resident> {
 }
 
 /// Sensors by name and kind, none supervised.
-pub fn sensors(all: &[(&str, &str)]) -> String {
+pub(crate) fn sensors(all: &[(&str, &str)]) -> String {
     let sensor = |(id, kind): &(&str, &str)| {
         format!("[[resident.sensor]]\nid = \"{id}\"\nkind = \"{kind}\"\n")
     };
@@ -23,23 +23,23 @@ pub fn sensors(all: &[(&str, &str)]) -> String {
 }
 
 /// A moment of a text such as `2026-11-22T23:10:00Z`.
-pub fn at(text: &str) -> At {
+pub(crate) fn at(text: &str) -> At {
     At::from(text.parse::<jiff::Timestamp>().unwrap())
 }
 
 /// A watch that looks when it says that it wants to.
-pub struct Home1 {
-    pub watch: Watch,
-    pub decisions: Vec<Decision>,
+pub(crate) struct Home1 {
+    pub(crate) watch: Watch,
+    pub(crate) decisions: Vec<Decision>,
 }
 
 impl Home1 {
-    pub fn new(resident: &Arc<Resident>, begin: At) -> Self {
+    pub(crate) fn new(resident: &Arc<Resident>, begin: At) -> Self {
         Self { watch: Watch::new(Arc::clone(resident), begin), decisions: Vec::new() }
     }
 
     /// Time goes on.
-    pub fn until(&mut self, time: At) {
+    pub(crate) fn until(&mut self, time: At) {
         let mut last = At(i64::MIN);
         while let Some(next) = self.watch.next_look().filter(|next| *next <= time) {
             assert!(next > last, "it asks for the same moment again: {next:?}");
@@ -51,14 +51,14 @@ impl Home1 {
         self.decisions.extend(decided);
     }
 
-    pub fn hear(&mut self, time: At, sensor: usize, heard: Heard) {
+    pub(crate) fn hear(&mut self, time: At, sensor: usize, heard: Heard) {
         self.until(time);
         let decided = self.watch.hear(time, sensor, heard);
         self.decisions.extend(decided);
     }
 
     /// Dies and is there again with what was stored.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let stored = serde_json::to_string(&self.watch.memory()).unwrap();
         let memory = serde_json::from_str(&stored).unwrap();
         let resident = Arc::clone(self.watch.resident());
@@ -66,13 +66,13 @@ impl Home1 {
         self.watch = Watch::restore(resident, memory, At(0));
     }
 
-    pub fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         self.decisions.iter().map(|decision| line(self.watch.resident(), decision)).collect()
     }
 }
 
 /// A decision in a line, by the clocks of the home.
-pub fn line(resident: &Resident, decision: &Decision) -> String {
+pub(crate) fn line(resident: &Resident, decision: &Decision) -> String {
     let clock = resident.zone.to_datetime(decision.at.timestamp());
     let outcome = decision.outcome.map_or(String::new(), |outcome| {
         format!(" {}", serde_json::to_value(outcome).unwrap().as_str().unwrap())
