@@ -164,7 +164,7 @@ impl House {
         if is_new && !sensor.sees_bed && sensor.kind != SensorKind::Button {
             if occupied {
                 bed.doubted_by.get_or_insert((number, at));
-            } else if bed.last.is_some_and(|last| at > last) {
+            } else if bed.last.is_some_and(|last| at >= last) {
                 bed.witness.get_or_insert((number, at));
             }
         }
@@ -193,7 +193,7 @@ impl House {
             bed.from = Some(at);
         }
         bed.last = bed.last.max(Some(at));
-        bed.witness = bed.witness.filter(|(_, seen)| !is_occupied && *seen > at);
+        bed.witness = bed.witness.filter(|(_, seen)| !is_occupied && *seen >= at);
         if !is_occupied {
             bed.witness = bed.witness.or(doubted_by);
         }

@@ -33,10 +33,10 @@ impl Asked<'_> {
             }
             RuleKind::BathroomStay { .. } => self.end(run, sign),
             RuleKind::DoorNotReturned { .. } if inside => self.end(run, sign),
-            RuleKind::DoorOpened { window } if has && sign.on => {
-                if window.around(&self.resident.zone, at).is_some() {
-                    once(run, sign);
-                }
+            RuleKind::DoorOpened { window }
+                if has && sign.on && window.around(&self.resident.zone, at).is_some() =>
+            {
+                once(run, sign);
             }
             RuleKind::Button if has && sign.on => once(run, sign),
             _ => {}

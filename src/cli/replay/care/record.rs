@@ -1,6 +1,6 @@
 //! A record of events, from CSV.
 
-use crate::care::{At, Resident};
+use crate::care::{At, Resident, SensorKind};
 use crate::cli::columns::{Fault, broken, columns, line, without_mark};
 use std::collections::{BTreeSet, HashMap};
 
@@ -84,17 +84,20 @@ pub(super) fn read(bytes: &[u8], residents: &[Resident]) -> Result<Record, Fault
     let heard: BTreeSet<_> = events.iter().map(|event| (event.resident, event.sensor)).collect();
     let unheard = known.iter().filter(|(_, number)| !heard.contains(*number));
     let unheard = unheard.map(|(name, _)| (*name).to_owned()).collect();
-    untangle(&mut events);
+    let is_bed =
+        |event: &Event| residents[event.resident].sensors[event.sensor].kind == SensorKind::Bed;
+    untangle(&mut events, is_bed);
     Ok(Record { events, unknown, unheard })
 }
 
 /// What a sensor said within one second comes in the order in which it can have happened: where
 /// one interval ends in the second in which the next begins, the sensor goes off and on again.
-fn untangle(events: &mut [Event]) {
+/// Beds come first: who leaves one is seen elsewhere after that.
+fn untangle(events: &mut [Event], is_bed: impl Fn(&Event) -> bool) {
     let mut states: HashMap<(usize, usize), bool> = HashMap::new();
     for second in events.chunk_by_mut(|a, b| a.at == b.at) {
         // a sort that keeps the order of those that are alike, sensor by sensor
-        second.sort_by_key(|event| (event.resident, event.sensor));
+        second.sort_by_key(|event| (event.resident, !is_bed(event), event.sensor));
         for of_sensor in
             second.chunk_by_mut(|a, b| (a.resident, a.sensor) == (b.resident, b.sensor))
         {
