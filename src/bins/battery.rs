@@ -96,7 +96,8 @@ mod tests {
         let mut told = Vec::new();
         for hour in 0..24 * 300_i64 {
             let day = hour as f64 / 24.0;
-            let degrees = 8.0 - 14.0 * (day / 58.0).cos() + 6.0 * (day * 6.28).sin();
+            let degrees =
+                8.0 - 14.0 * (day / 58.0).cos() + 6.0 * (day * std::f64::consts::TAU).sin();
             let volts = 3.60 - 0.0008 * day + 0.003 * (degrees - 10.0);
             // as the sensor tells it, in steps of 10 mV
             let volts = (volts * 100.0).round() / 100.0;

@@ -42,9 +42,9 @@ const PARTIAL: f64 = 0.15;
 /// How sure an emptying is where a fixed echo is known, or where one may be.
 const AT_SHELF: f64 = 0.35;
 const NEAR_SHELF: f64 = 0.7;
-/// And where the surface only came back to where it had been, when crews are out and when none is.
+/// And where the surface only came back to where it had been, or when no crew is out.
 const CAME_BACK: f64 = 0.8;
-const CAME_BACK_AT_NIGHT: f64 = 0.45;
+const AT_NIGHT: f64 = 0.6;
 /// Crews are out from six to eight in the evening, in seconds after five.
 const DAYTIME: std::ops::Range<i64> = HOUR..15 * HOUR;
 /// From this part of wrong echoes on there may be one.
@@ -107,6 +107,21 @@ impl Rules {
         self.in_steps(self.geometry.depth.0).max(1.0)
     }
 
+    /// When a bin was emptied between two readings, and whether crews were out then. That is when
+    /// the second was heard, unless they were out after the first, and no more.
+    fn emptied(&self, before: i64, seen: i64) -> (i64, bool) {
+        let (_, began) = self.day(seen);
+        if DAYTIME.contains(&(seen - began)) {
+            return (seen, true);
+        }
+        let (_, began) = self.day(before);
+        let until = began + DAYTIME.end;
+        if before < until && until <= seen && seen - before < DAY {
+            return (before.midpoint(until), true);
+        }
+        (seen, false)
+    }
+
     /// The day of waste that a time is in, and when it began, in seconds since 1970.
     pub(super) fn day(&self, at: i64) -> (i64, i64) {
         let stamp = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -154,7 +169,7 @@ pub enum Alarm {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Emptying {
-    /// When the first reading after it was.
+    /// When the first reading after it was, or in the daytime between that and the one before.
     pub at: Timestamp,
     /// What was in it before.
     pub fill_before: Ratio,
@@ -471,10 +486,9 @@ impl Bin {
             }
             self.morning = Some((day, surface.base as f32));
             if self.days.len() > 0 && !self.shelf.fixed {
-                let (_, mean) = self.days.means(day, self.usual(rules));
                 let part = rules.geometry.part(Metres(surface.seen * rules.step()));
                 if (PARTIAL..RIM).contains(&part) {
-                    let daily = mean.mean / self.height(rules);
+                    let daily = self.daily(rules).0;
                     self.shelf.stood(self.days.still(), daily, surface.seen);
                 }
             }
@@ -503,7 +517,7 @@ impl Bin {
         let depth = rules.geometry.depth.0;
         let least = (FALL * depth).max(LEAST_FALL).min(MOST_FALL * depth);
         let doubtful = self.shelf.fixed || self.shelf.part() >= MAY_BE_SHELF;
-        let Fall { at, from, to, back } =
+        let Fall { before, at: seen, from, to, back } =
             self.readings.fall(rules.in_steps(least), rules.depth(), doubtful)?;
         let fall = (to - from) * rules.step();
         let mut confidence = 0.6 + 0.4 * ((fall - least) / (CERTAIN * depth)).clamp(0.0, 1.0);
@@ -513,10 +527,12 @@ impl Bin {
         } else if self.shelf.part() >= MAY_BE_SHELF || !above(from) {
             confidence *= NEAR_SHELF;
         }
+        let (at, by_day) = rules.emptied(before, seen);
+        if !by_day {
+            confidence *= AT_NIGHT;
+        }
         if back {
-            let (_, began) = rules.day(at);
-            let by_day = DAYTIME.contains(&(at - began));
-            confidence *= if by_day { CAME_BACK } else { CAME_BACK_AT_NIGHT };
+            confidence *= CAME_BACK;
         }
         let fill = |step: f64| rules.geometry.fill(Metres(step * rules.step()));
         let emptying = Emptying {
@@ -534,7 +550,7 @@ impl Bin {
             let morning_began = began + (morning - day) * DAY;
             at < morning_began - AROUND
         });
-        self.hours.forget_before(at.div_euclid(HOUR));
+        self.hours.forget_before(seen.div_euclid(HOUR));
         Some(emptying)
     }
 

@@ -15,20 +15,20 @@ const MEMORY: f64 = 300.0;
 /// Levels are alike within this part of the depth.
 const ALIKE: f64 = 0.1;
 /// A day from another level weighs so much all the same.
-const UNLIKE: f64 = 0.03;
+const UNLIKE: f64 = 0.04;
 /// How much another day weighs: a working day for another, a Saturday for a Sunday, and one kind
 /// for the other.
 const WORKING: f64 = 0.4;
 const RESTING: f64 = 0.2;
 const CROSSED: f64 = 0.15;
 /// The middle is taken over this part on both sides: few days leave large steps between them.
-const MIDDLE: f64 = 0.1;
+const MIDDLE: f64 = 0.07;
 /// The outer parts that a forecast leaves out.
-const OUTER: f64 = 0.11;
+const OUTER: f64 = 0.1;
 /// What comes in a day at other bins, as parts of its mean: many days bring little, few much.
 const USUAL: [f64; 5] = [0.1, 0.4, 0.8, 1.3, 2.4];
-/// All of that weighs as much as half a day of the bin's own.
-const USUAL_WEIGHT: f64 = 0.5;
+/// All of that weighs as much as this part of a day of the bin's own.
+const USUAL_WEIGHT: f64 = 0.3;
 /// For the mean it weighs as much as two days.
 const USUAL_MEAN_WEIGHT: f64 = 2.0;
 /// A bin stands still when its surface moves by no more steps than these in a day.
@@ -75,20 +75,24 @@ pub(super) struct Coming {
     pub(super) much: f64,
 }
 
-/// The mean of what comes in a day and its standard deviation, in steps.
+/// What comes in a day on average, in steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mean {
-    pub(super) mean: f64,
-    pub(super) deviation: f64,
+pub(super) struct Means {
+    /// On each weekday, from Monday on, and the standard deviation from that.
+    pub(super) weekdays: [f64; 7],
+    pub(super) within: f64,
+    /// On any day, and the standard deviation from that.
+    pub(super) all: f64,
+    pub(super) around: f64,
 }
 
 /// What weekday a day is, from Monday, 0.
-fn weekday(day: i64) -> i64 {
-    (day + 3).rem_euclid(7)
+pub(super) fn weekday(day: i64) -> usize {
+    // 1970 began on a Thursday
+    (day + 3).rem_euclid(7) as usize
 }
 
-fn like(a: i64, b: i64) -> f64 {
-    let (a, b) = (weekday(a), weekday(b));
+fn like_weekday(a: usize, b: usize) -> f64 {
     match (a >= 5, b >= 5) {
         _ if a == b => 1.0,
         (false, false) => WORKING,
@@ -125,7 +129,12 @@ impl Days {
             let ago = (day - i64::from(known.day)).max(0) as f64;
             let off = (f64::from(known.from) - base) / (ALIKE * depth);
             let alike = UNLIKE + (1.0 - UNLIKE) * (-off * off / 2.0).exp();
-            (known.came(), (-ago / MEMORY).exp() * like(known.day.into(), day) * alike)
+            (
+                known.came(),
+                (-ago / MEMORY).exp()
+                    * like_weekday(weekday(known.day.into()), weekday(day))
+                    * alike,
+            )
         });
         let part = USUAL_WEIGHT / USUAL.len() as f64;
         let others = USUAL.iter().map(|share| (share * usual, part));
@@ -140,28 +149,35 @@ impl Days {
     }
 
     /// The mean of each weekday, from Monday on, and of all days.
-    pub(super) fn means(&self, today: i64, usual: f64) -> ([Mean; 7], Mean) {
+    pub(super) fn means(&self, today: i64, usual: f64) -> Means {
         let weight = |day: &Day| (-(today - i64::from(day.day)).max(0) as f64 / MEMORY).exp();
-        let mean = |of: &dyn Fn(&Day) -> f64, prior: f64, what: &dyn Fn(&Day) -> f64| {
-            let (mut weights, mut sum) = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * prior);
-            for day in &self.0.0 {
-                let own = of(day);
-                weights += own;
-                sum += own * what(day);
-            }
-            sum / weights
+        // the weight of each weekday, and of what came on it
+        let mut own = [(0.0, 0.0); 7];
+        for day in &self.0.0 {
+            let (weights, sum) = &mut own[weekday(day.day.into())];
+            *weights += weight(day);
+            *sum += weight(day) * day.came();
+        }
+        let mean = |like: &dyn Fn(usize) -> f64| {
+            let prior = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * usual);
+            let (weights, sum) = own
+                .iter()
+                .enumerate()
+                .fold(prior, |all, (n, own)| (all.0 + like(n) * own.0, all.1 + like(n) * own.1));
+            (sum / weights).max(0.0)
         };
-        let all = mean(&weight, usual, &Day::came).max(0.0);
-        // 1970 began on a Thursday, and its fourth day was a Monday
-        let of = |n: i64| mean(&|day| weight(day) * like(day.day.into(), n + 4), usual, &Day::came);
-        let weekdays = [0, 1, 2, 3, 4, 5, 6].map(|n| of(n).max(0.0));
-        let off = |from: &dyn Fn(&Day) -> f64| {
-            let square = |day: &Day| (day.came() - from(day)).powi(2);
-            mean(&weight, usual * usual, &square).sqrt()
-        };
-        let within = off(&|day| weekdays[weekday(day.day.into()) as usize]);
-        let weekdays = weekdays.map(|mean| Mean { mean, deviation: within });
-        (weekdays, Mean { mean: all, deviation: off(&|_| all) })
+        let weekdays = std::array::from_fn(|of| mean(&|n| like_weekday(n, of)));
+        let all = mean(&|_| 1.0);
+        let prior = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * usual * usual);
+        let (mut weights, mut within, mut around) = (prior.0, prior.1, prior.1);
+        for day in &self.0.0 {
+            let own: f64 = weekdays[weekday(day.day.into())];
+            weights += weight(day);
+            within += weight(day) * (day.came() - own).powi(2);
+            around += weight(day) * (day.came() - all).powi(2);
+        }
+        let [within, around] = [within, around].map(|squares| (squares / weights).sqrt());
+        Means { weekdays, within, all, around }
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) struct Readings(Packed<Seen>);
 /// A fall that stayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fall {
-    /// When the first reading after it was.
+    /// When the last reading before it was, and the first after it.
+    pub(super) before: i64,
     pub(super) at: i64,
     /// The steps before and after.
     pub(super) from: f64,
@@ -119,8 +120,8 @@ impl Readings {
             (enough && agreed && to - from >= least).then_some((at, from, to, back))
         });
         let (place, from, to, back) = found?;
-        let at = all[place].at;
+        let (before, at) = (all[place - 1].at, all[place].at);
         self.0.0.drain(..place);
-        Some(Fall { at, from, to, back })
+        Some(Fall { before, at, from, to, back })
     }
 }

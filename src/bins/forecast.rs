@@ -1,6 +1,7 @@
 //! When a bin will be full, with an interval.
 
 use super::bin::{Bin, DAY, ESTIMATED, HOUR, MORNING, Rules};
+use super::days::{Means, weekday};
 use crate::units::{Metres, Ratio};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -57,25 +58,26 @@ impl Bin {
     #[must_use]
     pub fn forecast(&self, rules: &Rules, now: Timestamp) -> Forecast {
         let now = now.as_second();
+        let means = self.means(rules, now);
         Forecast {
-            distance_24h: self.distance(rules, now),
-            may_at: self.reached(rules, now, rules.may),
-            must_at: self.reached(rules, now, rules.must),
+            distance_24h: self.distance(rules, now, &means),
+            may_at: self.reached(rules, now, rules.may, &means),
+            must_at: self.reached(rules, now, rules.must, &means),
         }
     }
 
-    fn distance(&self, rules: &Rules, now: i64) -> Option<Tenths<Metres>> {
+    fn means(&self, rules: &Rules, now: i64) -> Means {
+        self.days.means(rules.day(now).0, self.usual(rules))
+    }
+
+    fn distance(&self, rules: &Rules, now: i64, means: &Means) -> Option<Tenths<Metres>> {
         let surface = self.hours.latest()?;
         let (day, began) = rules.day(now);
         let day = if now - began < MIDDAY { day } else { day + 1 };
         let coming = self.days.coming(day, surface.base, self.usual(rules), rules.depth());
         // what came in the meantime, and nobody heard
         let passed = (now.saturating_sub(self.at).max(0) as f64 / DAY as f64).min(30.0);
-        let more = if passed * DAY as f64 > ESTIMATED as f64 {
-            self.days.means(day, self.usual(rules)).1.mean * passed
-        } else {
-            0.0
-        };
+        let more = if passed * DAY as f64 > ESTIMATED as f64 { means.all * passed } else { 0.0 };
         let at = |came: f64| {
             let metres = (surface.base - came - more) * rules.step();
             Metres(metres.clamp(0.0, rules.geometry.farthest()))
@@ -86,9 +88,9 @@ impl Bin {
     /// The mean of what comes in a day and its standard deviation, as parts of the height.
     #[must_use]
     pub fn daily(&self, rules: &Rules) -> (f64, f64) {
-        let (_, all) = self.days.means(rules.day(self.at.max(0)).0, self.usual(rules));
+        let means = self.means(rules, self.at.max(0));
         let height = self.height(rules);
-        (all.mean / height, all.deviation / height)
+        (means.all / height, means.around / height)
     }
 
     pub(super) fn expected_part(&self, rules: &Rules, now: i64) -> Option<f64> {
@@ -102,12 +104,17 @@ impl Bin {
     }
 
     /// When a level is reached.
-    fn reached(&self, rules: &Rules, now: i64, level: Ratio) -> Option<Tenths<Timestamp>> {
+    fn reached(
+        &self,
+        rules: &Rules,
+        now: i64,
+        level: Ratio,
+        means: &Means,
+    ) -> Option<Tenths<Timestamp>> {
         let part = self.expected_part(rules, now)?;
         let missing = rules.geometry.part_at(level) - part;
         let height = self.height(rules);
         let (today, began) = rules.day(now);
-        let (weekdays, _) = self.days.means(today, self.usual(rules));
         let gone = come(now - began);
         // in how many seconds what came is `aside` deviations more than expected
         let when = |aside: f64| {
@@ -116,10 +123,9 @@ impl Bin {
             };
             let (mut sum, mut variance) = (0.0, 0.0);
             for ahead in 0..=HORIZON {
-                let mean = weekdays[(today + ahead + 3).rem_euclid(7) as usize];
                 let left = if ahead == 0 { 1.0 - gone } else { 1.0 };
-                let comes = mean.mean / height * left;
-                let varies = (mean.deviation / height).powi(2) * left;
+                let comes = means.weekdays[weekday(today + ahead)] / height * left;
+                let varies = (means.within / height).powi(2) * left;
                 if over(sum + comes, variance + varies) || over(sum, variance) {
                     let parts = (0..=24).map(|n| f64::from(n) / 24.0);
                     let mut parts =

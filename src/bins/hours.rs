@@ -17,8 +17,8 @@ const MEDIAN: usize = 7;
 
 /// How much of the low quarter of a day, and of two, goes into a surface. Echoes err to the deep
 /// side: on warm afternoons, and between bottles. What was seen nearer was there.
-const DAY_PART: f64 = 0.4;
-const TWO_DAYS_PART: f64 = 0.2;
+const DAY_PART: f64 = 0.5;
+const TWO_DAYS_PART: f64 = 0.3;
 
 /// What was heard in each hour, in steps of distance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -87,10 +87,10 @@ impl Input {
                     input.temperature.get_or_insert(degrees);
                 }
                 Some(Measured::Fire(fire)) => input.fire = Some(fire | (input.fire == Some(true))),
-                Some(Measured::Distance(distance)) if good => {
-                    if !matches!(input.echo, Echo::Distance(_)) {
-                        input.echo = Echo::Distance(distance);
-                    }
+                Some(Measured::Distance(distance))
+                    if good && !matches!(input.echo, Echo::Distance(_)) =>
+                {
+                    input.echo = Echo::Distance(distance);
                 }
                 Some(Measured::FillLevel(fill)) if good && fill.0.is_finite() => {
                     input.told.get_or_insert(fill);

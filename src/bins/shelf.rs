@@ -20,7 +20,7 @@ const STAY: usize = 6;
 /// So many readings, and this part of all, make it a fixed echo; it is none when less than that
 /// remains.
 const SURE: f32 = 6.0;
-const PART: f32 = 0.12;
+const PART: f32 = 0.15;
 const REMAINING: f32 = 0.03;
 /// A bin that stood still for so many days, in which this part of its height should have come,
 /// shows a fixed echo.

@@ -83,14 +83,32 @@ fn a_partial_emptying_says_so() {
     let rules = Make::default().rules();
     let mut bin = Bin::new(&rules);
     let mut told = Vec::new();
-    for hour in 0..40 {
-        let metres = if hour < 20 { 0.2 } else { 0.7 };
+    for hour in 0..50 {
+        let metres = if hour < 36 { 0.2 } else { 0.7 };
         told.extend(bin.offer(&rules, &distance(hour * HOUR, metres)).emptied);
     }
     assert_eq!(told.len(), 1);
     assert!(told[0].partial && told[0].counts(), "{told:?}");
     assert!((told[0].fill_before.0 - 0.88).abs() < 0.01);
-    assert_eq!(told[0].at.as_second(), BEGIN + 20 * HOUR);
+    assert_eq!(told[0].at.as_second(), BEGIN + 36 * HOUR);
+}
+
+#[test]
+fn in_a_gap_a_bin_is_emptied_while_crews_are_out() {
+    let rules = Make::default().rules();
+    // local time is an hour ahead
+    for (before, after, at) in [(15, 20, 17), (8, 10, 10), (20, 22, 22)] {
+        let mut bin = Bin::new(&rules);
+        let hours = (before - 10..=before).chain(after..after + 10);
+        let told: Vec<_> = hours
+            .filter_map(|hour| {
+                let metres = if hour <= before { 0.1 } else { 1.3 };
+                bin.offer(&rules, &distance((24 + hour) * HOUR, metres)).emptied
+            })
+            .collect();
+        assert_eq!(told.len(), 1, "after {before}");
+        assert_eq!(told[0].at.as_second(), BEGIN + (24 + at) * HOUR, "after {before}");
+    }
 }
 
 #[test]

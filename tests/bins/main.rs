@@ -1,5 +1,7 @@
 //! What is said of bins is true: of made ones, whose truth is known.
 
+#![allow(clippy::unwrap_used, missing_docs)]
+
 mod alarms;
 mod echoes;
 mod emptyings;

@@ -159,7 +159,7 @@ fn replay(
             account.add(&line.input, &outcome);
         }
         count += 1;
-        if count % LOOKED_EVERY == 0
+        if count.is_multiple_of(LOOKED_EVERY)
             && let Some((since, shown)) = &mut watch
             && since.elapsed() > SHOWN_EVERY * (*shown + 1)
         {
