@@ -3,6 +3,7 @@
 use super::house::{House, Mode};
 use super::reason::Reason;
 use super::resident::{Check, Resident, SensorKind};
+use super::sensor::CHATTER;
 use super::time::{At, next, set_back};
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +131,9 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
             return Look::new(Outcome::Confirmed, vec![occupied]);
         }
     }
+    if let Some(lay) = lay(check, resident, house, now).filter(|_| against.is_empty()) {
+        return Look::new(Outcome::Confirmed, vec![lay]);
+    }
     let beds = || sensors().filter(|(_, sensor, _)| sensor.kind == SensorKind::Bed);
     if let Some(since) = house.facts.bed.last
         && beds().next().is_some()
@@ -168,4 +172,28 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
         against.push(Reason::NothingSeen { since: house.facts.begun });
     }
     Look::new(if unknown { Outcome::Fault } else { Outcome::NotConfirmed }, against)
+}
+
+/// Whoever lay in bed and was seen nowhere else lies there still, for a while: contacts under a
+/// mattress let go of people who turn over, and an empty bed alone is no absence for rules either.
+/// It needs sensors that would see somebody up; and a bed with a heartbeat says itself that it is
+/// empty.
+fn lay(check: &Check, resident: &Resident, house: &House, now: At) -> Option<Reason> {
+    let bed = &house.facts.bed;
+    let (since, last) = bed.settled.zip(bed.last)?;
+    let sensors = || {
+        let numbers = check.sensors.iter();
+        numbers.filter_map(|number| resident.sensors.get(*number).zip(house.sensors.get(*number)))
+    };
+    let mut beds = sensors().filter(|(sensor, _)| sensor.kind == SensorKind::Bed).peekable();
+    let by_changes = beds.peek().is_some() && beds.all(|(sensor, _)| sensor.heartbeat.is_none());
+    let seen_up = sensors().any(|(sensor, memory)| {
+        !matches!(sensor.kind, SensorKind::Bed | SensorKind::Button)
+            && !sensor.sees_bed
+            && memory.heard.is_some()
+    });
+    let lay = last.since(since) >= CHATTER && last >= now.before(check.lain);
+    let heard = house.facts.deaf.is_none_or(|deaf| deaf.to <= since);
+    (by_changes && seen_up && lay && heard && bed.witness.is_none())
+        .then_some(Reason::Lay { since, last })
 }

@@ -85,6 +85,8 @@ pub(super) struct Bed {
     pub(super) from: Option<At>,
     /// The last sign.
     pub(super) last: Option<At>,
+    /// The first sign since somebody was seen elsewhere.
+    pub(super) settled: Option<At>,
     /// Who first saw somebody up since.
     pub(super) witness: Option<(usize, At)>,
     /// Who did while the bed was thought to be occupied, since its last frame.
@@ -162,6 +164,7 @@ impl House {
         // that a motion has ended is not new
         let is_new = on || was != Some(true) || sensor.kind == SensorKind::Door;
         if is_new && !sensor.sees_bed && sensor.kind != SensorKind::Button {
+            bed.settled = None;
             if occupied {
                 bed.doubted_by.get_or_insert((number, at));
             } else if bed.last.is_some_and(|last| at >= last) {
@@ -193,6 +196,7 @@ impl House {
             bed.from = Some(at);
         }
         bed.last = bed.last.max(Some(at));
+        bed.settled.get_or_insert(at);
         bed.witness = bed.witness.filter(|(_, seen)| !is_occupied && *seen >= at);
         if !is_occupied {
             bed.witness = bed.witness.or(doubted_by);
@@ -216,6 +220,7 @@ impl House {
         let bed = &mut self.facts.bed;
         bed.witness = None;
         bed.doubted_by = None;
+        bed.settled = None;
         if !occupied && bed.last.is_some() {
             bed.last = Some(now);
         }
@@ -231,6 +236,7 @@ impl House {
         facts.now.0 = facts.now.0.saturating_add(by);
         shift(&mut facts.bed.from, by);
         shift(&mut facts.bed.last, by);
+        shift(&mut facts.bed.settled, by);
         shift(&mut facts.clock_unset, by);
         shift(&mut facts.resumed, by);
         for (_, at) in [&mut facts.bed.witness, &mut facts.bed.doubted_by, &mut facts.moved]

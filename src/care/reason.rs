@@ -21,6 +21,8 @@ pub enum Reason {
     Occupied { sensor: usize, since: At, heard: At },
     /// The sensor saw somebody.
     Seen { sensor: usize, at: At },
+    /// The bed felt somebody until then, and nobody was seen up since.
+    Lay { since: At, last: At },
     /// The bed is empty.
     BedEmpty { since: At },
     /// Nothing has ever been seen of anybody in bed.
@@ -114,6 +116,12 @@ impl Reason {
                 clock(heard)
             ),
             Self::Seen { sensor, at } => say!("{} at {}", "{} kl. {}", name(sensor), clock(at)),
+            Self::Lay { since, last } => say!(
+                "bed: since {}, last sign {}, nobody seen up since",
+                "sängen: sedan {}, senaste tecken {}, ingen sedd uppe sedan dess",
+                clock(since),
+                clock(last)
+            ),
             Self::BedEmpty { since } => {
                 say!("bed: empty since {}", "sängen: tom sedan {}", clock(since))
             }

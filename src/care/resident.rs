@@ -209,6 +209,8 @@ pub struct Check {
     pub retry: Duration,
     /// How old a sign of life may be.
     pub fresh: Duration,
+    /// How old a sign of a bed without heartbeat may be, if nobody was seen up since.
+    pub lain: Duration,
     /// The sensors that it goes by, by their numbers.
     pub sensors: Vec<usize>,
 }

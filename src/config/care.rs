@@ -82,6 +82,10 @@ settings! {
         pub retry: Duration = "15min",
         /// How old a sign of life may be.
         pub fresh: Duration = "15min",
+        /// How old a sign of the bed may be if other sensors saw nobody up since. It is for mats
+        /// that tell of changes alone, and lose whoever turns over; a bed with a heartbeat says
+        /// itself that it is empty. "0s": no older than `fresh`.
+        pub lain: Duration = "60min",
         /// The sensors that it goes by. Left out: all.
         pub sensors: Vec<String> = [],
     }

@@ -352,17 +352,20 @@ impl Checks<'_> {
             let what = "a check is answered within 30 minutes";
             self.error(&path.key("retry"), what, "write up to \"30min\"");
         }
-        if check.fresh > DAY {
-            let help = "write how old a sign of life may be, such as \"15min\"";
-            self.error(&path.key("fresh"), "that is no sign of life", help);
+        for (key, age) in [("fresh", check.fresh), ("lain", check.lain)] {
+            if age > DAY {
+                let help = "write how old a sign of life may be, such as \"15min\"";
+                self.error(&path.key(key), "that is no sign of life", help);
+            }
         }
         let mut times: Vec<Time> = check.at.iter().map(|time| time.0).collect();
         times.sort();
         if times.windows(2).any(|pair| pair[0] == pair[1]) {
             self.error(&path.key("at"), "a time is there twice", "write each time once");
         }
-        let (retry, fresh) = (check.retry, check.fresh);
-        let check = |at| Check { id: check.id.clone(), at, retry, fresh, sensors: sensors.clone() };
+        let (retry, fresh, lain) = (check.retry, check.fresh, check.lain);
+        let check =
+            |at| Check { id: check.id.clone(), at, retry, fresh, lain, sensors: sensors.clone() };
         times.into_iter().map(check).collect()
     }
 

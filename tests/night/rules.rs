@@ -204,6 +204,16 @@ fn checks_go_by_what_is_known() {
             "22:00 bed 1, 23:30 hall 1",
         ),
         (
+            "a mat that lost them, and nobody seen up",
+            check.to_owned(),
+            "21:50 hall 1, 22:00 bed 1, 23:15 bed 0, 01:50 bed 1, 01:51 bed 0",
+        ),
+        (
+            "a mat that lost them, and somebody seen up",
+            check.to_owned(),
+            "21:50 hall 1, 22:00 bed 1, 23:15 bed 0, 23:20 hall 1",
+        ),
+        (
             "gone by the door",
             check.to_owned(),
             "22:00 bed 1, 22:30 bed 0, 23:50 hall 1, 23:51 door 1, 23:52 door 0",
