@@ -119,11 +119,15 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
         };
         let since = memory.since.unwrap_or(heard);
         let occupied = Reason::Occupied { sensor: number, since, heard };
-        if believed < now || heard < floor {
+        let is_on = memory.on == Some(true);
+        if sensor.heartbeat.is_none() && !is_on && heard >= floor {
+            // it tells of changes alone, and there was none
+            continue;
+        } else if believed < now || heard < floor {
             // it may have changed since, to the better or the worse
             against.push(Reason::Stale { sensor: number, heard });
             unknown |= sensor.heartbeat.is_some() || heard < floor;
-        } else if memory.on != Some(true) {
+        } else if !is_on {
             continue;
         } else if let Some((other, at)) = elsewhere(number).filter(|(_, at)| *at > heard) {
             against.extend([occupied, Reason::Doubt { sensor: other, at }]);

@@ -29,7 +29,7 @@ pub(super) struct Target {
 /// The configuration, as far as it can be read.
 #[derive(Debug)]
 pub(super) struct Daemon {
-    state_dir: PathBuf,
+    pub(super) state_dir: PathBuf,
     /// What is configured; a mistake in it does not stop anybody from asking the daemon.
     pub(super) loaded: Option<Loaded>,
 }

@@ -7,9 +7,11 @@ mod columns;
 mod demo;
 mod device;
 mod plan;
+mod progress;
 mod replay;
 mod run;
 mod status;
+mod store;
 mod table;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +51,7 @@ enum Command {
     Device(device::Args),
     Plan(plan::Args),
     Replay(replay::Args),
+    Store(store::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Store(args) => store::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

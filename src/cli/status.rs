@@ -5,7 +5,9 @@ use super::exit;
 use super::table::{Column, Table, bytes, count, long, percent, printable};
 use crate::ops::card::CardStatus;
 use crate::ops::device::DeviceSummary;
-use crate::ops::status::{AnswerStatus, CapacityStatus, ConcentratorSeen, Status};
+use crate::ops::status::{
+    AnswerStatus, BufferStatus, CapacityStatus, ConcentratorSeen, DiskStatus, Status,
+};
 use crate::units::{Hertz, Ratio};
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};
@@ -108,6 +110,12 @@ fn describe(status: &Status) -> String {
         }
         let _ = write!(text, "; store {}", bytes(tenant.store_bytes));
         line(&format!("tenant {}", tenant.id), text);
+        if let Some(kept) = &tenant.buffer {
+            line("  buffer", buffer(kept));
+        }
+        if let Some(text) = tenant.disk.as_ref().and_then(disk) {
+            line("  disk", text);
+        }
     }
     if let Some(devices) = &status.devices {
         line("devices", summary(devices));
@@ -130,6 +138,45 @@ fn describe(status: &Status) -> String {
         text.push_str(&describe_capacity(capacity));
     }
     text
+}
+
+fn buffer(buffer: &BufferStatus) -> String {
+    let BufferStatus { used_bytes, max_bytes, max_days, shed } = buffer;
+    let full = fine_percent(Ratio(*used_bytes as f64 / (*max_bytes).max(1) as f64));
+    let days = count(*max_days, "day");
+    let mut text = format!("{full} of {} in use, for up to {days}", bytes(*max_bytes));
+    let mut what = "; given up: ";
+    for (n, noun) in [
+        (shed.alarm, "alarm"),
+        (shed.event, "event"),
+        (shed.plan, "plan"),
+        (shed.measurement, "measurement"),
+        (shed.diagnostic, "diagnostic"),
+    ] {
+        if n > 0 {
+            let _ = write!(text, "{what}{}", count(n, noun));
+            what = ", ";
+        }
+    }
+    text
+}
+
+/// What is wrong with the disk.
+fn disk(disk: &DiskStatus) -> Option<String> {
+    let mut wrong = Vec::new();
+    if disk.store != "ok" {
+        wrong.push("it takes nothing, see the journal".to_owned());
+    }
+    if disk.alarms_in_memory > 0 {
+        wrong.push(format!("{} in memory only", count(disk.alarms_in_memory, "alarm")));
+    }
+    if disk.alarms_lost > 0 {
+        wrong.push(format!("{} lost", count(disk.alarms_lost, "alarm")));
+    }
+    if disk.session_copy != "ok" {
+        wrong.push("sessions of devices are kept once only".to_owned());
+    }
+    (!wrong.is_empty()).then(|| wrong.join("; "))
 }
 
 fn card(card: &CardStatus) -> String {

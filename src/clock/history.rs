@@ -9,7 +9,11 @@ use super::{ClockQuality, Moment};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// One boot of the machine, as far as it left a trace.
+/// A clock that was set by no more than this is the same as before: it was only made more exact.
+const SAME: SignedDuration = SignedDuration::from_secs(1);
+
+/// One boot of the machine, as far as it left a trace. A clock that is set anew begins another one:
+/// what was written before stays as it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Boot {
     /// Boots are numbered in their order, from 1.
@@ -27,6 +31,14 @@ impl Boot {
     pub fn began(now: Moment) -> Option<Timestamp> {
         let set = now.quality == ClockQuality::Synced;
         now.wall.checked_sub(now.monotonic).ok().filter(|_| set)
+    }
+
+    /// Whether the clock was set, and says something else than what is known of this boot.
+    pub fn is_news(&self, now: Moment) -> bool {
+        let differs = |began: Timestamp| {
+            self.began.is_none_or(|known| known.duration_since(began).abs() > SAME)
+        };
+        Self::began(now).is_some_and(differs)
     }
 }
 

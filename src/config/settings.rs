@@ -164,7 +164,7 @@ settings! {
     pub struct Buffer {
         /// The greatest size of its database in MB, 8 to 900.
         pub max_mb: u32 = 512,
-        /// What is older is given up, 1 to 3660 days.
+        /// What is older is given up, 1 to 3660 days; by a clock that was not set anew for a day.
         pub max_days: u32 = 90,
     }
 

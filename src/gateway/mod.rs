@@ -27,6 +27,7 @@ use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
+use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
 use crate::radio::TxError;
@@ -40,19 +41,20 @@ use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -73,6 +75,9 @@ const INGEST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a radio may take to come to an end. One that is sending a long frame takes two
 /// seconds, and is left to it.
 const RADIO_PATIENCE: Duration = Duration::from_millis(600);
+
+/// How often the service manager is told that the start goes on.
+const TELLS_START: Duration = Duration::from_secs(1);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
@@ -169,7 +174,7 @@ impl Gateway {
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
         let Parts { settings, registry, codecs, clock, open_hat } = parts;
-        let lock = lock(&settings)?;
+        let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
 
@@ -181,9 +186,17 @@ impl Gateway {
         let mut outboxes = Vec::new();
         let (desk, orders) = Desk::new();
         let mut remembered = HashMap::new();
+        // a start that does something is not to be taken for one that hangs
+        let told = Cell::new(None::<Instant>);
+        let at_work = || {
+            if told.get().is_none_or(|at| at.elapsed() >= TELLS_START) {
+                told.set(Some(Instant::now()));
+                service::starting();
+            }
+        };
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let (store, outbox) = Store::open_both(&file, &clock)?;
+            let (store, outbox) = Store::open_telling(&file, &clock, &at_work)?;
             let waker = inlet.clone();
             store.wake_by(move || {
                 // any question does
@@ -200,25 +213,19 @@ impl Gateway {
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
             upstream.waiting.store(outbox.waiting(), Relaxed);
+            let bounds = house::bounds(&tenant.buffer);
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,
                 file: file.clone(),
+                bounds,
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
             });
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink {
-                    kind: tenant.kind,
-                    store,
-                    bounds: house::bounds(&tenant.buffer),
-                    news,
-                    upstream,
-                    counters,
-                    tours,
-                },
+                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -496,15 +503,16 @@ fn spawn_upstream(
 }
 
 /// Makes the state directory and takes it for this process.
-fn lock(settings: &Settings) -> Result<File, GatewayError> {
-    let path = &settings.state_dir;
-    let failed = |source| GatewayError::StateDir { path: path.clone(), source };
+pub(crate) fn lock(path: &Path) -> Result<File, GatewayError> {
+    let failed = |source| GatewayError::StateDir { path: path.to_owned(), source };
     // it holds what sensors said: nobody else's business
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     let file = File::create(path.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(GatewayError::Locked { path: path.clone() }),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(GatewayError::Locked { path: path.to_owned() })
+        }
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }

@@ -66,9 +66,10 @@ impl TenantCounters {
 }
 
 impl TenantSink {
-    /// Counts what was given up; how much it was.
+    /// Counts what was given up, and what is in use; how much was given up.
     fn note(&self, shed: &Shed) -> u64 {
         let rows = shed.rows.iter().sum();
+        self.counters.used.store(shed.used, Relaxed);
         self.upstream.waiting.fetch_sub(rows, Relaxed);
         for (count, rows) in self.counters.shed.iter().zip(shed.rows) {
             count.fetch_add(rows, Relaxed);
@@ -131,7 +132,12 @@ impl Ingest {
         let kept_before = sink.store.kept() as u64;
         let mut result = sink.store.commit(&entries);
         let full_since = Instant::now();
-        while result.as_ref().is_err_and(Store::is_full) && full_since.elapsed() < MAKES_ROOM {
+        let is_full = |result: &Result<_, _>| result.as_ref().is_err_and(Store::is_full);
+        let settled = is_full(&result) && sink.store.settle_log();
+        if settled {
+            result = sink.store.commit(&entries);
+        }
+        while settled && is_full(&result) && full_since.elapsed() < MAKES_ROOM {
             let Ok(shed) = sink.store.shed(sink.bounds, true) else { break };
             self.journal.shed(tenant, shed.stage);
             // a step among what is to stay frees nothing, and the next one may
@@ -146,9 +152,14 @@ impl Ingest {
             // what could not be read does not wait any more
             let saved = rescue.saved.iter().sum::<u64>() + kept_before;
             sink.upstream.waiting.store(saved + messages, Relaxed);
+            let shed = sink.counters.shed.iter().zip(rescue.left);
+            shed.for_each(|(count, left)| _ = count.fetch_add(left, Relaxed));
+            // and what was set aside does
+            sink.upstream.set_aside.store(0, Relaxed);
             self.rescued.push((tenant.clone(), rescue));
         }
         let counters = &sink.counters;
+        counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
         let error = match result {
             Ok(()) => {
                 counters.commits.fetch_add(1, Relaxed);

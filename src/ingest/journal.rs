@@ -169,13 +169,19 @@ impl Journal {
     /// A damaged database was replaced.
     pub(super) fn rescued(&self, tenant: &TenantId, rescue: &Rescue) {
         let saved: u64 = rescue.saved.iter().sum();
-        let Rescue { reason, aside, left, lost_pages, lost_rows, .. } = rescue;
-        log::error!(
+        let left: u64 = rescue.left.iter().sum();
+        let Rescue { reason, aside, lost_pages, lost_rows, .. } = rescue;
+        let (level, was) = match rescue.is_doubtful {
+            true => (log::Level::Warn, "could not be told from a damaged one"),
+            false => (log::Level::Error, "was damaged"),
+        };
+        log::log!(
+            level,
             MESSAGE_ID = message::STORE_SET_ASIDE,
             LYKTA_TENANT = tenant.as_str(),
             LYKTA_REASON = reason.as_str(),
             LYKTA_FILE = aside.display().to_string();
-            "the database of tenant {tenant} was damaged ({reason}) and is kept as {}; saved: \
+            "the database of tenant {tenant} {was} ({reason}) and is kept as {}; saved: \
              {saved} messages ({} alarms) and all sessions that are known; not saved: {left} \
              messages, {lost_rows} rows that are torn, {lost_pages} pages that cannot be read",
             aside.display(), rescue.saved[0]

@@ -148,6 +148,10 @@ pub struct TenantCounters {
     /// Messages that were given up for want of room or for their age, by class, since the
     /// database was made.
     pub shed: [AtomicU64; Class::ALL.len()],
+    /// Bytes of its database that are in use now.
+    pub used: AtomicU64,
+    /// Whether sessions are kept once only, because the second file takes nothing.
+    pub copy_fails: AtomicBool,
 }
 
 /// Where one tenant's uplinks go.
@@ -280,6 +284,8 @@ impl Ingest {
                 .iter()
                 .zip(shed)
                 .for_each(|(count, rows)| count.store(rows, Relaxed));
+            sink.counters.used.store(sink.store.used().unwrap_or_default(), Relaxed);
+            sink.counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
         }
         let tenants = sinks.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
         Self {

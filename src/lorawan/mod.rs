@@ -26,5 +26,6 @@ pub use event::{Accepted, Event, News, Refusal, Uplink};
 pub use link::{Channels, Link, Pin, Plan};
 pub use received::Received;
 pub use server::EdgeServer;
+pub(crate) use session::binding;
 pub use session::{Binding, Changes, Downlink, Join, Joins, Memory, Session, Slot, Undo};
 pub use waiting::QueueError;

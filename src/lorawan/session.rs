@@ -186,7 +186,7 @@ impl Undo {
     }
 }
 
-pub(super) fn binding(activation: &Activation) -> Binding {
+pub(crate) fn binding(activation: &Activation) -> Binding {
     let mut binding = [0; 8];
     let (whose, check) = binding.split_at_mut(4);
     let (mark, key) = match activation {

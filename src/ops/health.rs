@@ -5,13 +5,13 @@ use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
 use crate::planning::PlanHealth;
 use crate::radio::{Outlet, concentrator};
-use crate::store::{self, Class};
+use crate::store::{self, Bounds, Class};
 use crate::units::TenantId;
 use crate::{ingest, upstream};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How the gateway is, as a tenant is told.
@@ -54,6 +54,8 @@ pub struct TenantHealth {
     pub not_stored: u64,
     /// Whether the disk takes what is to be kept: `ok` or `failing`.
     pub store: &'static str,
+    /// Whether the sessions of devices are kept a second time: `ok` or `failing`.
+    pub session_copy: &'static str,
     /// Alarms that are in memory only, because the disk does not take them.
     pub alarms_in_memory: u64,
     /// Alarms that there was no room for.
@@ -130,7 +132,8 @@ impl TenantHealth {
             joins: n(&uplinks.joins),
             commits: n(&uplinks.commits),
             not_stored: n(&uplinks.not_stored),
-            store: if uplinks.disk_fails.load(Relaxed) { "failing" } else { "ok" },
+            store: condition(&uplinks.disk_fails),
+            session_copy: condition(&uplinks.copy_fails),
             alarms_in_memory: n(&uplinks.alarms_in_memory),
             alarms_lost: n(&uplinks.alarms_lost),
             shed: Shed::new(&uplinks.shed, n(&messages.thinned)),
@@ -149,6 +152,11 @@ impl TenantHealth {
     }
 }
 
+/// A word for whether something fails.
+pub(super) fn condition(fails: &AtomicBool) -> &'static str {
+    if fails.load(Relaxed) { "failing" } else { "ok" }
+}
+
 /// One tenant's numbers.
 #[derive(Debug)]
 pub struct TenantView {
@@ -158,6 +166,8 @@ pub struct TenantView {
     pub kind: TenantKind,
     /// Its database.
     pub file: PathBuf,
+    /// How much may wait in it.
+    pub bounds: Bounds,
     /// What became of its uplinks.
     pub counters: Arc<ingest::TenantCounters>,
     /// What went to its broker.
@@ -167,8 +177,7 @@ pub struct TenantView {
 impl TenantView {
     /// The numbers, with the size of the database.
     pub fn status(&self) -> TenantStatus {
-        let bytes = store::len_with_log(&self.file);
-        TenantStatus::new(&self.id, self.kind, &self.counters, &self.upstream, bytes)
+        TenantStatus::new(self, store::len_with_log(&self.file))
     }
 }
 

@@ -16,6 +16,12 @@ pub fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The start takes longer, and goes on: this much more time is asked for.
+pub fn starting() {
+    let minute = Duration::from_secs(60).as_micros() as u32;
+    notify(&[NotifyState::ExtendTimeoutUsec(minute)]);
+}
+
 /// How things are, for `systemctl status`.
 pub fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);

@@ -2,16 +2,17 @@
 
 use super::card::CardStatus;
 use super::device::{DeviceSummary, rounded};
+use super::health::{Shed, TenantView, condition};
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
+use crate::ingest;
 use crate::lorawan::capacity::{self, Airtime};
 use crate::lorawan::statistics::Statistics;
 use crate::radio::concentrator::{self, Seen};
 use crate::radio::hat::{Hat, State};
 use crate::radio::schedule;
 use crate::units::{DevEui, GatewayEui, GatewayId, Hertz, Ratio, TenantId};
-use crate::{ingest, upstream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -120,7 +121,7 @@ pub struct ConcentratorStatus {
 }
 
 /// One tenant: what became of its uplinks and messages, since the start. See
-/// [`ingest::TenantCounters`] and [`upstream::Counters`].
+/// [`ingest::TenantCounters`] and [`crate::upstream::Counters`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are those of the counters")]
@@ -145,6 +146,41 @@ pub struct TenantStatus {
     pub connections: u64,
     /// The size of its database with the write-ahead log, in bytes.
     pub store_bytes: u64,
+    /// What waits against what may, and what that has cost; `None` of a daemon that does not tell.
+    #[serde(default)]
+    pub buffer: Option<BufferStatus>,
+    /// How its disk is; `None` of a daemon that does not tell.
+    #[serde(default)]
+    pub disk: Option<DiskStatus>,
+}
+
+/// One tenant's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BufferStatus {
+    /// Bytes that are in use.
+    pub used_bytes: u64,
+    /// So many may be.
+    pub max_bytes: u64,
+    /// What is older is given up, once the clock is right.
+    pub max_days: u64,
+    /// What was given up for want of room or for its age, since the database was made; and the
+    /// measurements that a metered line did without.
+    pub shed: Shed,
+}
+
+/// How the disk is that one tenant's database is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskStatus {
+    /// Whether it takes what is to be kept: `ok` or `failing`.
+    pub store: String,
+    /// Whether the sessions of devices are kept a second time: `ok` or `failing`.
+    pub session_copy: String,
+    /// Alarms that are in memory only.
+    pub alarms_in_memory: u64,
+    /// Alarms that there was no room for.
+    pub alarms_lost: u64,
 }
 
 /// One radio HAT.
@@ -380,20 +416,15 @@ impl SubBandStatus {
 
 impl TenantStatus {
     /// One tenant's books, with the size of its store in bytes.
-    pub fn new(
-        id: &TenantId,
-        kind: TenantKind,
-        uplinks: &ingest::TenantCounters,
-        messages: &upstream::Counters,
-        store_bytes: u64,
-    ) -> Self {
-        let kind = match kind {
+    pub fn new(view: &TenantView, store_bytes: u64) -> Self {
+        let (uplinks, messages) = (&*view.counters, &*view.upstream);
+        let kind = match view.kind {
             TenantKind::Waste => "waste",
             TenantKind::Care => "care",
             TenantKind::Generic => "generic",
         };
         Self {
-            id: id.clone(),
+            id: view.id.clone(),
             kind: kind.to_owned(),
             connected: messages.connected.load(Relaxed),
             accepted: n(&uplinks.accepted),
@@ -407,6 +438,18 @@ impl TenantStatus {
             waiting: n(&messages.waiting),
             connections: n(&messages.connections),
             store_bytes,
+            buffer: Some(BufferStatus {
+                used_bytes: n(&uplinks.used),
+                max_bytes: view.bounds.bytes,
+                max_days: view.bounds.age.as_secs() / (24 * 3600),
+                shed: Shed::new(&uplinks.shed, n(&messages.thinned)),
+            }),
+            disk: Some(DiskStatus {
+                store: condition(&uplinks.disk_fails).to_owned(),
+                session_copy: condition(&uplinks.copy_fails).to_owned(),
+                alarms_in_memory: n(&uplinks.alarms_in_memory),
+                alarms_lost: n(&uplinks.alarms_lost),
+            }),
         }
     }
 }

@@ -61,7 +61,7 @@ impl AirtimeStore {
             Err(reason @ StoreError::Damaged { .. }) => {
                 let set_aside = |source| StoreError::SetAside { file: file.to_owned(), source };
                 let aside = damaged::set_aside(file, now).map_err(set_aside)?;
-                damaged::tidy(file);
+                damaged::tidy(file, Some(&aside));
                 Ok((Self::open_sound(file)?, Some(SetAside { file: aside, reason })))
             }
             Err(error) => Err(error),

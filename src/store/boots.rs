@@ -29,14 +29,21 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<History> {
 }
 
 /// Notes that it is `now` in the boot of this name, and what time it is if that is known. The row
-/// of the boot as it then is.
+/// of the boot as it then is; another one, where the clock was set anew.
 pub(super) fn note(db: &Connection, id: Uuid, now: Moment) -> rusqlite::Result<Boot> {
     let id = id.simple().to_string();
     let find = format!("SELECT {COLUMNS} FROM boot WHERE id = ?1");
     let found = db.prepare_cached(&find)?.query_row([&id], boot).optional()?;
     let lasted = now.monotonic.as_micros() as i64;
     let began = Boot::began(now).map(|at| at.as_microsecond());
-    if found.is_none() {
+    // the word before may have been the wrong one, and this one may be: each holds for what is
+    // written while it does
+    let is_other = found.is_some_and(|boot| boot.began.is_some() && boot.is_news(now));
+    if is_other {
+        db.prepare_cached("UPDATE boot SET id = id || '.' || number WHERE id = ?1")?
+            .execute([&id])?;
+    }
+    if found.is_none() || is_other {
         db.execute(
             "INSERT INTO boot SELECT ifnull(max(number), 0) + 1, ?1, NULL,
              (SELECT seen_us FROM store), 0 FROM boot",
@@ -44,7 +51,6 @@ pub(super) fn note(db: &Connection, id: Uuid, now: Moment) -> rusqlite::Result<B
         )?;
         db.execute("DELETE FROM boot WHERE number <= ?1", [db.last_insert_rowid() - MAX_BOOTS])?;
     }
-    // the first word about when it began stays: the clock may be set again, and again
     db.prepare_cached(
         "UPDATE boot SET lasted_us = max(lasted_us, ?2), began_us = ifnull(began_us, ?3) WHERE id = ?1",
     )?

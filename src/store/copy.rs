@@ -27,6 +27,9 @@ const PERIOD: Duration = Duration::from_secs(6 * 3600);
 /// `MAX_FCNT_GAP` 16,384).
 const JUMP: u32 = 4096;
 
+/// The counters of downlinks, by session.
+pub(super) type Counters = HashMap<(DevEui, Slot), u32>;
+
 /// The log is copied back every 256 KB: this file is small.
 const CHECKPOINT_PAGES: i64 = 256;
 
@@ -168,15 +171,17 @@ fn identify(db: &Connection, known: &Identity) -> rusqlite::Result<()> {
 }
 
 /// What the first file is to remember, where that differs from what it does: it may have lost a
-/// part (`rescued`), or its last writes without a word, as when its log was cut off.
-pub(super) fn missing(main: &Memory, copy: &Memory, rescued: bool) -> Memory {
+/// part, or its last writes without a word, as when its log was cut off. When it was `rescued`, the
+/// counters of downlinks that whoever asks goes on with are given: they are right, and all others
+/// jump.
+pub(super) fn missing(main: &Memory, copy: &Memory, rescued: Option<&Counters>) -> Memory {
     let mut missing = Memory::default();
     let join_nonce = |memory: &Memory, dev_eui| memory.joins.get(dev_eui).map(|j| j.join_nonce);
     let known: BTreeSet<DevEui> = main.sessions.keys().map(|(dev_eui, _)| *dev_eui).collect();
     let mut sessions: HashMap<(DevEui, Slot), Session> = HashMap::new();
     for (key, theirs) in &copy.sessions {
         let lost_join = join_nonce(copy, &key.0) > join_nonce(main, &key.0);
-        if lost_join || (rescued && !known.contains(&key.0)) {
+        if lost_join || (rescued.is_some() && !known.contains(&key.0)) {
             sessions.insert(*key, theirs.clone());
         }
     }
@@ -185,7 +190,7 @@ pub(super) fn missing(main: &Memory, copy: &Memory, rescued: bool) -> Memory {
             continue;
         }
         let mut session = mine.clone();
-        let mut behind = rescued;
+        let mut behind = rescued.is_some();
         if let Some(theirs) = copy.sessions.get(key)
             && (&theirs.derived, theirs.binding) == (&mine.derived, mine.binding)
         {
@@ -202,8 +207,11 @@ pub(super) fn missing(main: &Memory, copy: &Memory, rescued: bool) -> Memory {
             sessions.insert(*key, session);
         }
     }
-    for session in sessions.values_mut() {
-        session.f_cnt_down = session.f_cnt_down.saturating_add(JUMP);
+    for (key, session) in &mut sessions {
+        session.f_cnt_down = match rescued.and_then(|counters| counters.get(key)) {
+            Some(f_cnt_down) => session.f_cnt_down.max(*f_cnt_down),
+            None => session.f_cnt_down.saturating_add(JUMP),
+        };
     }
     missing.sessions = sessions;
     for (dev_eui, theirs) in &copy.joins {

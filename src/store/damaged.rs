@@ -2,6 +2,7 @@
 //! they fill the card.
 
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -57,29 +58,34 @@ pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
 }
 
 /// Removes the oldest that were set aside: of each database a few are kept, and the last one in any
-/// case.
-pub(super) fn tidy(file: &Path) {
+/// case. That is `last` where it is known: its date may be of a clock that nobody has set.
+pub(super) fn tidy(file: &Path, last: Option<&Path>) {
     let Some((directory, name)) = file.parent().zip(file.file_name().and_then(OsStr::to_str))
     else {
         return;
     };
     let mark = format!("{name}{MARK}");
     let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let is_companion = |name: &str| COMPANIONS.iter().any(|suffix| name.ends_with(suffix));
-    let mut kept: Vec<String> = entries
+    // of one that was gone there is no more than its companions
+    let database = |name: &str| {
+        let of = COMPANIONS.iter().find_map(|suffix| name.strip_suffix(suffix));
+        of.unwrap_or(name).to_owned()
+    };
+    let kept: BTreeSet<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with(&mark) && !is_companion(name))
+        .filter(|name| name.starts_with(&mark))
+        .map(|name| database(&name))
         .collect();
-    kept.sort_unstable_by(|a, b| b.cmp(a));
+    let mut kept: Vec<_> = kept.into_iter().rev().map(|name| directory.join(name)).collect();
+    kept.sort_by_key(|aside| Some(aside.as_path()) != last);
     let mut bytes = 0;
-    for (n, name) in kept.iter().enumerate() {
-        let aside = directory.join(name);
-        bytes += len_with_log(&aside);
+    for (n, aside) in kept.iter().enumerate() {
+        bytes += len_with_log(aside);
         if n > 0 && (n >= MAX_KEPT || bytes > MAX_BYTES) {
             for suffix in [""].iter().chain(&COMPANIONS) {
                 // one that cannot be removed is tried again at the next damage
-                let _ = std::fs::remove_file(with(&aside, suffix));
+                let _ = std::fs::remove_file(with(aside, suffix));
             }
         }
     }
@@ -119,7 +125,7 @@ mod tests {
             let now = Timestamp::from_second(1_767_225_600 + n / 2).expect("in range");
             let aside = set_aside(&file, now).expect("renames");
             assert!(aside.exists() && with(&aside, "-wal").exists());
-            tidy(&file);
+            tidy(&file, Some(&aside));
         }
         let names = std::fs::read_dir(dir.path()).expect("reads");
         let mut names: Vec<_> =
@@ -128,5 +134,20 @@ mod tests {
         let date = "t.db.damaged-20260101T00000";
         let expected = ["1Z-2", "1Z-2-wal", "2Z", "2Z-2", "2Z-2-wal", "2Z-wal"];
         assert_eq!(names, expected.map(|end| format!("{date}{end}")));
+    }
+
+    #[test]
+    fn the_last_one_is_kept_whatever_the_clock_says() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("t.db");
+        for second in [3, 4, 5, 0] {
+            // the database is gone, and only its log is there
+            std::fs::write(with(&file, "-wal"), "y").expect("writes");
+            let now = Timestamp::from_second(1000 * second).expect("in range");
+            let aside = set_aside(&file, now).expect("renames");
+            tidy(&file, Some(&aside));
+            assert!(with(&aside, "-wal").exists());
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).expect("reads").count(), MAX_KEPT);
     }
 }

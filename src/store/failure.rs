@@ -35,6 +35,34 @@ pub enum StoreError {
         /// The newest one known here.
         known: i64,
     },
+    /// Written by an earlier version, and the disk does not take what is to be changed.
+    #[error(
+        "{}: was written by an earlier lykta (schema {found}), and cannot be brought to schema \
+         {known}: {source}; make room on the disk (some megabytes) or mend it. Nothing is lost, and \
+         the next start tries again",
+        file.display()
+    )]
+    Migration {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// Not yet of this version, and only looked at.
+    #[error(
+        "{}: written by an older lykta (schema {found}): the daemon brings it up to date as it starts",
+        file.display()
+    )]
+    Older {
+        /// The database file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+    },
     /// The file is another than it was, or not there though it was before.
     #[error("{}: {what}", file.display())]
     Gone {
@@ -42,6 +70,24 @@ pub enum StoreError {
         file: PathBuf,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// Something is missing in the middle of the log.
+    #[error(
+        "{}: its write-ahead log has a gap, as a power cut in the middle of a write leaves one, and \
+         damage as well",
+        file.display()
+    )]
+    Gap {
+        /// The database file.
+        file: PathBuf,
+    },
+    /// A damaged file cannot even be read, or there is no room for what it says.
+    #[error("{}: cannot be read or copied: {source}", file.display())]
+    Unreadable {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
     },
     /// A damaged file cannot be read or renamed.
     #[error("{}: damaged, and cannot be set aside: {source}", file.display())]

@@ -96,16 +96,21 @@ pub(super) fn of_active(key: &str) -> &str {
     key.strip_suffix(PENDING).unwrap_or(key)
 }
 
+/// The session that a word says; `None` when it is damaged.
+pub(super) fn said(key: &str, body: &str) -> Option<((DevEui, Slot), Session)> {
+    let (dev_eui, slot) = match key.strip_suffix(PENDING) {
+        Some(dev_eui) => (dev_eui, Slot::Pending),
+        None => (key, Slot::Active),
+    };
+    let session = serde_json::from_str::<Kept>(body).ok()?.session()?;
+    Some(((dev_eui.parse().ok()?, slot), session))
+}
+
 fn sessions(db: &Connection, memory: &mut Memory) -> rusqlite::Result<()> {
     for (key, body) in remembered::read(db, Room::Sessions)? {
-        let (dev_eui, slot) = match key.strip_suffix(PENDING) {
-            Some(dev_eui) => (dev_eui, Slot::Pending),
-            None => (key.as_str(), Slot::Active),
-        };
-        let kept = serde_json::from_str::<Kept>(&body).ok().and_then(Kept::session);
         // a damaged one is none: its device joins anew, or its counter begins at the next frame
-        if let (Ok(dev_eui), Some(session)) = (dev_eui.parse(), kept) {
-            memory.sessions.insert((dev_eui, slot), session);
+        if let Some((key, session)) = said(&key, &body) {
+            memory.sessions.insert(key, session);
         }
     }
     Ok(())
@@ -221,13 +226,18 @@ pub(super) fn write(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         ])?;
     }
     if let Some(Command { id, reply }) = &entry.command {
-        db.prepare_cached("INSERT INTO command (id, reply) VALUES (?1, ?2)")?
-            .execute([id, reply])?;
-        // one whose downlink still waits is remembered with it
-        db.prepare_cached(
-            "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",
-        )?
-        .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
+        // of a file that was rescued the order may have come back beside its answer
+        let is_new = db
+            .prepare_cached("INSERT OR IGNORE INTO command (id, reply) VALUES (?1, ?2)")?
+            .execute([id, reply])?
+            > 0;
+        if is_new {
+            // one whose downlink still waits is remembered with it
+            db.prepare_cached(
+                "DELETE FROM command WHERE number <= ?1 AND id NOT IN (SELECT id FROM downlink)",
+            )?
+            .execute([db.last_insert_rowid() - MAX_COMMANDS])?;
+        }
     }
     Ok(())
 }

@@ -116,6 +116,12 @@ impl Entry {
     pub fn is_urgent(&self) -> bool {
         self.messages.iter().any(|message| message.class < Class::Measurement)
     }
+
+    /// Whether it leaves something on the disk by which the write is told from one that only
+    /// removes messages: see [`super::wal`].
+    pub(super) fn is_told_from_removals(&self) -> bool {
+        !self.changes.sessions.is_empty() || !self.states.is_empty() || self.command.is_some()
+    }
 }
 
 /// A command that was answered, so that it is never executed twice.

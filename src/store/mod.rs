@@ -26,10 +26,16 @@ mod opened;
 mod outbox;
 mod packing;
 mod pages;
+mod record;
 mod remembered;
 mod rescue;
+mod rest;
+mod salvage;
 mod schema;
 mod shed;
+mod survey;
+mod transfer;
+mod wal;
 
 pub use aside::Outcast;
 pub use damaged::len_with_log;
@@ -39,12 +45,14 @@ pub use outbox::{Cursor, Outbox, Row};
 pub use remembered::{Room, State};
 pub use rescue::Rescue;
 pub use shed::{Bounds, Shed, Stage};
+pub use survey::{Outlined, Salvaged, Survey};
+pub use transfer::{Taken, Transfer, TransferError};
 
 use crate::clock::history::Boot;
 use crate::clock::{Clock, ClockQuality};
 use crate::lorawan::Memory;
 use condition::Condition;
-use copy::Copy;
+use copy::{Copy, Counters};
 use failure::failed;
 use jiff::Timestamp;
 use opened::{Opened, is_as_left};
@@ -59,7 +67,8 @@ use std::time::Duration;
 /// commit. A restart leaves out what is left of them.
 const RESERVE: u64 = 1 << 16;
 
-/// So many are always in reserve: alarms are given theirs also while the disk takes nothing.
+/// So many are in reserve while the disk takes what it is given: alarms get theirs also when it
+/// takes nothing any more.
 const IN_HAND: u64 = 1 << 10;
 
 /// So many alarms are kept in memory.
@@ -88,8 +97,12 @@ pub struct Store {
     recent: u64,
     /// The row of this boot.
     boot: Option<Boot>,
+    /// Since when the clock says the same of it, by the monotonic clock.
+    same_since: Duration,
     /// When the time is to be noted next, by the monotonic clock.
     note_at: Duration,
+    /// The counters of downlinks, as whoever writes goes on with them.
+    counters: Counters,
     /// The sessions once more; `None` while that file cannot be used.
     copy: Option<Copy>,
     /// When it is opened again at the earliest, by the monotonic clock.
@@ -121,6 +134,19 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_both(file: &Path, clock: &Clock) -> Result<(Self, Outbox), StoreError> {
+        Self::open_telling(file, clock, &|| {})
+    }
+
+    /// Opens both views of a tenant's database. While a damaged one is replaced, which may take
+    /// minutes, `at_work` is called again and again.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_telling(
+        file: &Path,
+        clock: &Clock,
+        at_work: &dyn Fn(),
+    ) -> Result<(Self, Outbox), StoreError> {
         let now = clock.now();
         let io = |source| StoreError::SetAside { file: file.to_owned(), source };
         let exists = rescue::resume(file, now.wall).map_err(io)?;
@@ -131,7 +157,11 @@ impl Store {
         let elsewhere = || Elsewhere {
             identity: known.clone(),
             sessions: copy.as_ref().and_then(|copy| copy.memory().ok()),
+            counters: Counters::new(),
             is_current: known.is_some(),
+        };
+        let rescue = |reason: &StoreError| {
+            rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall, at_work)
         };
         let opened = match is_as_left(file, exists, known.is_some()) {
             Ok(()) => Opened::new(file),
@@ -143,17 +173,22 @@ impl Store {
             Err(StoreError::Schema { .. }) if copied && known.is_some() => {
                 let what = "its version is damaged";
                 let reason = StoreError::Gone { file: file.to_owned(), what };
-                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
+                let rescue = rescue(&reason)?;
                 (Opened::new(file)?, Some(rescue))
             }
-            Err(reason @ (StoreError::Damaged { .. } | StoreError::Gone { .. })) => {
-                let rescue = rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall)?;
-                (Opened::new(file)?, Some(rescue))
+            Err(
+                reason @ (StoreError::Damaged { .. }
+                | StoreError::Gone { .. }
+                | StoreError::Gap { .. }),
+            ) => {
+                let is_doubtful = matches!(reason, StoreError::Gap { .. });
+                let rescue = rescue(&reason)?;
+                (Opened::new(file)?, Some(Rescue { is_doubtful, ..rescue }))
             }
             Err(error) => return Err(error),
         };
         let condition = Arc::<Condition>::default();
-        let Opened { db, known: own, seen, recent, outbox } = opened;
+        let Opened { db, known: own, seen, recent, counters, outbox } = opened;
         if let Some(seen) = seen {
             clock.raise_floor(seen);
         }
@@ -170,7 +205,9 @@ impl Store {
             reserved: own.next_sequence,
             recent,
             boot: None,
+            same_since: Duration::ZERO,
             note_at: Duration::ZERO,
+            counters,
             copy,
             copy_at: Duration::ZERO,
             condition: Arc::clone(&condition),
@@ -195,7 +232,7 @@ impl Store {
         // a copy that cannot be read is none
         let theirs = copy.memory().unwrap_or_default();
         let mine = memory::read(&self.db).map_err(failed)?;
-        let missing = copy::missing(&mine, &theirs, false);
+        let missing = copy::missing(&mine, &theirs, None);
         if missing != Memory::default() {
             let mut restore = || {
                 let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -204,6 +241,7 @@ impl Store {
                 Ok(recent)
             };
             self.recent = restore().map_err(failed)?;
+            self.counters.extend(missing.sessions.iter().map(|(key, s)| (*key, s.f_cnt_down)));
         }
         self.refresh_copy(now);
         Ok(())
@@ -254,21 +292,31 @@ impl Store {
         read().map_err(|e| failed(&self.file, e)).inspect_err(|error| self.suspect(error))
     }
 
-    /// Keeps an alarm in memory that the disk has not taken: it goes out under the number that it
-    /// will have there, and goes to the disk with the next commit. Given back when there is no
-    /// room for it.
+    /// Keeps an alarm in memory that the disk has not taken: it goes out under the id that it will
+    /// have there, and goes to the disk with the next commit. Given back when there is no room for
+    /// it.
     ///
     /// # Errors
     /// With the alarm.
     pub fn keep(&mut self, alarm: Message) -> Result<(), Message> {
         let mut kept = self.condition.kept();
-        // a number that is not in reserve might be given out again after a crash
-        if kept.len() >= MAX_KEPT || self.next_sequence >= self.reserved {
+        if kept.len() >= MAX_KEPT {
             return Err(alarm);
         }
-        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, self.epoch.clone()));
+        // a number that is not in reserve might be given out again after a crash: then it is one
+        // of an epoch of its own
+        let epoch = match self.next_sequence < self.reserved {
+            true => self.epoch.clone(),
+            false => schema::new_epoch(),
+        };
+        kept.insert(Key::new(alarm.class, self.next_sequence), (alarm, epoch));
         self.next_sequence += 1;
         Ok(())
+    }
+
+    /// Whether sessions are kept twice, as they should be.
+    pub fn is_copied(&self) -> bool {
+        self.copy.is_some()
     }
 
     /// How many alarms are in memory only.
@@ -359,9 +407,10 @@ impl Store {
         let known = Elsewhere {
             identity: Some(Identity { epoch: self.epoch.clone(), next_sequence }),
             sessions: self.copy.as_ref().and_then(|copy| copy.memory().ok()),
+            counters: self.counters.clone(),
             is_current,
         };
-        let replaced = rescue::rescue(&self.file, &reason, known, now.wall)
+        let replaced = rescue::rescue(&self.file, &reason, known, now.wall, &|| {})
             .and_then(|rescue| Ok((rescue, Opened::new(&self.file)?)));
         let (rescue, opened) = match replaced {
             Ok(replaced) => replaced,
@@ -384,16 +433,14 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down when this boot began, as soon as somebody has set the clock: what was written
-    /// before can then be told by it.
+    /// Writes down when this boot began, as soon as somebody has set the clock, and when it is set
+    /// anew: what was written before can be told by the first, and what comes by the second.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn note_clock(&mut self) -> Result<(), StoreError> {
         match self.boot {
-            Some(boot) if boot.began.is_none() && Boot::began(self.clock.now()).is_some() => {
-                self.commit(&[])
-            }
+            Some(boot) if boot.is_news(self.clock.now()) => self.commit(&[]),
             _ => Ok(()),
         }
     }
@@ -406,9 +453,11 @@ impl Store {
         let condition = Arc::clone(&self.condition);
         let mut kept = condition.kept();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let is_news = |boot: Boot| boot.began.is_none() && Boot::began(now).is_some();
+        let is_told = kept.is_empty() && entries.iter().all(Entry::is_told_from_removals);
         let (boot, note_at) = match self.boot {
-            Some(boot) if now.monotonic < self.note_at && !is_news(boot) => (boot, self.note_at),
+            Some(boot) if now.monotonic < self.note_at && !boot.is_news(now) && is_told => {
+                (boot, self.note_at)
+            }
             _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
         };
         for entry in entries {
@@ -440,7 +489,20 @@ impl Store {
         kept.clear();
         drop(kept);
         (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
+        let word = |boot: Boot| (boot.number, boot.began);
+        if self.boot.map(word) != Some(word(boot)) {
+            self.same_since = now.monotonic;
+        }
         (self.boot, self.note_at) = (Some(boot), note_at);
+        for entry in entries {
+            for (slot, session) in &entry.changes.sessions {
+                let key = (entry.dev_eui, *slot);
+                match session {
+                    Some(session) => self.counters.insert(key, session.f_cnt_down),
+                    None => self.counters.remove(&key),
+                };
+            }
+        }
         if self.reserved != before
             && let Some(copy) = &mut self.copy
         {

@@ -1,12 +1,22 @@
 //! A database as it is found at the start.
 
+use super::copy::Counters;
 use super::failure::{StoreError, failed};
 use super::outbox::Outbox;
 use super::rescue::{self, Identity};
-use super::{Room, boots, copy, damaged, memory, pages, remembered, schema, time};
+use super::{Room, boots, copy, damaged, memory, remembered, schema, time, wal};
 use jiff::Timestamp;
 use rusqlite::Connection;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// How a database begins; where its header says who can write and who can read it; and the highest
+/// version that there is: with a write-ahead log.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const VERSIONS: Range<usize> = 18..20;
+const WAL_VERSION: u8 = 2;
 
 /// A file of up to this size is looked through at the start: some tenths of a second, and on a slow
 /// card two. In a larger one damage shows when it is met.
@@ -18,6 +28,8 @@ pub(super) struct Opened {
     pub(super) known: Identity,
     pub(super) seen: Option<Timestamp>,
     pub(super) recent: u64,
+    /// The counters of downlinks.
+    pub(super) counters: Counters,
     /// The reading view, and the highest number that waits in it.
     pub(super) outbox: (Outbox, u64),
 }
@@ -29,14 +41,15 @@ impl Opened {
             db.pragma_update(None, "synchronous", "FULL")?;
             let known = copy::identity(&db)?;
             let seen = db.query_row("SELECT seen_us FROM store", [], |row| time(row, 0))?;
-            memory::read(&db)?;
+            let sessions = memory::read(&db)?.sessions;
             for room in [Room::Bins, Room::Plans, Room::Orders] {
                 remembered::read(&db, room)?;
             }
             boots::read(&db)?;
-            Ok((known, seen, remembered::recent(&db)?))
+            let counters = sessions.into_iter().map(|(key, session)| (key, session.f_cnt_down));
+            Ok((known, seen, remembered::recent(&db)?, counters.collect()))
         };
-        let (known, seen, recent) = read().map_err(|e| failed(file, e))?;
+        let (known, seen, recent, counters) = read().map_err(|e| failed(file, e))?;
         is_as_long_as_it_says(&db, file)?;
         // what a power cut has left behind the end of the log must not look like a later part of
         // it; on a full disk it stays
@@ -55,7 +68,7 @@ impl Opened {
             let what = "its numbers are damaged";
             return Err(StoreError::Gone { file: file.to_owned(), what });
         }
-        Ok(Self { db, known, seen, recent, outbox: (outbox, last) })
+        Ok(Self { db, known, seen, recent, counters, outbox: (outbox, last) })
     }
 }
 
@@ -75,6 +88,16 @@ pub(super) fn is_as_long_as_it_says(db: &Connection, file: &Path) -> Result<(), 
     Ok(())
 }
 
+/// Whether its header says that only a later SQLite can write it, or read it: one that is damaged
+/// does, and then every write fails as on a disk that takes none.
+fn is_closed(file: &Path) -> bool {
+    let mut header = [0; VERSIONS.end];
+    let read = File::open(file).and_then(|file| file.read_exact_at(&mut header, 0));
+    read.is_ok()
+        && header.starts_with(MAGIC)
+        && header[VERSIONS].iter().any(|version| *version > WAL_VERSION)
+}
+
 /// Whether the file is there as it was left, before SQLite looks at it: that takes an empty one
 /// for a new one, and throws its log away.
 pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<(), StoreError> {
@@ -82,8 +105,12 @@ pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<()
     if damaged::len(file) == 0 && (is_known || damaged::len_with_log(file) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
     }
-    if !pages::log_is_sound(file) {
-        return gone("its write-ahead log is damaged");
+    if is_closed(file) {
+        return gone("its header is damaged");
     }
-    Ok(())
+    match wal::state(file) {
+        wal::State::Sound => Ok(()),
+        wal::State::Gap => Err(StoreError::Gap { file: file.to_owned() }),
+        wal::State::Damaged => gone("its write-ahead log is damaged"),
+    }
 }

@@ -20,6 +20,9 @@ pub(super) const COLUMNS: &str =
 /// What is left of a body that the disk has damaged.
 pub(super) const DAMAGED: &str = r#"{"error":"the body of this message is damaged"}"#;
 
+/// How often it is asked whether the writing view is done.
+const LITTLE: Duration = Duration::from_micros(250);
+
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -76,7 +79,13 @@ impl Outbox {
     /// # Errors
     /// As [`super::Store::open`].
     pub fn open(file: &Path) -> Result<Self, StoreError> {
-        let db = schema::open(file)?;
+        Self::of(schema::open(file)?, file)
+    }
+
+    /// The outbox of a database that is open.
+    pub(super) fn of(mut db: Connection, file: &Path) -> Result<Self, StoreError> {
+        // what the writing view commits meanwhile may be an alarm, and waits to be sent
+        db.busy_handler(Some(wait_a_little)).map_err(|e| failed(file, e))?;
         let read = || {
             // A removal that is lost with the power costs a duplicate, not a message.
             db.pragma_update(None, "synchronous", "NORMAL")?;
@@ -306,6 +315,12 @@ impl Outbox {
         let removed = remove();
         self.told(removed)
     }
+}
+
+/// SQLite's own waits double up to a tenth of a second, long after the other view is done.
+fn wait_a_little(times: i32) -> bool {
+    std::thread::sleep(LITTLE);
+    LITTLE.saturating_mul(times.unsigned_abs()) < schema::BUSY_TIMEOUT
 }
 
 /// Alarms from memory and rows from the disk in their order, and how far they reach.

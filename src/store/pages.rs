@@ -4,13 +4,16 @@
 //! and without the first page there is no way to any. But each leaf says by itself which rows it
 //! has. So all pages are gone through, each in its newest version: that in the write-ahead log, if
 //! its checksum holds, else that in the file. Those that are free are left out, as far as that is
-//! known: they hold what was removed long ago. Nothing in the file is believed: no length or
-//! number in it is used before it is held against what can be.
+//! known: they hold what was removed long ago.
 //!
-//! See <https://sqlite.org/fileformat2.html> for the format.
+//! Where a part of the log is damaged, that newest version is of no single moment: a row that was
+//! about to move to another page is perhaps in neither. So the version before the damage, which is
+//! the one that SQLite sees, can be gone through as well.
 
 use super::damaged::with;
+use super::record::{Cell, Value, cells, local_len, u16_at, u32_at, values, varint};
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
+use super::wal;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
@@ -20,27 +23,11 @@ use std::path::Path;
 /// What an SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// The header of the first page, before that of its tree.
-const FILE_HEADER: usize = 100;
-
-/// The headers of the log, and of each page in it.
-const LOG_HEADER: usize = 32;
-const FRAME_HEADER: usize = 24;
-
 /// So many pages are read from the file at once.
 const READ_AHEAD: usize = 256;
 
 /// Longer rows are not written here, so they are none.
 const LONGEST: usize = 16 << 20;
-
-/// A value of a row.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Integer(i64),
-    Text(String),
-    Blob(Vec<u8>),
-}
 
 /// A row: its number, if it is of a table that has such, and its values.
 pub(super) type Record = (Option<i64>, Vec<Value>);
@@ -52,12 +39,27 @@ pub(super) struct Pages {
     size: usize,
     file: Option<File>,
     log: Option<File>,
-    /// Where in the log the newest version of a page is.
-    newest: HashMap<u32, u64>,
+    /// With all that is in the log.
+    newest: View,
+    /// With what stands before its first damage, if there is any.
+    before: Option<View>,
+}
+
+/// Which version of each page is looked at.
+#[derive(Debug, Default)]
+struct View {
+    /// Where in the log it is, if it is there.
+    in_log: HashMap<u32, u64>,
     /// How many pages the database has, or had.
     count: u32,
     /// Pages without rows; `None` when it is not known which.
     free: Option<HashSet<u32>>,
+}
+
+impl View {
+    fn is_free(&self, number: u32) -> bool {
+        self.free.as_ref().is_some_and(|free| free.contains(&number))
+    }
 }
 
 /// What of it could not be read.
@@ -82,33 +84,52 @@ impl Pages {
         let (file, log) = (open(file)?, open(&with(file, "-wal"))?);
         let size = page_size(file.as_ref(), log.as_ref());
         let len = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|file| file.len()))?;
-        let newest = log.as_ref().map(|log| newest(log, size)).transpose()?.unwrap_or_default();
-        let count = newest.keys().copied().max().unwrap_or(0);
-        let count = count.max(u32::try_from(len / size as u64).unwrap_or(u32::MAX));
-        let mut pages = Self { size, file, log, newest, count, free: None };
-        if let Some(first) = pages.page(1)
+        let frames = log.as_ref().map(|log| wal::frames(log, size)).transpose()?;
+        let frames = frames.unwrap_or_default();
+        let seen = wal::seen(&frames);
+        let mut pages = Self { size, file, log, newest: View::default(), before: None };
+        let len = u32::try_from(len / size as u64).unwrap_or(u32::MAX);
+        pages.newest = pages.view(wal::newest(&frames), len);
+        if wal::newest(&frames[seen..]).is_empty() {
+            return Ok(pages);
+        }
+        let before = pages.view(wal::newest(&frames[..seen]), len);
+        if pages.newest.free.is_none() {
+            // what was written since is in use
+            let is_old = |page: &u32| pages.newest.in_log.get(page) == before.in_log.get(page);
+            let free = before.free.as_ref();
+            pages.newest.free = free.map(|free| free.iter().copied().filter(is_old).collect());
+        }
+        pages.before = Some(before);
+        Ok(pages)
+    }
+
+    fn view(&self, in_log: HashMap<u32, u64>, len: u32) -> View {
+        let count = in_log.keys().copied().max().unwrap_or(0).max(len);
+        let mut view = View { in_log, count, free: None };
+        if let Some(first) = self.page(&view, 1)
             && first.starts_with(MAGIC)
         {
             // pages that were cut off count as lost; what a damaged number says does not
             let said = u32_at(&first, 28).unwrap_or(0);
-            if said < pages.count.saturating_mul(4) {
-                pages.count = pages.count.max(said);
+            if said < view.count.saturating_mul(4) {
+                view.count = view.count.max(said);
             }
-            pages.free = pages.free_pages(&first);
+            view.free = self.free_pages(&view, &first);
         }
-        Ok(pages)
+        view
     }
 
     /// Whether it is known which pages are in use: without that, rows may come that were removed
     /// before.
     pub(super) fn is_certain(&self) -> bool {
-        self.free.is_some()
+        self.newest.free.is_some()
     }
 
-    /// The bytes of a page in its newest version.
-    fn page(&self, number: u32) -> Option<Vec<u8>> {
+    /// The bytes of a page.
+    fn page(&self, view: &View, number: u32) -> Option<Vec<u8>> {
         let mut page = vec![0; self.size];
-        match (self.newest.get(&number), &self.log, &self.file) {
+        match (view.in_log.get(&number), &self.log, &self.file) {
             (Some(at), Some(log), _) => log.read_exact_at(&mut page, *at).ok()?,
             (_, _, Some(file)) => {
                 let at = u64::from(number.checked_sub(1)?) * self.size as u64;
@@ -120,21 +141,21 @@ impl Pages {
     }
 
     /// The list of free pages; `None` when it is damaged.
-    fn free_pages(&self, first: &[u8]) -> Option<HashSet<u32>> {
+    fn free_pages(&self, view: &View, first: &[u8]) -> Option<HashSet<u32>> {
         let (mut trunk, count) = (u32_at(first, 32)?, u32_at(first, 36)?);
         let mut free = HashSet::new();
         while trunk != 0 {
-            if trunk > self.count || !free.insert(trunk) {
+            if trunk > view.count || !free.insert(trunk) {
                 return None;
             }
-            let page = self.page(trunk)?;
+            let page = self.page(view, trunk)?;
             let leaves = u32_at(&page, 4)? as usize;
             if leaves > self.size / 4 - 2 {
                 return None;
             }
             for n in 0..leaves {
                 let leaf = u32_at(&page, 8 + 4 * n)?;
-                if leaf == 0 || leaf > self.count || !free.insert(leaf) {
+                if leaf == 0 || leaf > view.count || !free.insert(leaf) {
                     return None;
                 }
             }
@@ -145,7 +166,28 @@ impl Pages {
 
     /// Goes through all rows that can be read, until `visit` says `false`. What was lost, as far as
     /// the way went.
-    pub(super) fn visit(&self, mut visit: impl FnMut(Record) -> bool) -> Lost {
+    pub(super) fn visit(&self, visit: impl FnMut(Record) -> bool) -> Lost {
+        self.visit_some(&self.newest, |_| true, visit)
+    }
+
+    /// Goes through the rows of pages as they were before the damage in the log, where they are
+    /// not the same any more: some of them were removed since, and some are not to be found
+    /// elsewhere.
+    pub(super) fn visit_before(&self, visit: impl FnMut(Record) -> bool) {
+        let Some(before) = &self.before else { return };
+        let differs = |number: u32| {
+            before.in_log.get(&number) != self.newest.in_log.get(&number)
+                || self.newest.is_free(number)
+        };
+        self.visit_some(before, differs, visit);
+    }
+
+    fn visit_some(
+        &self,
+        view: &View,
+        is_asked: impl Fn(u32) -> bool,
+        mut visit: impl FnMut(Record) -> bool,
+    ) -> Lost {
         let size = self.size;
         let mut lost = Lost::default();
         // pages that are none by themselves: in the end they either belonged to a long row, or
@@ -153,12 +195,10 @@ impl Pages {
         let (mut nothing, mut overflow) = (HashSet::new(), HashSet::new());
         let mut ahead = Vec::new();
         let mut ahead_from = 0;
-        'pages: for number in 1..=self.count {
-            if self.free.as_ref().is_some_and(|free| free.contains(&number)) {
-                continue;
-            }
-            let page = if self.newest.contains_key(&number) {
-                self.page(number)
+        let pages = (1..=view.count).filter(|page| !view.is_free(*page) && is_asked(*page));
+        'pages: for number in pages {
+            let page = if view.in_log.contains_key(&number) {
+                self.page(view, number)
             } else {
                 let index = number as usize - 1;
                 if index < ahead_from || (index - ahead_from + 1) * size > ahead.len() {
@@ -169,7 +209,7 @@ impl Pages {
                 match ahead.get(from..from + size) {
                     Some(page) => Some(page.to_vec()),
                     // a sector in the middle of what is read at once may be gone
-                    None => self.page(number),
+                    None => self.page(view, number),
                 }
             };
             let Some(page) = page else {
@@ -181,7 +221,7 @@ impl Pages {
                 continue;
             };
             for cell in cells {
-                match self.record(&page, cell, &mut overflow) {
+                match self.record(view, &page, cell, &mut overflow) {
                     Some(record) => {
                         if !visit(record) {
                             break 'pages;
@@ -210,7 +250,13 @@ impl Pages {
     }
 
     /// The row of a cell; `None` when it is damaged.
-    fn record(&self, page: &[u8], cell: Cell, overflow: &mut HashSet<u32>) -> Option<Record> {
+    fn record(
+        &self,
+        view: &View,
+        page: &[u8],
+        cell: Cell,
+        overflow: &mut HashSet<u32>,
+    ) -> Option<Record> {
         let mut at = cell.at;
         let len = usize::try_from(varint(page, &mut at)?).ok().filter(|len| *len <= LONGEST)?;
         let row = match cell.is_table {
@@ -222,10 +268,10 @@ impl Pages {
         if local < len {
             let mut next = u32_at(page, at + local)?;
             while payload.len() < len {
-                if next == 0 || next > self.count || !overflow.insert(next) {
+                if next == 0 || next > view.count || !overflow.insert(next) {
                     return None;
                 }
-                let page = self.page(next)?;
+                let page = self.page(view, next)?;
                 let part = (len - payload.len()).min(self.size - 4);
                 payload.extend(&page[4..4 + part]);
                 next = u32_at(&page, 0)?;
@@ -239,16 +285,12 @@ impl Pages {
 /// that one by which more rows are found.
 fn page_size(file: Option<&File>, log: Option<&File>) -> usize {
     let sizes = [PAGE_SIZE, OLD_PAGE_SIZE].map(|size| size as usize);
-    let mut header = [0; LOG_HEADER];
+    let mut header = [0; 18];
     let mut said = Vec::new();
     if file.is_some_and(|file| file.read_exact_at(&mut header, 0).is_ok()) {
         said.extend(u16_at(&header, 16).map(usize::from));
     }
-    if log.is_some_and(|log| log.read_exact_at(&mut header, 0).is_ok())
-        && big_endian(&header).is_some()
-    {
-        said.extend(u32_at(&header, 8).map(|size| size as usize));
-    }
+    said.extend(log.and_then(wal::page_size));
     said.retain(|size| sizes.contains(size));
     if let Some(first) = said.first()
         && said.iter().all(|size| size == first)
@@ -273,244 +315,6 @@ fn page_size(file: Option<&File>, log: Option<&File>) -> usize {
         pages.sum()
     };
     sizes.into_iter().max_by_key(rows).unwrap_or(sizes[0])
-}
-
-/// Where a row begins in its page.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    at: usize,
-    is_table: bool,
-}
-
-/// The rows of a page; `None` when it is no page of a tree.
-fn cells(page: &[u8], number: u32) -> Option<Vec<Cell>> {
-    let header = if number == 1 { FILE_HEADER } else { 0 };
-    let (is_table, is_leaf) = match page[header] {
-        0x0d => (true, true),
-        0x0a => (false, true),
-        // the inner pages of an index have rows as well
-        0x02 => (false, false),
-        0x05 => return Some(Vec::new()),
-        _ => return None,
-    };
-    let count = u16_at(page, header + 3)? as usize;
-    let list = header + if is_leaf { 8 } else { 12 };
-    let first = list + 2 * count;
-    let cell = |n: usize| {
-        let at = u16_at(page, list + 2 * n)? as usize;
-        (at >= first && at < page.len())
-            .then_some(Cell { at: if is_leaf { at } else { at + 4 }, is_table })
-    };
-    (first <= page.len()).then(|| (0..count).filter_map(cell).collect())
-}
-
-/// How much of a row of this length is in its own page.
-fn local_len(len: usize, is_table: bool, size: usize) -> usize {
-    let most = if is_table { size - 35 } else { (size - 12) * 64 / 255 - 23 };
-    if len <= most {
-        return len;
-    }
-    let least = (size - 12) * 32 / 255 - 23;
-    let part = least + (len - least) % (size - 4);
-    if part <= most { part } else { least }
-}
-
-/// The values of a row.
-fn values(payload: &[u8]) -> Option<Vec<Value>> {
-    let mut at = 0;
-    let header = usize::try_from(varint(payload, &mut at)?).ok()?;
-    let mut body = header;
-    let mut values = Vec::new();
-    while at < header {
-        let kind = varint(payload, &mut at)?;
-        let len = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => kind as usize,
-            5 => 6,
-            6 | 7 => 8,
-            12.. => usize::try_from((kind - 12) / 2).ok()?,
-            _ => return None,
-        };
-        let bytes = payload.get(body..body.checked_add(len)?)?;
-        body += len;
-        values.push(match kind {
-            0 => Value::Null,
-            1..=6 => Value::Integer(integer(bytes)),
-            8 => Value::Integer(0),
-            9 => Value::Integer(1),
-            // nothing here is a real number
-            7 => return None,
-            _ if kind % 2 == 0 => Value::Blob(bytes.to_vec()),
-            _ => Value::Text(String::from_utf8(bytes.to_vec()).ok()?),
-        });
-    }
-    (at == header && body == payload.len()).then_some(values)
-}
-
-fn integer(bytes: &[u8]) -> i64 {
-    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    bytes.iter().fold(if negative { -1 } else { 0 }, |n, byte| n << 8 | i64::from(*byte))
-}
-
-fn varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let mut number = 0_u64;
-    for n in 0..9 {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        if n == 8 {
-            return Some((number << 8 | u64::from(byte)).cast_signed());
-        }
-        number = number << 7 | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    Some(number.cast_signed())
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// A running checksum of the log.
-type Sum = (u32, u32);
-
-fn add(mut sum: Sum, bytes: &[u8], big_endian: bool) -> Sum {
-    let word = |bytes: &[u8]| {
-        let bytes = bytes.try_into().expect("chunks of four");
-        if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
-    };
-    for pair in bytes.chunks_exact(8) {
-        sum.0 = sum.0.wrapping_add(word(&pair[..4])).wrapping_add(sum.1);
-        sum.1 = sum.1.wrapping_add(word(&pair[4..])).wrapping_add(sum.0);
-    }
-    sum
-}
-
-fn sum_at(bytes: &[u8], at: usize) -> Option<Sum> {
-    Some((u32_at(bytes, at)?, u32_at(bytes, at + 4)?))
-}
-
-/// Whether the log is as SQLite and power cuts leave one. What SQLite writes at its beginning is
-/// within one sector, and so there as a whole or not at all.
-pub(super) fn log_is_sound(file: &Path) -> bool {
-    let mut header = [0; LOG_HEADER];
-    // there is none, or nothing in it
-    let Ok(log) = File::open(with(file, "-wal")) else { return true };
-    if log.read_exact_at(&mut header, 0).is_err() || header == [0; LOG_HEADER] {
-        return true;
-    }
-    let sizes = [PAGE_SIZE, OLD_PAGE_SIZE].map(|size| size as usize);
-    let size = u32_at(&header, 8).map_or(0, |size| size as usize);
-    // of pages of another length SQLite knows
-    big_endian(&header).is_some()
-        && (!sizes.contains(&size) || frames(&log, size).map_or(true, |all| !is_broken(&all)))
-}
-
-/// Whether there are later transactions behind a damaged frame, which SQLite would not see.
-///
-/// Not everything that looks like that is damage. What was not yet on the disk at a power cut may
-/// be missing in the middle; but then the head of a frame is missing, too, or that of the next. And
-/// a write that failed leaves a part of one transaction behind the end.
-fn is_broken(frames: &[Frame]) -> bool {
-    let Some(first) = frames.iter().position(|frame| !frame.is_whole()) else { return false };
-    let (_, behind) = frames.split_at(first);
-    let Some(run) = behind.iter().position(Frame::is_whole) else { return false };
-    let (damaged, later) = behind.split_at(run);
-    let goes_on = |n: usize| damaged[n].is_of_log || behind[n + 1].is_whole();
-    let begins = |pair: &[Frame]| pair[0].is_of_log && pair[0].ends && pair[1].is_whole();
-    let whole = later.iter().take_while(|frame| frame.is_whole()).count();
-    (0..run).all(goes_on) && behind[run - 1..run + whole].windows(2).any(begins)
-}
-
-/// The byte order of the checksums; `None` when the header is damaged.
-fn big_endian(header: &[u8]) -> Option<bool> {
-    let big_endian = match u32_at(header, 0)? {
-        0x377f_0682 => false,
-        0x377f_0683 => true,
-        _ => return None,
-    };
-    let is_whole = sum_at(header, 24)? == add((0, 0), &header[..24], big_endian);
-    is_whole.then_some(big_endian)
-}
-
-/// A page in the log.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    /// Where its page begins.
-    at: u64,
-    page: u32,
-    /// Whether it is the last one of a transaction.
-    ends: bool,
-    /// Whether it says that it is of the present log: what an older one has left behind has other
-    /// salts.
-    is_of_log: bool,
-    /// Whether its checksum holds.
-    holds: bool,
-}
-
-impl Frame {
-    fn is_whole(&self) -> bool {
-        self.is_of_log && self.holds && self.page != 0
-    }
-}
-
-/// All frames in the log.
-///
-/// SQLite believes nothing behind the first damaged frame. But the checksum of each frame goes on
-/// from that of the one before, which is written there, so that those behind can be told as well.
-fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
-    let frame_len = FRAME_HEADER + page_size;
-    let mut header = [0; LOG_HEADER];
-    let mut frames = Vec::new();
-    if log.metadata()?.len() < (LOG_HEADER + frame_len) as u64 {
-        return Ok(frames);
-    }
-    log.read_exact_at(&mut header, 0)?;
-    let sound = big_endian(&header);
-    let mut frame = vec![0; frame_len];
-    let (orders, mut salts, mut written) = match sound {
-        Some(order) => (vec![order], sum_at(&header, 16), sum_at(&header, 24)),
-        // the first frame is of the present log whenever there is one
-        None => (vec![false, true], None, None),
-    };
-    let mut at = LOG_HEADER as u64;
-    while let Ok(()) = log.read_exact_at(&mut frame, at) {
-        let (salt, sum) = (sum_at(&frame, 8), sum_at(&frame, 16));
-        let whole = |before: Sum| {
-            orders.iter().any(|order| {
-                let head = add(before, &frame[..8], *order);
-                sum == Some(add(head, &frame[FRAME_HEADER..], *order))
-            })
-        };
-        salts = salts.or(salt);
-        frames.push(Frame {
-            at: at + FRAME_HEADER as u64,
-            page: u32_at(&frame, 0).unwrap_or(0),
-            ends: u32_at(&frame, 4) != Some(0),
-            is_of_log: salt == salts,
-            holds: written.is_some_and(whole),
-        });
-        written = sum;
-        at += frame_len as u64;
-    }
-    Ok(frames)
-}
-
-/// Where in the log the newest version of each page is that belongs to a finished transaction.
-fn newest(log: &File, page_size: usize) -> io::Result<HashMap<u32, u64>> {
-    let (mut newest, mut transaction) = (HashMap::new(), Vec::new());
-    for frame in frames(log, page_size)?.iter().filter(|frame| frame.is_whole()) {
-        transaction.push((frame.page, frame.at));
-        if frame.ends {
-            newest.extend(transaction.drain(..));
-        }
-    }
-    Ok(newest)
 }
 
 #[cfg(test)]
@@ -573,71 +377,6 @@ mod tests {
         let pairs = rows.iter().filter(|(n, values)| n.is_none() && values.len() == 2);
         let pairs: HashSet<_> = pairs.map(|(_, values)| format!("{values:?}")).collect();
         assert_eq!(pairs.len(), 400, "inner pages of an index have rows, too");
-    }
-
-    #[test]
-    fn a_log_is_read_behind_its_damage() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("t.db");
-        let db = database(&file, 4);
-        db.pragma_update(None, "wal_autocheckpoint", 0).expect("sets");
-        let whole = |n: i64| {
-            db.execute("INSERT INTO t VALUES (?1, 0, x'', '')", [n]).expect("inserts");
-        };
-        db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).expect("checkpoints");
-        (1000..1100).for_each(whole);
-        let log = with(&file, "-wal");
-        let mut bytes = std::fs::read(&log).expect("reads");
-        assert!(log_is_sound(&file));
-        // in the middle of a frame, and in the header
-        let copy = dir.path().join("c.db");
-        std::fs::copy(&file, &copy).expect("copies");
-        bytes[LOG_HEADER + 10 * (FRAME_HEADER + PAGE_SIZE as usize) + 300] ^= 1;
-        std::fs::write(with(&copy, "-wal"), &bytes).expect("writes");
-        assert!(!log_is_sound(&copy));
-        bytes[20] ^= 1;
-        std::fs::write(with(&copy, "-wal"), bytes).expect("writes");
-        assert!(!log_is_sound(&copy));
-        let (rows, _) = read(&copy);
-        assert!(rows.iter().any(|(n, _)| *n == Some(1099)), "the last one is there");
-    }
-
-    #[test]
-    fn a_bit_is_damage_wherever_it_flips_and_what_a_power_cut_leaves_is_none() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let file = dir.path().join("t.db");
-        let db = database(&file, 4);
-        db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).expect("checkpoints");
-        for n in 1000..1040 {
-            db.execute("INSERT INTO t VALUES (?1, 0, x'', '')", [n]).expect("inserts");
-        }
-        let bytes = std::fs::read(with(&file, "-wal")).expect("reads");
-        let copy = dir.path().join("c.db");
-        let is_sound = |bytes: &[u8]| {
-            std::fs::write(with(&copy, "-wal"), bytes).expect("writes");
-            log_is_sound(&copy)
-        };
-        let frame = FRAME_HEADER + PAGE_SIZE as usize;
-        for at in 0..frame {
-            let mut flipped = bytes.clone();
-            flipped[LOG_HEADER + 10 * frame + at] ^= 4;
-            assert!(!is_sound(&flipped), "byte {at}");
-        }
-        for len in [512, 4096] {
-            for at in (512..bytes.len()).step_by(512) {
-                // where a page is just one sector, it cannot be told from one that was overwritten
-                if len == 512 && (at - LOG_HEADER) % frame == FRAME_HEADER {
-                    continue;
-                }
-                let mut torn = bytes.clone();
-                let end = bytes.len().min(at + len);
-                torn[at..end].fill(0);
-                assert!(is_sound(&torn), "{len} bytes at {at} are not written");
-            }
-        }
-        for end in (0..bytes.len()).step_by(100) {
-            assert!(is_sound(&bytes[..end]), "cut off at {end}");
-        }
     }
 
     proptest! {

@@ -2,12 +2,18 @@
 
 use super::remembered::Room;
 use super::{StoreError, failed, memory, remembered};
-use rusqlite::{Connection, FileControl, MAIN_DB, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
 const VERSION: i64 = 4;
+
+/// Where that stands in the file.
+const USER_VERSION: u64 = 60;
 
 /// Small pages: a short transaction writes fewer bytes (`cargo bench --bench card`). Fixed when the
 /// file is made; older files have pages of [`OLD_PAGE_SIZE`].
@@ -28,7 +34,7 @@ const SPARE_BYTES: i64 = 16 << 20;
 const CACHE: i64 = 512;
 
 /// The other view of the file may be in the middle of a write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const STORE: &str = "
     CREATE TABLE store (
@@ -161,15 +167,59 @@ const FROM_1: &str = "
 
 /// Opens a file with the settings that both views share; makes the tables in a new one.
 pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
-    let mut db = Connection::open(file).map_err(|e| failed(file, e))?;
-    let version = prepare(&mut db).map_err(|e| failed(file, e))?;
-    if version > VERSION {
-        return Err(StoreError::Schema { file: file.to_owned(), found: version, known: VERSION });
+    let failed = |error| match failed(file, error) {
+        StoreError::Sqlite { file, source } => match earlier_version(&file) {
+            Some(found) => StoreError::Migration { file, found, known: VERSION, source },
+            None => StoreError::Sqlite { file, source },
+        },
+        other => other,
+    };
+    let mut db = Connection::open(file).map_err(failed)?;
+    let found = prepare(&db).map_err(failed)?;
+    if found > VERSION {
+        return Err(StoreError::Schema { file: file.to_owned(), found, known: VERSION });
+    }
+    if found < VERSION {
+        migrate(&mut db, found).map_err(failed)?;
     }
     Ok(db)
 }
 
-fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
+/// What makes sequence numbers unique in the world.
+pub(super) fn new_epoch() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Opens a file for somebody who only looks: nothing is changed in it, and who writes goes on.
+pub(super) fn look(file: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(file, flags)?;
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        db.pragma_update(None, "cache_size", -CACHE)?;
+        // nor does the last one to look put the log in order
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let version = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((db, version))
+    };
+    match open().map_err(|e| failed(file, e))? {
+        (db, VERSION) => Ok(db),
+        (_, found) if found > VERSION => {
+            Err(StoreError::Schema { file: file.to_owned(), found, known: VERSION })
+        }
+        (_, found) => Err(StoreError::Older { file: file.to_owned(), found }),
+    }
+}
+
+/// The version of a file that was made before this one. A full disk lets SQLite not even look.
+fn earlier_version(file: &Path) -> Option<i64> {
+    let mut version = [0; 4];
+    File::open(file).ok()?.read_exact_at(&mut version, USER_VERSION).ok()?;
+    Some(u32::from_be_bytes(version).into()).filter(|version| (1..VERSION).contains(version))
+}
+
+/// The version that is found.
+fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -CACHE)?;
     db.pragma_update(None, "page_size", PAGE_SIZE)?;
@@ -179,16 +229,17 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     db.pragma_update(None, "max_page_count", MAX_BYTES / page_size)?;
     // a WAL that is deleted at a clean stop grows anew after it, at four times the writes
     db.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version >= VERSION {
-        return Ok(version);
-    }
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     // also of a file that is full: nothing could be delivered from it otherwise
+    let page_size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
     db.pragma_update(None, "max_page_count", (MAX_BYTES + SPARE_BYTES) / page_size)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {
         0 => {
-            let epoch = uuid::Uuid::new_v4().simple().to_string();
+            let epoch = new_epoch();
             tx.execute_batch(&[STORE, DEVICES, DOMAIN].concat())?;
             tx.execute("INSERT INTO store VALUES (0, ?1, 1)", [epoch])?;
         }
@@ -205,8 +256,7 @@ fn prepare(db: &mut Connection) -> rusqlite::Result<i64> {
     remembered::write(&tx, words, 0)?;
     tx.execute_batch("DROP TABLE session")?;
     tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()?;
-    Ok(VERSION)
+    tx.commit()
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ const STEP: usize = 400;
 /// Shedding goes on until so much of the room is free, so that it does not begin again at once.
 const FREE: u64 = 20;
 
+/// A clock that was not set anew for so long says what is old: one that somebody sets wrong is
+/// mostly set right again sooner.
+const BELIEVED: Duration = Duration::from_secs(24 * 3600);
+
 /// A message that waits is looked at for its age this often.
 const LOOK: Duration = Duration::from_secs(600);
 
@@ -129,6 +133,8 @@ pub struct Shed {
     pub stage: Option<Stage>,
     /// Whether there is more to do at once.
     pub again: bool,
+    /// Bytes that were in use before.
+    pub used: u64,
 }
 
 impl Store {
@@ -145,18 +151,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn shed_so_far(&self) -> Result<[u64; Class::ALL.len()], StoreError> {
-        let read = || {
-            let mut all = [0; Class::ALL.len()];
-            let mut query = self.db.prepare_cached("SELECT class, rows FROM shed")?;
-            let mut rows = query.query([])?;
-            while let Some(row) = rows.next()? {
-                if let Some(count) = all.get_mut(usize::from(row.get::<_, u8>(0)?)) {
-                    *count = row.get::<_, i64>(1)?.max(0).cast_unsigned();
-                }
-            }
-            Ok(all)
-        };
-        read().map_err(|e| failed(&self.file, e))
+        counts(&self.db).map_err(|e| failed(&self.file, e))
     }
 
     /// Gives up a little of what there is no room for, or whose time is over. Takes some
@@ -173,17 +168,33 @@ impl Store {
         self.step(bounds, full).map_err(|e| failed(&self.file, e)).inspect_err(|e| self.suspect(e))
     }
 
+    /// Brings the log back into the file, so that its room can be written anew; whether all of it is
+    /// there now. On a disk that is full that may be all the room there is. Where the file cannot
+    /// even take its log, nothing that is given up makes room on the disk.
+    pub fn settle_log(&mut self) -> bool {
+        let settled = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == row.get::<_, i64>(2)?))
+        });
+        matches!(settled, Ok((0, true)))
+    }
+
     fn step(&mut self, bounds: Bounds, full: bool) -> rusqlite::Result<Shed> {
         let now = self.clock.now();
-        let (mut rows, mut again) = ([0; Class::ALL.len()], false);
-        // the clock must be set: a message is not old because somebody's clock is wrong
-        if now.quality != ClockQuality::Unsynced && now.monotonic >= self.age_at {
+        let mut rows = [0; Class::ALL.len()];
+        let used = used(&self.db)?;
+        // a message is not old because somebody's clock is wrong
+        let is_same = self.boot.is_some_and(|boot| boot.began.is_some() && !boot.is_news(now));
+        let is_believed = is_same && now.monotonic >= self.same_since + BELIEVED;
+        if now.quality == ClockQuality::Synced && is_believed && now.monotonic >= self.age_at {
             let age = i64::try_from(bounds.age.as_micros()).unwrap_or(i64::MAX);
             let limit = now.wall.as_microsecond().saturating_sub(age);
-            again = self.expire(limit, &mut rows)?;
+            let again = self.expire(limit, &mut rows)?;
             self.age_at = if again { Duration::ZERO } else { now.monotonic + LOOK };
+            if rows.iter().any(|count| *count > 0) {
+                // told before anything else can fail: they are gone
+                return Ok(Shed { rows, stage: self.stage(), again: true, used });
+            }
         }
-        let used = used(&self.db)?;
         let low = bounds.bytes - bounds.bytes / FREE;
         if self.shedding.is_none() && (used > bounds.bytes || full) {
             self.shedding = Some(Shedding::new(Stage::Diagnostics));
@@ -194,9 +205,13 @@ impl Store {
         if let Some(shedding) = &mut self.shedding {
             thin(&mut self.db, shedding, &mut rows)?;
         }
-        let stage = self.shedding.as_ref().map(|shedding| shedding.stage);
-        again |= stage.is_some_and(|stage| stage != Stage::Nothing);
-        Ok(Shed { rows, stage, again })
+        let stage = self.stage();
+        let again = stage.is_some_and(|stage| stage != Stage::Nothing);
+        Ok(Shed { rows, stage, again, used })
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        self.shedding.as_ref().map(|shedding| shedding.stage)
     }
 
     /// Removes the oldest rows of each class but alarms, if they are older than this; whether
@@ -236,7 +251,20 @@ impl Store {
     }
 }
 
-fn used(db: &Connection) -> rusqlite::Result<u64> {
+/// How many messages were given up, by class.
+pub(super) fn counts(db: &Connection) -> rusqlite::Result<[u64; Class::ALL.len()]> {
+    let mut all = [0; Class::ALL.len()];
+    let mut query = db.prepare_cached("SELECT class, rows FROM shed")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(count) = all.get_mut(usize::from(row.get::<_, u8>(0)?)) {
+            *count = row.get::<_, i64>(1)?.max(0).cast_unsigned();
+        }
+    }
+    Ok(all)
+}
+
+pub(super) fn used(db: &Connection) -> rusqlite::Result<u64> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = number("page_count")? - number("freelist_count")?;
     Ok((pages * number("page_size")?).max(0).cast_unsigned())

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 
+mod damage;
+
 fn session(f_cnt_up: u32) -> Session {
     Session {
         derived: None,
@@ -250,10 +252,11 @@ fn a_power_cut_after_a_rescue_costs_no_session() {
     let known = Elsewhere {
         identity: copy.identity(),
         sessions: Some(copy.memory().expect("reads")),
+        counters: Counters::new(),
         is_current: true,
     };
     drop(copy);
-    rescue::rescue(&file, "damaged", known, Timestamp::now()).expect("rescues");
+    rescue::rescue(&file, "damaged", known, Timestamp::now(), &|| {}).expect("rescues");
     for _ in 0..2 {
         let store = Store::open(&file, &Clock::system()).expect("opens");
         assert_eq!(store.memory().expect("reads").sessions.len(), 50);
@@ -346,14 +349,100 @@ fn an_alarm_in_memory_is_forgotten_once_delivered_whatever_the_disk_does() {
     assert_eq!((outbox.forget(&[rows[0].key]), store.kept()), (1, 0));
 }
 
+#[test]
+fn a_wrong_first_word_about_the_time_does_not_stay_for_the_boot() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("waste.db");
+    let noon: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+    let years = jiff::SignedDuration::from_hours(20 * 365 * 24);
+    let clock = Clock::simulated_as(ClockQuality::Unsynced, Timestamp::UNIX_EPOCH, 0);
+    let mut store = Store::open(&file, &clock).expect("opens");
+    let commit = |store: &mut Store| {
+        let mut entry = entry(1, 1, &[Class::Measurement]);
+        entry.messages[0].at = clock.now();
+        store.commit(&[entry]).expect("commits");
+    };
+    // a time source that is wrong for a minute, and right for months
+    clock.set(noon + years, ClockQuality::Synced);
+    store.note_clock().expect("notes");
+    clock.set(noon, ClockQuality::Synced);
+    store.note_clock().expect("notes");
+    // an outage of many hours
+    clock.set(noon, ClockQuality::Unsynced);
+    commit(&mut store);
+    assert_eq!(told(&file, 9), [(noon, ClockQuality::Estimated, None)]);
+    drop(store);
+    // the next boot begins after this one, and nobody sets its clock
+    let next = Clock::simulated_as(ClockQuality::Unsynced, Timestamp::UNIX_EPOCH, 0);
+    drop(Store::open(&file, &next).expect("opens"));
+    let last = Clock::simulated(noon, 0);
+    let mut store = Store::open(&file, &last).expect("opens");
+    store.note_clock().expect("notes");
+    assert_eq!(told(&file, 9), [(noon, ClockQuality::Estimated, None)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_is_told_also_when_the_disk_then_fails() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let day = Duration::from_secs(24 * 3600);
+    let clock = Clock::simulated(Timestamp::UNIX_EPOCH + 200 * day, 1);
+    let mut store = Store::open(&dir.path().join("t.db"), &clock).expect("opens");
+    let mut young = entry(1, 1, &[Class::Diagnostic]);
+    young.messages[0].at = clock.now();
+    young.messages[0].topic = "young".into();
+    store.commit(&[entry(1, 1, &[Class::Event; 3]), young]).expect("commits");
+    let fails = "CREATE TEMP TRIGGER fails BEFORE DELETE ON main.outbox WHEN old.topic = 'young'
+        BEGIN SELECT RAISE(ABORT, 'the disk'); END";
+    store.db.execute_batch(fails).expect("makes a trigger");
+    tokio::time::advance(day).await;
+    let bounds = Bounds { bytes: 0, ..Bounds::default() };
+    let told = store.shed(bounds, false).expect("gives up what is old");
+    store.shed(bounds, false).expect_err("and what there is no room for stays");
+    assert_eq!(told.rows, [0, 3, 0, 0, 0]);
+    assert_eq!(store.shed_so_far().expect("reads"), told.rows);
+}
+
+#[test]
+fn an_alarm_is_kept_in_memory_also_right_after_a_start_on_a_full_disk() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("t.db");
+    drop(Store::open(&file, &Clock::system()).expect("opens"));
+    let mut ids = BTreeSet::new();
+    for start in 0..3 {
+        let (mut store, mut outbox) = Store::open_both(&file, &Clock::system()).expect("opens");
+        // as if the first write had failed already
+        store.next_sequence = store.reserved;
+        for n in 0..3 {
+            store.keep(entry(1, n, &[Class::Alarm]).messages.remove(0)).expect("is kept");
+        }
+        let rows = outbox.next(Class::Alarm, &mut Cursor::default(), 99).expect("reads");
+        let new = rows.iter().map(|row| format!("{}-{}", row.epoch, row.key.sequence()));
+        let new: Vec<_> = new.filter(|id| !ids.contains(id)).collect();
+        assert_eq!(new.len(), 3, "no id is given twice");
+        if start < 2 {
+            // the power goes: what is in memory was sent, and is forgotten
+            ids.extend(new);
+            continue;
+        }
+        store.commit(&[entry(1, 9, &[Class::Alarm])]).expect("there is room again");
+        let stored = outbox.next(Class::Alarm, &mut Cursor::default(), 99).expect("reads");
+        let stored: Vec<_> = stored.iter().map(|row| (row.epoch.clone(), row.key)).collect();
+        assert!(rows.iter().all(|row| stored.contains(&(row.epoch.clone(), row.key))));
+        assert_eq!((stored.len(), store.kept()), (4, 0));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// However the clock jumps, by hours and years, back and forth, and whoever sets it when:
-    /// what was written while nobody had set it is told by the first time that it was set to,
-    /// and what was written afterwards by its own time.
+    /// what was written while nobody had set it is told by the last time that it was set to
+    /// before that, or else by the first one afterwards; and what was written while it was set, by
+    /// its own time.
     #[test]
     fn no_jump_of_the_clock_makes_a_time_wrong(
-        jumps in prop::collection::vec((-200_000i64..200_000, any::<bool>(), 0usize..3), 1..12),
+        jumps in prop::collection::vec(
+            (prop_oneof![-200_000i64..200_000, -1i64..2, -300_000_000i64..300_000_000],
+             any::<bool>(), 0usize..3), 1..12),
         began in 1_500_000_000i64..2_000_000_000,
     ) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -361,35 +450,36 @@ proptest! {
         let second = |s| Timestamp::from_second(s).expect("in range");
         let clock = Clock::simulated_as(ClockQuality::Unsynced, second(began), 1);
         let mut store = Store::open(&file, &clock).expect("opens");
-        let (mut wanted, mut first) = (Vec::new(), None);
+        let (mut wanted, mut first, mut last) = (Vec::new(), None, None);
         for (jump, is_set, messages) in jumps {
             let quality = if is_set { ClockQuality::Synced } else { ClockQuality::Unsynced };
             let now = clock.now().wall;
             clock.set(second(now.as_second() + jump), quality);
             store.note_clock().expect("notes");
+            if is_set {
+                last = Some(clock.now().wall);
+                first = first.or(last);
+            }
             for _ in 0..messages {
                 let at = clock.now();
                 let mut entry = entry(1, 1, &[Class::Measurement]);
                 entry.messages[0].at = at;
                 store.commit(&[entry]).expect("commits");
-                wanted.push((at.quality == ClockQuality::Synced).then_some(at.wall));
-            }
-            if is_set {
-                first.get_or_insert(clock.now().wall);
+                wanted.push(((at.quality == ClockQuality::Synced).then_some(at.wall), last));
             }
         }
         let told = told(&file, 1000);
         prop_assert_eq!(told.len(), wanted.len());
-        for ((time, quality, error), wanted) in told.into_iter().zip(wanted) {
+        for ((time, quality, error), (own, last)) in told.into_iter().zip(wanted) {
             prop_assert_eq!(error, None, "it is the present boot");
-            match (wanted, first) {
+            match (own, last.or(first)) {
                 (Some(own), _) => {
                     prop_assert_eq!(time.as_microsecond(), own.as_microsecond());
                     prop_assert_eq!(quality, ClockQuality::Synced);
                 }
-                (None, Some(first)) => {
+                (None, Some(word)) => {
                     prop_assert_eq!(quality, ClockQuality::Estimated);
-                    let off = time.duration_since(first).abs();
+                    let off = time.duration_since(word).abs();
                     prop_assert!(off < jiff::SignedDuration::from_secs(10), "{off}");
                 }
                 (None, None) => prop_assert_eq!(quality, ClockQuality::Unsynced),

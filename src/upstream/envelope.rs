@@ -35,7 +35,7 @@ pub(super) struct Envelope<'a> {
 }
 
 /// The id of a stored message: the same for every copy of it, for ever.
-pub(super) fn id(row: &Row) -> String {
+pub(crate) fn id(row: &Row) -> String {
     format!("{}-{}", row.epoch, row.key.sequence())
 }
 
@@ -47,7 +47,7 @@ fn id_in_body<'a>(topic: &str, id: &'a str) -> Option<&'a str> {
 }
 
 /// A stored message as it goes out now.
-pub(super) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
+pub(crate) fn stored(id: &str, row: &Row, now: Moment, late: bool) -> String {
     let head = Envelope {
         id: id_in_body(&row.topic, id),
         class: row.key.class().map_or("", Class::as_str),

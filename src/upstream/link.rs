@@ -1,22 +1,26 @@
-//! One MQTT connection, of either protocol version, over rumqttc.
+//! One MQTT connection, of either protocol version.
 //!
-//! rumqttc's event loop forgets accepted messages when a session is lost and can wedge after
-//! an identifier collision, so a [`Link`] lives for exactly one connection and is thrown away
-//! with any error. Its event loop runs in a task of its own, since polling it cannot be
-//! cancelled halfway.
+//! The packets are rumqttc's; what turns here is a loop of our own. rumqttc's forgets accepted
+//! messages when a session is lost, can wedge after an identifier collision, and writes to the
+//! socket once for each message, which is most of what a drain costs. Here all that is there to
+//! be sent goes out in one write, and an identifier is used again only when it is free.
+//!
+//! A [`Link`] lives for exactly one connection and is thrown away with any error.
 
 use super::error::LinkError;
-use super::event_loop::{Event, EventLoop, MAX_PACKET, pump};
+use super::packet::{self, Event, Hello, MAX_PACKET, Outgoing, Purpose, Terms, Told};
 use super::tls;
-use super::trouble::Peer;
+use super::trouble::{Peer, Trouble};
+use super::wire::Wire;
 use crate::clock::Clock;
 use crate::config::secret::read_password;
 use crate::config::{BrokerUrl, Protocol, Upstream};
-use bytes::Bytes;
-use rumqttc::{Transport, v5};
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 /// How many messages may be on their way unacknowledged.
 pub(super) const WINDOW: usize = 100;
@@ -24,53 +28,51 @@ pub(super) const WINDOW: usize = 100;
 /// DNS, TCP, TLS and CONNACK together; a TLS handshake over a weak mobile link is slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Requests that rumqttc may not have taken yet: all messages, or all acknowledgements, and the
-/// goodbye or a subscription.
-const REQUESTS: usize = WINDOW + 1;
-
-/// The content type of every message, where the protocol has one.
-const JSON: &str = "application/json";
-
-/// What a connection is for.
-#[derive(Debug)]
-pub(super) enum Purpose {
-    /// Messages go out; the broker publishes this one when the client vanishes.
-    Deliver(Outgoing),
-    /// Commands come in, and the broker keeps those that are not acknowledged.
-    Listen {
-        /// For how long (MQTT 5), in seconds.
-        expiry: u32,
-        /// Whether it forgets what it has kept so far.
-        afresh: bool,
-        /// How many it may bring before they are acknowledged (MQTT 5).
-        window: u16,
-    },
-}
-
-/// A message on its way out.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) topic: String,
-    pub(super) payload: String,
-    pub(super) retain: bool,
-    /// MQTT 5 user properties.
-    pub(super) properties: Vec<(String, String)>,
-}
+/// With so many bytes unwritten there is no room for another acknowledgement: a broker that reads
+/// nothing and sends on does not fill the memory.
+const MAX_UNWRITTEN: usize = 16 * 1024;
 
 /// An MQTT connection in the making, open, or closing.
 #[derive(Debug)]
 pub(super) struct Link {
-    client: Client,
+    version: Protocol,
+    peer: Peer,
     /// No packet may be larger.
     pub(super) largest: usize,
-    events: mpsc::Receiver<Event>,
-    pump: JoinHandle<()>,
+    stage: Stage,
+    /// What happened and was not told yet.
+    events: VecDeque<Event>,
+    /// Messages that wait for an identifier.
+    line: VecDeque<Outgoing>,
+    /// Identifiers, the one that is free for the longest time first.
+    free: VecDeque<u16>,
+    /// What the broker owes an answer to.
+    used: Vec<u16>,
+    /// When the connection must be accepted.
+    accept_by: Instant,
+    /// When the broker last said anything.
+    heard: Instant,
+    /// When it is asked whether it is there: a connection that is half open is noticed.
+    ask_at: Instant,
+    keep_alive: Duration,
 }
 
-#[derive(Debug)]
-enum Client {
-    V4(rumqttc::AsyncClient),
-    V5(v5::AsyncClient),
+enum Stage {
+    Opening(Opening, Hello),
+    Open(Wire),
+    Over,
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<Wire, Trouble>> + Send>>;
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opening(..) => "Opening",
+            Self::Open(_) => "Open",
+            Self::Over => "Over",
+        })
+    }
 }
 
 impl Link {
@@ -83,208 +85,222 @@ impl Link {
         purpose: Purpose,
         clock: &Clock,
     ) -> Result<Self, LinkError> {
-        let transport = match url.tls {
-            true => Transport::Tls(tls::configuration(settings, clock)?),
-            false => Transport::Tcp,
+        let tls = url.tls.then(|| tls::configuration(settings, clock)).transpose()?;
+        let opening = Box::pin(Wire::open(url.host.clone(), url.port, tls));
+        let hello = Hello {
+            client_id: client_id.to_owned(),
+            keep_alive: settings.keep_alive,
+            login: login(settings)?,
+            purpose,
         };
-        let login = login(settings)?;
-        let host =
-            if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
-        let mut network_options = rumqttc::NetworkOptions::new();
-        network_options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-        // a message that waits for the acknowledgement of the segment before it waits 40 ms
-        network_options.set_tcp_nodelay(true);
-        let peer = Peer::new(settings, url, client_id, CONNECT_TIMEOUT);
-        // The pump waits when the forwarder is busy, so the broker waits too: nothing piles up.
-        let (sender, events) = mpsc::channel(WINDOW);
-        let (client, pump) = match settings.protocol {
-            Protocol::V4 => {
-                let mut options = rumqttc::MqttOptions::new(client_id, host, url.port);
-                options.set_transport(transport);
-                options.set_keep_alive(settings.keep_alive);
-                options.set_inflight(WINDOW as u16);
-                options.set_max_packet_size(MAX_PACKET as usize, MAX_PACKET as usize);
-                match purpose {
-                    Purpose::Deliver(Outgoing { topic, payload, retain, .. }) => {
-                        let qos = rumqttc::QoS::AtLeastOnce;
-                        options.set_last_will(rumqttc::LastWill::new(topic, payload, qos, retain));
-                    }
-                    Purpose::Listen { afresh, .. } => {
-                        options.set_clean_session(afresh);
-                        options.set_manual_acks(true);
-                    }
-                }
-                if let Some((username, password)) = login {
-                    options.set_credentials(username, password);
-                }
-                let (client, mut event_loop) = rumqttc::AsyncClient::new(options, REQUESTS);
-                event_loop.network_options = network_options;
-                (
-                    Client::V4(client),
-                    tokio::spawn(pump(EventLoop::V4(Box::new(event_loop)), peer, sender)),
-                )
-            }
-            Protocol::V5 => {
-                let mut options = v5::MqttOptions::new(client_id, host, url.port);
-                options.set_transport(transport);
-                options.set_keep_alive(settings.keep_alive);
-                options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-                options.set_network_options(network_options);
-                options.set_outgoing_inflight_upper_limit(WINDOW as u16);
-                options.set_max_packet_size(Some(MAX_PACKET));
-                match purpose {
-                    Purpose::Deliver(will) => {
-                        options.set_last_will(last_will(will));
-                    }
-                    Purpose::Listen { expiry, afresh, window } => {
-                        options.set_clean_start(afresh);
-                        options.set_session_expiry_interval(Some(expiry));
-                        options.set_receive_maximum(Some(window));
-                        options.set_manual_acks(true);
-                    }
-                }
-                if let Some((username, password)) = login {
-                    options.set_credentials(username, password);
-                }
-                let (client, event_loop) = v5::AsyncClient::new(options, REQUESTS);
-                (
-                    Client::V5(client),
-                    tokio::spawn(pump(EventLoop::V5(Box::new(event_loop)), peer, sender)),
-                )
-            }
-        };
-        Ok(Self { client, largest: MAX_PACKET as usize, events, pump })
+        let now = Instant::now();
+        Ok(Self {
+            version: settings.protocol,
+            peer: Peer::new(settings, url, client_id, CONNECT_TIMEOUT),
+            largest: MAX_PACKET as usize,
+            stage: Stage::Opening(opening, hello),
+            events: VecDeque::new(),
+            line: VecDeque::new(),
+            free: VecDeque::new(),
+            used: Vec::new(),
+            accept_by: now + CONNECT_TIMEOUT,
+            heard: now,
+            ask_at: now,
+            keep_alive: settings.keep_alive,
+        })
     }
 
     /// What has happened already and was not told yet.
     pub(super) fn ready(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
+        self.events.pop_front()
     }
 
-    /// The next thing that happened. Cancel-safe.
+    /// The next thing that happened. Cancel-safe. Nothing is written or read but here.
     pub(super) async fn event(&mut self) -> Event {
-        self.events
-            .recv()
-            .await
-            .unwrap_or_else(|| Event::Closed(LinkError::Connection("the connection ended".into())))
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let error = match self.turn().await {
+                Ok(()) => continue,
+                Err(error) => error,
+            };
+            self.stage = Stage::Over;
+            // acknowledgements that were read in one go with the end of the connection go first
+            self.events.push_back(Event::Closed(self.peer.error(error)));
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Trouble> {
+        let due = match self.peer.accepted {
+            true => self.ask_at.min(self.heard + self.peer.patience),
+            false => self.accept_by,
+        };
+        match &mut self.stage {
+            Stage::Opening(opening, _) => {
+                let opened = timeout_at(due, opening).await;
+                let mut wire = opened.map_err(|_| Trouble::ConnectTimeout)??;
+                if let Stage::Opening(_, hello) = std::mem::replace(&mut self.stage, Stage::Over) {
+                    packet::connect(self.version, hello, &mut wire.out)?;
+                }
+                self.stage = Stage::Open(wire);
+                Ok(())
+            }
+            Stage::Open(wire) => match timeout_at(due, wire.exchange()).await {
+                Ok(exchanged) => {
+                    exchanged?;
+                    self.heard = Instant::now();
+                    self.understand()
+                }
+                Err(_) => self.ask(),
+            },
+            Stage::Over => Err(Trouble::Other("the connection ended".into())),
+        }
+    }
+
+    /// What was read, packet by packet.
+    fn understand(&mut self) -> Result<(), Trouble> {
+        while let Stage::Open(wire) = &mut self.stage
+            && let Some(told) = packet::read(self.version, &mut wire.input)?
+        {
+            self.note(told)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, told: Told) -> Result<(), Trouble> {
+        let event = match (told, self.peer.accepted) {
+            (Told::Accepted(terms), false) => self.accepted(terms),
+            (Told::TurnedDown(reason), false) => return Err(Trouble::TurnedDown(reason)),
+            (Told::Goodbye(code), _) => return Err(Trouble::Goodbye(code)),
+            (Told::Accepted(_) | Told::TurnedDown(_), true) | (_, false) => {
+                let words = "the broker answers what it was not asked";
+                return Err(Trouble::Other(words.into()));
+            }
+            (Told::Acknowledged(identifier), true) => {
+                self.release(identifier)?;
+                Event::Acknowledged(identifier)
+            }
+            (Told::Refused(identifier, refusal), true) => {
+                self.release(identifier)?;
+                Event::Refused(identifier, refusal)
+            }
+            (Told::Subscribed(granted), true) => Event::Subscribed(granted),
+            (Told::Received(incoming), true) => Event::Received(incoming),
+            (Told::Nothing, true) => return Ok(()),
+        };
+        self.events.push_back(event);
+        self.send()
+    }
+
+    fn accepted(&mut self, terms: Terms) -> Event {
+        self.largest = terms.largest;
+        self.free = (1..=terms.window.clamp(1, WINDOW) as u16).collect();
+        self.keep_alive = terms.keep_alive.unwrap_or(self.keep_alive);
+        self.ask_at = Instant::now() + self.keep_alive;
+        self.peer.patience = self.keep_alive * 2;
+        self.peer.accepted = true;
+        Event::Connected(terms.largest)
+    }
+
+    /// An identifier is free again.
+    fn release(&mut self, identifier: u16) -> Result<(), Trouble> {
+        let Some(place) = self.used.iter().position(|used| *used == identifier) else {
+            let words = "the broker acknowledges what was not sent";
+            return Err(Trouble::Other(words.into()));
+        };
+        self.used.remove(place);
+        self.free.push_back(identifier);
+        Ok(())
+    }
+
+    /// Sends what is in line, as far as identifiers are free.
+    fn send(&mut self) -> Result<(), Trouble> {
+        while let Stage::Open(wire) = &mut self.stage
+            && !self.line.is_empty()
+            && let Some(identifier) = self.free.pop_front()
+            && let Some(message) = self.line.pop_front()
+        {
+            self.used.push(identifier);
+            packet::publish(self.version, identifier, message, &mut wire.out)?;
+            self.events.push_back(Event::Sent(identifier));
+        }
+        Ok(())
+    }
+
+    /// Asks the broker whether it is there, unless it owes the answer for too long.
+    fn ask(&mut self) -> Result<(), Trouble> {
+        let now = Instant::now();
+        if !self.peer.accepted {
+            return Err(Trouble::ConnectTimeout);
+        }
+        if now >= self.heard + self.peer.patience {
+            return Err(Trouble::Silent);
+        }
+        self.ask_at = now + self.keep_alive;
+        self.write(packet::ping)
+    }
+
+    /// Puts something behind what is to be written. What is over writes nothing any more, and says
+    /// so with its last event.
+    fn write(
+        &mut self,
+        put: impl FnOnce(Protocol, &mut BytesMut) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        match &mut self.stage {
+            Stage::Open(wire) => put(self.version, &mut wire.out),
+            Stage::Opening(..) | Stage::Over => Ok(()),
+        }
+    }
+
+    /// Ends a connection on which something could not even be put into words.
+    fn end_if(&mut self, done: Result<(), Trouble>) {
+        if let Err(trouble) = done {
+            self.stage = Stage::Over;
+            self.events.push_back(Event::Closed(self.peer.error(trouble)));
+        }
     }
 
     /// How many bytes a message takes as a packet.
     pub(super) fn size(&self, message: &Outgoing) -> usize {
-        size(message, matches!(self.client, Client::V5(_)))
+        packet::size(self.version, message)
     }
 
     /// Whether a message is small enough to be sent. One that is not would end the connection.
     pub(super) fn fits(&self, message: &Outgoing) -> bool {
-        size(message, matches!(self.client, Client::V5(_))) <= self.largest
+        self.size(message) <= self.largest
     }
 
-    /// Hands a message over. `false` when there is no room, which the caller prevents by never
-    /// having more than [`WINDOW`] outstanding.
-    pub(super) fn publish(&self, message: Outgoing) -> bool {
-        let Outgoing { topic, payload, retain, properties } = message;
-        match &self.client {
-            Client::V4(client) => {
-                client.try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload).is_ok()
-            }
-            Client::V5(client) => client
-                .try_publish_with_properties(
-                    topic,
-                    v5::mqttbytes::QoS::AtLeastOnce,
-                    retain,
-                    Bytes::from(payload),
-                    described(properties),
-                )
-                .is_ok(),
-        }
+    /// Hands a message over, of at most [`WINDOW`] that are not answered: more would wait here.
+    pub(super) fn publish(&mut self, message: Outgoing) {
+        self.line.push_back(message);
+        let sent = self.send();
+        self.end_if(sent);
     }
 
     /// Acknowledges a message that came in. `false` when there is no room.
-    pub(super) fn acknowledge(&self, packet: u16) -> bool {
-        match &self.client {
-            Client::V4(client) => {
-                let qos = rumqttc::QoS::AtLeastOnce;
-                let mut message = rumqttc::Publish::new("", qos, Vec::new());
-                message.pkid = packet;
-                client.try_ack(&message).is_ok()
-            }
-            Client::V5(client) => {
-                let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                let mut message = v5::mqttbytes::v5::Publish::new("", qos, Vec::new(), None);
-                message.pkid = packet;
-                client.try_ack(&message).is_ok()
-            }
+    pub(super) fn acknowledge(&mut self, identifier: u16) -> bool {
+        if matches!(&self.stage, Stage::Open(wire) if wire.out.len() >= MAX_UNWRITTEN) {
+            return false;
         }
+        let put = |version, out: &mut _| packet::acknowledge(version, identifier, out);
+        let done = self.write(put);
+        self.end_if(done);
+        true
     }
 
     /// Asks for messages on these topics. Only while nothing is on its way: a packet identifier
-    /// may be in use for one thing at a time. `false` when there is no room.
-    pub(super) fn subscribe(&self, filter: String) -> bool {
-        match &self.client {
-            Client::V4(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
-            Client::V5(client) => {
-                client.try_subscribe(filter, v5::mqttbytes::QoS::AtLeastOnce).is_ok()
-            }
-        }
+    /// may be in use for one thing at a time.
+    pub(super) fn subscribe(&mut self, filter: String) {
+        let done = self.write(|version, out| packet::subscribe(version, filter, out));
+        self.end_if(done);
     }
 
     /// Says goodbye, so that the broker does not publish the last will. A session goes on.
-    pub(super) fn disconnect(&self) {
-        // a full channel means a broker that answers nothing; it will not miss the goodbye
-        let _ = match &self.client {
-            Client::V4(client) => client.try_disconnect().is_ok(),
-            Client::V5(client) => client.try_disconnect().is_ok(),
-        };
+    pub(super) fn disconnect(&mut self) {
+        let done = self.write(packet::goodbye);
+        self.end_if(done);
     }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.pump.abort();
-    }
-}
-
-fn last_will(will: Outgoing) -> v5::mqttbytes::v5::LastWill {
-    let properties = v5::mqttbytes::v5::LastWillProperties {
-        delay_interval: None,
-        payload_format_indicator: Some(1),
-        message_expiry_interval: None,
-        content_type: Some(JSON.into()),
-        response_topic: None,
-        correlation_data: None,
-        user_properties: will.properties,
-    };
-    let qos = v5::mqttbytes::QoS::AtLeastOnce;
-    let Outgoing { topic, payload, retain, .. } = will;
-    v5::mqttbytes::v5::LastWill::new(topic, payload, qos, retain, Some(properties))
-}
-
-/// What MQTT 5 says of a message beside its own properties.
-fn described(user_properties: Vec<(String, String)>) -> v5::mqttbytes::v5::PublishProperties {
-    v5::mqttbytes::v5::PublishProperties {
-        user_properties,
-        payload_format_indicator: Some(1),
-        content_type: Some(JSON.into()),
-        ..Default::default()
-    }
-}
-
-/// How many bytes a message takes as a packet, with what MQTT 5 says of it or without.
-fn size(message: &Outgoing, is_described: bool) -> usize {
-    let Outgoing { topic, payload, properties, .. } = message;
-    let text = |text: &str| 2 + text.len();
-    let mut rest = text(topic) + 2 + payload.len(); // 2 for the packet identifier
-    if is_described {
-        let user = properties.iter().map(|(key, value)| 1 + text(key) + text(value));
-        let all = 2 + 1 + text(JSON) + user.sum::<usize>();
-        rest += length(all) + all;
-    }
-    1 + length(rest) + rest
-}
-
-/// How many bytes a length takes.
-fn length(of: usize) -> usize {
-    1 + usize::from(of >= 1 << 7) + usize::from(of >= 1 << 14) + usize::from(of >= 1 << 21)
 }
 
 fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
@@ -294,35 +310,4 @@ fn login(settings: &Upstream) -> Result<Option<(String, String)>, LinkError> {
         Some(file) => read_password(file).map_err(LinkError::file("password_file"))?,
     };
     Ok(Some((username.clone(), password)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_has_the_size_that_it_will_have_as_a_packet() {
-        for length in [0, 1, 100, 127, 128, 1_000, 16_200, 16_384, 200_000, 2_100_000] {
-            for key in [0, 1, 60, 127, 128, 5_000] {
-                let message = Outgoing {
-                    topic: "lykta/gw-1/waste/bin/1739/level".into(),
-                    payload: "x".repeat(length),
-                    retain: false,
-                    properties: vec![("id".into(), "y".repeat(key)), ("class".into(), "z".into())],
-                };
-                let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                let Outgoing { topic, payload, properties, .. } = &message;
-                let properties = Some(described(properties.clone()));
-                let mut packet =
-                    v5::mqttbytes::v5::Publish::new(topic, qos, payload.clone(), properties);
-                packet.pkid = 1;
-                assert_eq!(size(&message, true), packet.size());
-
-                let qos = rumqttc::QoS::AtLeastOnce;
-                let mut packet = rumqttc::Publish::new(topic, qos, payload.clone());
-                packet.pkid = 1;
-                assert_eq!(size(&message, false), packet.size());
-            }
-        }
-    }
 }

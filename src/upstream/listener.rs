@@ -15,34 +15,26 @@
 //! once, and asked by one client. A broker that does not want it keeps its messages: it is asked
 //! ever less often.
 
+mod hearing;
+
 use super::Shared;
 use super::backoff::Backoff;
-use super::command::{self, Command, Receipt, Settled};
+use super::command;
 use super::error::LinkError;
-use super::event_loop::{Event, Incoming};
-use super::link::{Link, Purpose};
-use super::unacknowledged::Unacknowledged;
+use super::link::Link;
+use super::packet::{Event, Incoming, Purpose};
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::units::TenantId;
-use std::collections::VecDeque;
+use hearing::Hearing;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 /// So many commands may be unacknowledged: what bounds their memory. The broker keeps the others.
 const WINDOW: usize = 32;
-
-/// When a command that there was no room for is offered again.
-const OFFER_AGAIN: Duration = Duration::from_millis(100);
-
-/// When an acknowledgement that there was no room for is tried again.
-const ACKNOWLEDGE_AGAIN: Duration = Duration::from_millis(10);
-
-/// How long the broker may take to answer the subscription.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A broker that refuses is asked again after so many times `reconnect_min`, doubling.
 const RELUCTANCE: u32 = 10;
@@ -52,16 +44,6 @@ const RETRY_MAX: Duration = Duration::from_secs(3600);
 
 /// What breaks may be an accident of the line. So many in a row are told.
 const TELL_AT: u32 = 2;
-
-/// A connection that lived this long has done no harm: some brokers allow one connection for each
-/// user, and break the other.
-const HARMLESS: Duration = Duration::from_secs(5);
-
-/// A broker that goes away breaks both connections, within this time.
-const BOTH: Duration = Duration::from_millis(250);
-
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Listens to a tenant's broker.
 #[derive(Debug)]
@@ -91,7 +73,7 @@ enum State {
     /// Until messages are delivered.
     Away,
     Connecting(BrokerUrl),
-    Listening(Link, BrokerUrl),
+    Listening(Box<Link>, BrokerUrl),
     Waiting(Duration),
     Stopped,
 }
@@ -176,7 +158,7 @@ impl Listener {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return State::Stopped,
                 event = link.event() => match event {
-                    Event::Connected(_) => return State::Listening(link, url),
+                    Event::Connected(_) => return State::Listening(Box::new(link), url),
                     Event::Closed(error) => return self.failed(&error),
                     // nothing comes before
                     _ => {}
@@ -187,7 +169,7 @@ impl Listener {
 
     async fn listen(
         &mut self,
-        link: Link,
+        link: Box<Link>,
         url: BrokerUrl,
         stop: &mut watch::Receiver<bool>,
     ) -> State {
@@ -283,210 +265,5 @@ impl Listener {
         // one that is retained would come at each connection, however old it is
         let payload = payload.filter(|payload| !retained && command::id(payload).is_some())?;
         Some((name.to_owned(), payload))
-    }
-}
-
-/// One connection's worth of listening.
-struct Hearing<'a> {
-    listener: &'a mut Listener,
-    link: Link,
-    url: BrokerUrl,
-    since: Instant,
-    /// When the subscription was granted.
-    granted: Option<Instant>,
-    /// Whether it was found to do no harm.
-    harmless: bool,
-    /// When it is to be judged whether the other connection broke over this one.
-    judged_at: Option<Instant>,
-    unacknowledged: Unacknowledged,
-    /// When there may be room for more acknowledgements.
-    acknowledge_at: Option<Instant>,
-    /// What there was no room for so far.
-    waiting: VecDeque<Command>,
-    offer_at: Instant,
-    /// What was not taken comes again with the next connection: when that is due.
-    renew_at: Option<Instant>,
-    settle: mpsc::Sender<Settled>,
-    settled: mpsc::Receiver<Settled>,
-}
-
-impl<'a> Hearing<'a> {
-    fn new(listener: &'a mut Listener, link: Link, url: BrokerUrl) -> Self {
-        let (settle, settled) = mpsc::channel(WINDOW);
-        let now = Instant::now();
-        Self {
-            listener,
-            link,
-            url,
-            since: now,
-            granted: None,
-            harmless: false,
-            judged_at: None,
-            unacknowledged: Unacknowledged::default(),
-            acknowledge_at: None,
-            waiting: VecDeque::new(),
-            offer_at: now,
-            renew_at: None,
-            settle,
-            settled,
-        }
-    }
-
-    async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> End {
-        self.link.subscribe(format!("{}/command/+", self.listener.root));
-        loop {
-            if let Some(end) = self.do_due(Instant::now()) {
-                return end;
-            }
-            let due = self.next_due();
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => return End::Stopped,
-                Some(settled) = self.settled.recv() => self.note_settled(settled),
-                event = self.link.event() => match event {
-                    Event::Subscribed(Ok(())) => self.granted = Some(Instant::now()),
-                    Event::Subscribed(Err(reason)) => {
-                        return End::Refused(format!("the subscription is not granted: {reason}"));
-                    }
-                    Event::Received(incoming) => self.receive(incoming),
-                    Event::Closed(error) => return End::Closed(error),
-                    // this connection publishes nothing
-                    Event::Connected(_)
-                    | Event::Sent(_)
-                    | Event::Acknowledged(_)
-                    | Event::Refused(..) => {}
-                },
-                moved = self.listener.broker.changed() => {
-                    if moved.is_err() {
-                        return End::Stopped;
-                    }
-                    match &*self.listener.broker.borrow_and_update() {
-                        Some(url) if *url != self.url => return End::Renewed,
-                        Some(_) => {}
-                        None => {
-                            let suspect = self.since.elapsed() < HARMLESS;
-                            self.judged_at = suspect.then(|| Instant::now() + BOTH);
-                        }
-                    }
-                }
-                () = sleep_until(due.unwrap_or(self.since)), if due.is_some() => {}
-            }
-        }
-    }
-
-    fn next_due(&self) -> Option<Instant> {
-        let offer = (!self.waiting.is_empty()).then_some(self.offer_at);
-        let renew = self.renew_at.filter(|_| self.waiting.is_empty());
-        let judge = match self.granted {
-            None => Some(self.since + PATIENCE),
-            Some(_) if self.harmless => None,
-            Some(at) => Some(at + HARMLESS),
-        };
-        [offer, renew, judge, self.judged_at, self.acknowledge_at].into_iter().flatten().min()
-    }
-
-    fn do_due(&mut self, now: Instant) -> Option<End> {
-        if self.judged_at.is_some_and(|at| now >= at) {
-            return Some(End::Harmful);
-        }
-        match self.granted {
-            None if now >= self.since + PATIENCE => {
-                return Some(End::Refused("the broker does not answer the subscription".into()));
-            }
-            Some(at) if !self.harmless && now >= at + HARMLESS => {
-                self.harmless = true;
-                self.listener.works();
-            }
-            _ => {}
-        }
-        if self.acknowledge_at.is_some_and(|at| now >= at) {
-            self.acknowledge();
-        }
-        if now >= self.offer_at {
-            self.offer(now);
-        }
-        let renewed = self.waiting.is_empty() && self.renew_at.is_some_and(|at| now >= at);
-        renewed.then_some(End::Renewed)
-    }
-
-    /// Takes note of a command, and passes it on if it can be answered.
-    fn receive(&mut self, incoming: Incoming) {
-        let counters = &self.listener.shared.counters;
-        counters.commands.fetch_add(1, Relaxed);
-        // a broker of MQTT 3.1.1 is not told how much there is room for
-        if self.renew_at.is_some() || self.unacknowledged.len() >= WINDOW {
-            self.miss();
-            return;
-        }
-        let number = self.unacknowledged.enter(incoming.packet);
-        match self.listener.read(incoming) {
-            Some((name, payload)) => {
-                let receipt = Receipt::new(number, self.settle.clone());
-                self.waiting.push_back(Command { name, payload, receipt });
-                self.offer(Instant::now());
-            }
-            None => {
-                self.listener.shared.counters.commands_refused.fetch_add(1, Relaxed);
-                log::debug!("a command is refused: retained, misnamed, too large, or without id");
-                // nobody could do anything with it, however often it came
-                self.note_settled(Settled { number, taken: true });
-            }
-        }
-    }
-
-    /// Passes on what waits, in order, while there is room.
-    fn offer(&mut self, now: Instant) {
-        while let Some(command) = self.waiting.pop_front() {
-            if let Err(command) = (self.listener.shared.commands)(command) {
-                self.waiting.push_front(command);
-                self.offer_at = now + OFFER_AGAIN;
-                return;
-            }
-        }
-    }
-
-    fn note_settled(&mut self, settled: Settled) {
-        if !settled.taken {
-            self.miss();
-            return;
-        }
-        self.unacknowledged.settle(settled.number);
-        self.acknowledge();
-        self.listener.backoff.reset();
-    }
-
-    /// Acknowledges what is in good hands; whether there was room for all of it. There is not
-    /// always: some brokers send more at once than they were told to.
-    fn acknowledge(&mut self) -> bool {
-        let link = &self.link;
-        // with QoS 0 there is nothing to acknowledge
-        let all = self.unacknowledged.acknowledge(|packet| packet == 0 || link.acknowledge(packet));
-        self.acknowledge_at = (!all).then(|| Instant::now() + ACKNOWLEDGE_AGAIN);
-        all
-    }
-
-    /// Something was not taken: the broker brings it again with the next connection.
-    fn miss(&mut self) {
-        if self.renew_at.is_none() {
-            self.renew_at =
-                Some(Instant::now() + self.listener.backoff.next_spread(fastrand::f64()));
-        }
-    }
-
-    /// Says goodbye, after what is in good hands by now.
-    async fn leave(&mut self) {
-        while let Ok(settled) = self.settled.try_recv() {
-            self.note_settled(settled);
-        }
-        let goodbye = async {
-            while !self.acknowledge() {
-                // what comes by now comes again
-                let _ = timeout(ACKNOWLEDGE_AGAIN, self.link.event()).await;
-            }
-            self.link.disconnect();
-            while !matches!(self.link.event().await, Event::Closed(_)) {}
-        };
-        // a broker that does not answer finds out by itself
-        let _ = timeout(GOODBYE, goodbye).await;
     }
 }

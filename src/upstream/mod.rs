@@ -12,7 +12,7 @@
 //!
 //! Each connection begins anew with the first message in the outbox, so whatever was on its
 //! way when the last one broke goes out again, under the same id. Nothing is ever held only
-//! by the MQTT library: at most `link::WINDOW` messages are with it, and each is still in
+//! by the connection: at most `link::WINDOW` messages are with it, and each is still in
 //! the outbox.
 //!
 //! Commands come by a connection of their own (see `listener`), so that nothing that comes in
@@ -23,19 +23,24 @@ mod backoff;
 mod budget;
 pub mod command;
 mod delivery;
-mod envelope;
+mod disk;
+pub(crate) mod envelope;
 mod error;
 pub(crate) mod event;
-mod event_loop;
 mod link;
 mod listener;
+mod packet;
 mod reconnect;
 mod refusals;
+mod shared;
 mod supply;
 mod suspicion;
 mod tls;
 mod trouble;
 mod unacknowledged;
+mod wire;
+
+pub use shared::{Counters, Shared};
 
 use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
@@ -44,28 +49,21 @@ use crate::store::{Class, Cursor, Key, Outbox, StoreError};
 use crate::sys;
 use crate::units::{GatewayId, TenantId, duration};
 use backoff::Backoff;
-use budget::Budget;
-use command::Command;
+use budget::{Allowed, Budget};
 use delivery::{Aside, Delivery, Parcel};
 use error::LinkError;
-use event_loop::Event;
-use link::{Link, Purpose};
+use link::Link;
 use listener::Listener;
+use packet::{Event, Outgoing, Purpose};
 use reconnect::{Pace, Reconnect};
 use refusals::Refusals;
-use serde_json::Value;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use suspicion::Suspicion;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep_until};
-
-/// What the disk may refuse.
-const READING: usize = 0;
-const CLEARING: usize = 1;
 
 /// How many kinds of trouble are told in one outage.
 const MAX_TOLD: usize = 16;
@@ -80,54 +78,6 @@ const OFFERS: u32 = 60;
 
 /// How often it is asked whether the clock has been set, by whoever waits for that alone.
 const CLOCK_WATCH: Duration = Duration::from_secs(1);
-
-/// What went to one tenant's broker, since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Messages acknowledged by the broker.
-    pub delivered: AtomicU64,
-    /// Messages refused by the broker, each time it did so.
-    pub refused: AtomicU64,
-    /// Messages that are set aside, since the broker does not take them.
-    pub set_aside: AtomicU64,
-    /// Connections that the broker accepted.
-    pub connections: AtomicU64,
-    /// Attempts to connect that failed.
-    pub attempts_failed: AtomicU64,
-    /// Measurements that were given up to save the bytes of a metered line.
-    pub thinned: AtomicU64,
-    /// Messages that wait in the outbox.
-    pub waiting: AtomicU64,
-    /// Whether there is a connection now.
-    pub connected: AtomicBool,
-    /// Messages that came in on command topics.
-    pub commands: AtomicU64,
-    /// Those of them that were not passed on: retained, too large, misnamed, or without a
-    /// readable id.
-    pub commands_refused: AtomicU64,
-    /// How often the broker refused the connection for commands, or the subscription.
-    pub subscriptions_refused: AtomicU64,
-}
-
-/// What a forwarder shares with the rest of the gateway.
-#[derive(Clone)]
-pub struct Shared {
-    /// Told when there are new messages in the outbox.
-    pub news: Arc<Notify>,
-    /// Read by whoever wants to know.
-    pub counters: Arc<Counters>,
-    /// The body of the health message, as of now.
-    pub health: Arc<dyn Fn() -> Value + Send + Sync>,
-    /// Takes a command, which is answered later by a message in the outbox; or gives it back when
-    /// there is no room for it now. Must not block.
-    pub commands: Arc<dyn Fn(Command) -> Result<(), Command> + Send + Sync>,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("counters", &self.counters).finish_non_exhaustive()
-    }
-}
 
 /// Brings one tenant's outbox to its broker.
 #[derive(Debug)]
@@ -173,8 +123,13 @@ pub struct Forwarder {
 enum State {
     Waiting,
     Connecting,
-    Delivering(Link),
+    Delivering(Box<Link>),
     Stopped,
+}
+
+/// What all topics of a tenant begin with.
+pub(crate) fn root(prefix: &str, gateway: &GatewayId, tenant: &TenantId) -> String {
+    format!("{prefix}/{gateway}/{tenant}")
 }
 
 impl Forwarder {
@@ -193,7 +148,7 @@ impl Forwarder {
         shared.counters.set_aside.store(outbox.count_aside()?, Relaxed);
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("lykta-{gateway}-{tenant}"));
-        let root = format!("{}/{gateway}/{tenant}", settings.prefix);
+        let root = root(&settings.prefix, gateway, tenant);
         let (reached, broker) = watch::channel(None);
         let listener = settings.commands.then(|| {
             let client_id = format!("{client_id}-commands");
@@ -323,7 +278,7 @@ impl Forwarder {
                 event = link.event() => match event {
                     Event::Connected(largest) => {
                         link.largest = largest;
-                        return State::Delivering(link);
+                        return State::Delivering(Box::new(link));
                     }
                     Event::Closed(error) => {
                         let of_time = matches!(error, LinkError::Time(_));
@@ -370,7 +325,7 @@ impl Forwarder {
         State::Waiting
     }
 
-    async fn deliver(&mut self, link: Link, stop: &mut watch::Receiver<bool>) -> State {
+    async fn deliver(&mut self, link: Box<Link>, stop: &mut watch::Receiver<bool>) -> State {
         let url = self.url();
         self.told.clear();
         self.reconnect.connected(self.origin.elapsed());
@@ -386,13 +341,17 @@ impl Forwarder {
         let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;
         if since.elapsed() >= self.settings.reconnect_stable {
-            // the line was to blame: what the gateway says of itself is said again
-            self.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
+            self.break_silence();
         }
         self.shared.counters.connected.store(false, Relaxed);
         self.reached.send_replace(None);
         let Some(error) = end else { return State::Stopped };
         self.lost(&url, &error)
+    }
+
+    /// What a metered line lets go now.
+    fn allowed(&mut self) -> Allowed {
+        self.budget.allowed(self.clock.now())
     }
 
     fn topic(&self, leaf: &str) -> String {
@@ -401,60 +360,21 @@ impl Forwarder {
 
     /// A message that is not stored. Its id is unique, but only of this moment. What the gateway
     /// says of itself is retained.
-    fn live(&mut self, leaf: &str, class: Class, body: &str) -> link::Outgoing {
+    fn live(&mut self, leaf: &str, class: Class, body: &str) -> Outgoing {
         self.live += 1;
         let id = format!("{}-{}-{}", self.outbox.epoch(), self.run, self.live);
-        link::Outgoing {
+        Outgoing {
             topic: self.topic(leaf),
             payload: envelope::live(&id, leaf, class, self.clock.now(), body),
             retain: class == Class::Diagnostic,
             properties: envelope::properties(id, Some(class)),
         }
     }
-
-    /// Tells operations when the outbox begins or ceases to be read.
-    fn note_outbox<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
-        self.note_disk(result, READING)
-    }
-
-    /// The same of clearing: a disk may let itself be read, and take nothing.
-    fn note_cleared<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
-        self.note_disk(result, CLEARING)
-    }
-
-    fn note_disk<T>(&mut self, result: Result<T, StoreError>, what: usize) -> Option<T> {
-        let failed = self.outbox_fails.contains(&true);
-        self.outbox_fails[what] = result.is_err();
-        match result {
-            Ok(value) => {
-                if failed && !self.outbox_fails.contains(&true) {
-                    log::info!(
-                        MESSAGE_ID = message::STORE_WORKS,
-                        LYKTA_TENANT = self.tenant.as_str();
-                        "the outbox of tenant {} can be used again", self.tenant
-                    );
-                }
-                Some(value)
-            }
-            Err(error) => {
-                if !failed {
-                    log::error!(
-                        MESSAGE_ID = message::STORE_FAILED,
-                        LYKTA_TENANT = self.tenant.as_str(),
-                        LYKTA_REASON = error.to_string();
-                        "what waits for the cloud of tenant {} cannot be read or cleared: \
-                         {error}; is the disk full, read-only or broken?", self.tenant
-                    );
-                }
-                None
-            }
-        }
-    }
 }
 
 /// The schema of what every body has.
 #[cfg(test)]
-pub(crate) fn envelope_schema() -> Value {
+pub(crate) fn envelope_schema() -> serde_json::Value {
     crate::schemas::of::<envelope::Envelope<'_>>()
 }
 
@@ -464,7 +384,7 @@ pub(crate) const SCHEMA_VERSION: &str = envelope::SCHEMA_VERSION;
 
 /// The schema of the body of `state`.
 #[cfg(test)]
-pub(crate) fn state_schema() -> Value {
+pub(crate) fn state_schema() -> serde_json::Value {
     serde_json::json!({
         "type": "object",
         "description": "Whether the gateway is connected to this tenant's broker. Retained, and \

@@ -12,8 +12,10 @@ use std::time::Duration;
 const TRIES: u32 = 5;
 
 /// So many are kept account of. Beyond them they are refused and offered again as well, and come
-/// to their turn when others have been set aside.
+/// to their turn when others have been set aside, or were not refused for so long: these were
+/// given up meanwhile, for their age or for want of room.
 const KNOWN: usize = 1000;
+const GONE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct Refusals {
@@ -27,6 +29,7 @@ pub(super) struct Refusals {
 #[derive(Debug)]
 struct Refused {
     first: Duration,
+    last: Duration,
     tries: u32,
 }
 
@@ -38,10 +41,17 @@ impl Refusals {
     /// This one was refused now. How often it was, when it is to be set aside.
     pub(super) fn refused(&mut self, key: Key, now: Duration) -> Option<u32> {
         if self.known.len() >= KNOWN && !self.known.contains_key(&key) {
+            self.known.retain(|_, refused| {
+                now.saturating_sub(refused.last) < GONE.max(2 * self.patience)
+            });
+        }
+        if self.known.len() >= KNOWN && !self.known.contains_key(&key) {
             return None;
         }
-        let refused = self.known.entry(key).or_insert(Refused { first: now, tries: 0 });
+        let new = Refused { first: now, last: now, tries: 0 };
+        let refused = self.known.entry(key).or_insert(new);
         refused.tries += 1;
+        refused.last = now;
         let tries = refused.tries;
         let long = tries >= TRIES && now.saturating_sub(refused.first) >= self.patience;
         let others_pass = self.taken.is_some_and(|at| at >= refused.first);
@@ -88,6 +98,23 @@ mod tests {
         assert_eq!(refusals.refused(key(4), 9 * HOUR), None, "four times only");
         refusals.taken(key(2), HOUR);
         assert_eq!(refusals.refused(key(2), 2 * HOUR), None, "a new story");
+    }
+
+    #[test]
+    fn what_was_given_up_meanwhile_takes_no_room_in_the_account() {
+        let mut refusals = Refusals::new(HOUR);
+        for n in 0..KNOWN as u64 {
+            refusals.refused(key(n), Duration::ZERO);
+        }
+        let new = key(KNOWN as u64);
+        for n in 24..30 {
+            refusals.taken(Key::new(Class::Alarm, 1), n * HOUR);
+            let refused = refusals.refused(new, n * HOUR);
+            assert_eq!(refused, (n >= 28).then_some(n - 23), "hour {n}");
+            if refused.is_some() {
+                return;
+            }
+        }
     }
 
     #[test]

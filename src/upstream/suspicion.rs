@@ -30,7 +30,7 @@ pub(super) struct Suspicion<P> {
     suspects: Vec<P>,
     /// To be tried: others are taken.
     accused: Vec<P>,
-    /// Are never to be sent by this process.
+    /// Were found guilty and cannot be set aside.
     banned: Vec<P>,
 }
 
@@ -97,7 +97,7 @@ impl<P: Copy + Ord> Suspicion<P> {
         suspected
     }
 
-    /// This one is guilty and cannot be set aside: it is not sent any more.
+    /// This one is guilty and cannot be set aside: it is not sent until it is forgiven.
     pub(super) fn ban(&mut self, parcel: P) {
         self.banned.push(parcel);
     }

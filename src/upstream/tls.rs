@@ -3,7 +3,6 @@
 use super::error::LinkError;
 use crate::clock::Clock;
 use crate::config::{Upstream, tls};
-use rumqttc::TlsConfiguration;
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::UnixTime;
@@ -30,7 +29,7 @@ impl TimeProvider for WallTime {
 pub(super) fn configuration(
     settings: &Upstream,
     clock: &Clock,
-) -> Result<TlsConfiguration, LinkError> {
+) -> Result<Arc<ClientConfig>, LinkError> {
     let roots = match &settings.ca {
         Some(ca) => tls::authorities(ca).map_err(LinkError::file("ca"))?,
         None => system_authorities().map_err(LinkError::file("ca"))?,
@@ -49,7 +48,7 @@ pub(super) fn configuration(
         }
         _ => builder.with_no_client_auth(),
     };
-    Ok(TlsConfiguration::Rustls(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 /// The file of the authorities that vouch for the broker.

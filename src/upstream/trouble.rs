@@ -4,9 +4,10 @@
 //! it is another than last time.
 
 use super::error::LinkError;
+use super::packet::MAX_PACKET;
 use crate::config::{BrokerUrl, Upstream};
 use crate::units::duration;
-use rumqttc::v5;
+use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode as Code;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::fmt::Debug;
 use std::io;
@@ -28,15 +29,22 @@ pub(super) struct Peer {
     pub(super) accepted: bool,
 }
 
-/// What both of rumqttc's sets of errors come down to.
-enum Trouble<'a> {
-    Io(&'a io::Error),
-    Tls(&'a TlsError),
+/// What ends a connection, or an attempt at one.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// What is wrong with TLS hides in it, too.
+    Io(io::Error),
+    /// The address is no name that a certificate can have.
     Name,
+    /// By the other side.
     Closed,
     Silent,
     ConnectTimeout,
-    Goodbye(v5::mqttbytes::v5::DisconnectReasonCode),
+    /// The broker does not want the connection.
+    TurnedDown(String),
+    /// The broker sent more than is ever taken in one piece.
+    TooLarge,
+    Goodbye(Code),
     Other(String),
 }
 
@@ -58,52 +66,16 @@ impl Peer {
         }
     }
 
-    /// The broker has said nothing for too long.
-    pub(super) fn silent(&self) -> String {
-        self.words(Trouble::Silent)
-    }
-
-    pub(super) fn v4(&self, error: &rumqttc::ConnectionError) -> LinkError {
-        use rumqttc::mqttbytes::Error as Codec;
-        use rumqttc::{ConnectionError as E, StateError as S, TlsError as T};
-        self.error(match error {
-            E::Io(e)
-            | E::Tls(T::Io(e))
-            | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
-            E::Tls(T::TLS(e)) => Trouble::Tls(e),
-            E::Tls(T::DNSName(_)) => Trouble::Name,
-            E::MqttState(S::ConnectionAborted) => Trouble::Closed,
-            E::MqttState(S::AwaitPingResp | S::CollisionTimeout) | E::FlushTimeout => {
-                Trouble::Silent
-            }
-            E::NetworkTimeout => Trouble::ConnectTimeout,
-            other => Trouble::Other(other.to_string()),
-        })
-    }
-
-    pub(super) fn v5(&self, error: &v5::ConnectionError) -> LinkError {
-        use rumqttc::TlsError as T;
-        use v5::mqttbytes::Error as Codec;
-        use v5::{ConnectionError as E, StateError as S};
-        self.error(match error {
-            E::Io(e)
-            | E::Tls(T::Io(e))
-            | E::MqttState(S::Io(e) | S::Deserialization(Codec::Io(e))) => Trouble::Io(e),
-            E::Tls(T::TLS(e)) => Trouble::Tls(e),
-            E::Tls(T::DNSName(_)) => Trouble::Name,
-            E::MqttState(S::ConnectionAborted) => Trouble::Closed,
-            E::MqttState(S::AwaitPingResp | S::CollisionTimeout) => Trouble::Silent,
-            E::MqttState(S::ServerDisconnect { reason_code, .. }) => Trouble::Goodbye(*reason_code),
-            E::Timeout(_) => Trouble::ConnectTimeout,
-            other => Trouble::Other(other.to_string()),
-        })
-    }
-
-    fn error(&self, trouble: Trouble<'_>) -> LinkError {
-        let of_time = matches!(trouble, Trouble::Tls(error) if is_of_time(error))
-            || matches!(trouble, Trouble::Io(error) if tls_within(error).is_some_and(is_of_time));
+    /// The same in words.
+    pub(super) fn error(&self, trouble: Trouble) -> LinkError {
+        let of_time =
+            matches!(&trouble, Trouble::Io(error) if tls_within(error).is_some_and(is_of_time));
         let broken = self.accepted && self.is_over_a_message(&trouble);
-        let words = self.words(trouble);
+        let words = match trouble {
+            Trouble::TurnedDown(reason) => return LinkError::Refused(reason),
+            Trouble::TooLarge => return LinkError::TooLarge { limit: MAX_PACKET / 1024 },
+            trouble => self.words(trouble),
+        };
         match (of_time, broken) {
             (true, _) => LinkError::Time(words),
             (_, true) => LinkError::Broken(words),
@@ -113,8 +85,7 @@ impl Peer {
 
     /// Whether a message may have brought this about: the broker has closed the connection
     /// without a reason that is another, or answers in a way that nobody understands.
-    fn is_over_a_message(&self, trouble: &Trouble<'_>) -> bool {
-        use v5::mqttbytes::v5::DisconnectReasonCode as Code;
+    fn is_over_a_message(&self, trouble: &Trouble) -> bool {
         match trouble {
             Trouble::Closed | Trouble::Other(_) => true,
             Trouble::Io(error) => tls_within(error).is_none() && is_end(error),
@@ -131,15 +102,17 @@ impl Peer {
                     | Code::RetainNotSupported
                     | Code::QoSNotSupported
             ),
-            Trouble::Tls(_) | Trouble::Name | Trouble::Silent | Trouble::ConnectTimeout => false,
+            Trouble::Name
+            | Trouble::Silent
+            | Trouble::ConnectTimeout
+            | Trouble::TurnedDown(_)
+            | Trouble::TooLarge => false,
         }
     }
 
-    fn words(&self, trouble: Trouble<'_>) -> String {
-        use v5::mqttbytes::v5::DisconnectReasonCode as Code;
+    fn words(&self, trouble: Trouble) -> String {
         match trouble {
-            Trouble::Io(error) => self.io(error),
-            Trouble::Tls(error) => self.tls(error),
+            Trouble::Io(error) => self.io(&error),
             Trouble::Name => {
                 format!("{} is no name that a certificate can have", self.url.host)
             }
@@ -157,7 +130,8 @@ impl Peer {
             Trouble::Goodbye(code) => {
                 format!("the broker closed the connection: {}", spaced(&code))
             }
-            Trouble::Other(text) => text,
+            Trouble::Other(text) | Trouble::TurnedDown(text) => text,
+            Trouble::TooLarge => "the broker sends too much at once".into(),
         }
     }
 
@@ -323,7 +297,7 @@ mod tests {
 
     #[test]
     fn reasons_become_words() {
-        assert_eq!(spaced(&v5::mqttbytes::v5::PubAckReason::NotAuthorized), "not authorized");
+        assert_eq!(spaced(&Code::NotAuthorized), "not authorized");
         assert_eq!(spaced(&AlertDescription::AccessDenied), "access denied");
         assert_eq!(plain("DnsName(\"example.org\")"), "example.org");
         assert_eq!(plain("10.0.0.1"), "10.0.0.1");

@@ -11,6 +11,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod read_only;
+
 use lykta::clock::Clock;
 use lykta::ops::socket::SOCKET;
 use lykta::store::{Class, Cursor, Outbox, Store};
@@ -29,14 +31,17 @@ const BINS: u32 = 20;
 type Messages = HashMap<(String, u64), String>;
 
 /// What the daemon says of itself to whoever asks.
-fn accepted(state: &Path) -> Option<u64> {
+fn asked(state: &Path) -> Option<Value> {
     let mut socket = UnixStream::connect(state.join(SOCKET)).ok()?;
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     writeln!(socket, "status").ok()?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).ok()?;
-    let answer: Value = serde_json::from_str(&answer).ok()?;
-    answer["tenants"][0]["accepted"].as_u64()
+    serde_json::from_str(&answer).ok()
+}
+
+fn accepted(state: &Path) -> Option<u64> {
+    asked(state)?["tenants"][0]["accepted"].as_u64()
 }
 
 fn tenant(broker: &Broker) -> String {

@@ -12,7 +12,7 @@ const BROKER_KILLS: usize = 5;
 
 /// As lykta has it: unacknowledged on their way at most, and removed together.
 const WINDOW: usize = 100;
-const REMOVE_AT: usize = 100;
+const REMOVE_AT: usize = 75;
 
 /// How many messages may be on their way from mosquitto to the cloud when it is killed. They
 /// fit into the subscriber's socket; more would wait in mosquitto, which forgets what it has

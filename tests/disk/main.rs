@@ -4,7 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command;
 mod damage;
+mod earlier;
+mod mounted;
 mod running;
 mod shed;
 mod shelf;

@@ -5,7 +5,7 @@ use crate::support::{Broker, Concentrator, Lykta, Sensor, Subscriber, wait_until
 use std::collections::BTreeSet;
 use std::process::Command;
 
-fn tenant(id: &str, broker: &Broker) -> String {
+pub fn tenant(id: &str, broker: &Broker) -> String {
     format!(
         "[[tenant]]\nid = \"{id}\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"{}\"]\n\
          reconnect_min = \"100ms\"\nreconnect_max = \"500ms\"\n",
@@ -14,7 +14,7 @@ fn tenant(id: &str, broker: &Broker) -> String {
 }
 
 /// Its messages of devices, by id.
-fn ids(cloud: &Subscriber, tenant: &str) -> BTreeSet<String> {
+pub fn ids(cloud: &Subscriber, tenant: &str) -> BTreeSet<String> {
     let topic = format!("/{tenant}/device/");
     let all = cloud.received().into_iter().filter(|message| message.topic.contains(&topic));
     all.map(|message| message.body["id"].as_str().unwrap().to_owned()).collect()
@@ -56,7 +56,9 @@ fn one_damaged_database_holds_up_nobody_and_loses_nothing_that_is_whole() {
     // who is subscribed too late is sent nothing again
     broker.restart();
     let cloud = Subscriber::start(&broker, &[]);
-    lykta.restart();
+    lykta.spawn();
+    let told = lykta.wait_for_notification("READY=1");
+    assert!(told.iter().any(|line| line.starts_with("EXTEND_TIMEOUT_USEC=")), "{told:?}");
     lykta.wait_for_log("the database of tenant waste was damaged");
     wait_until("the alarm is there", || !cloud.on("/waste/gateway/alarm").is_empty());
     let alarm = &cloud.on("/waste/gateway/alarm")[0].body;

@@ -4,7 +4,7 @@ use crate::shelf::{Shelf, waiting};
 use crate::support::{entry, message};
 use jiff::Timestamp;
 use lykta::clock::{Clock, ClockQuality};
-use lykta::store::{Bounds, Class, Cursor, Outbox, Stage, Store};
+use lykta::store::{Bounds, Class, Cursor, Entry, Outbox, Stage, Store};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -123,14 +123,10 @@ proptest! {
     }
 }
 
-#[test]
-fn what_is_too_old_goes_but_alarms_do_not() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("t.db");
-    let clock = Clock::simulated(now(), 0);
-    let (mut store, mut outbox) = Store::open_both(&file, &clock).unwrap();
+/// A message of so many days ago of each class.
+fn of_days(days: [u64; 4]) -> Entry {
     let mut all = Vec::new();
-    for days in [200, 91, 89, 0] {
+    for days in days {
         for class in Class::ALL {
             let mut message = message(class, format!("{days}"), "{}".into());
             message.at.wall = now() - Duration::from_secs(days * 24 * 3600);
@@ -138,10 +134,59 @@ fn what_is_too_old_goes_but_alarms_do_not() {
             all.push(message);
         }
     }
-    store.commit(&[entry(1, all)]).unwrap();
+    entry(1, all)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_for_a_while_makes_nothing_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.db");
+    let hour = Duration::from_secs(3600);
+    let years = Duration::from_secs(20 * 365 * 24 * 3600);
+    let clock = Clock::simulated(now(), 1);
+    let (mut store, _) = Store::open_both(&file, &clock).unwrap();
+    store.commit(&[of_days([80, 40, 2, 0])]).unwrap();
     let bounds = Bounds { bytes: 100_000_000, age: AGE };
+    let shed = |store: &mut Store| store.shed(bounds, false).unwrap().rows;
+    // right for days; then wrong, whether or not somebody writes meanwhile
+    for writes in [true, false] {
+        tokio::time::advance(48 * hour).await;
+        assert_eq!(shed(&mut store), [0; 5]);
+        let right = clock.now().wall;
+        clock.set(right + years, ClockQuality::Synced);
+        for _ in 0..4 {
+            if writes {
+                store.commit(&[entry(1, Vec::new())]).unwrap();
+            }
+            assert_eq!(shed(&mut store), [0; 5]);
+            tokio::time::advance(hour).await;
+        }
+        assert_eq!(shed(&mut store), [0; 5]);
+        clock.set(right + 4 * hour, ClockQuality::Synced);
+        store.note_clock().unwrap();
+        assert_eq!(shed(&mut store), [0; 5]);
+    }
+    // and wrong from the start
+    drop(store);
+    let wrong = Clock::simulated(now() + years, 1);
+    let (mut store, _) = Store::open_both(&file, &wrong).unwrap();
+    tokio::time::advance(hour).await;
+    assert_eq!(shed(&mut store), [0; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_goes_but_alarms_do_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.db");
+    let day = Duration::from_secs(24 * 3600);
+    let clock = Clock::simulated(now() - day, 1);
+    let (mut store, mut outbox) = Store::open_both(&file, &clock).unwrap();
+    store.commit(&[of_days([200, 91, 89, 0])]).unwrap();
+    let bounds = Bounds { bytes: 100_000_000, age: AGE };
+    // a clock is believed that has gone with itself for a day
+    tokio::time::advance(day).await;
     let shed = store.shed(bounds, false).unwrap();
-    assert_eq!((shed.rows, shed.stage, shed.again), ([0, 2, 2, 2, 2], None, false));
+    assert_eq!((shed.rows, shed.stage), ([0, 2, 2, 2, 2], None));
     let left = rows(&mut outbox);
     assert_eq!(left[&Class::Alarm].len(), 4);
     assert!(left[&Class::Event].iter().all(|(_, topic, _)| topic == "89" || topic == "0"));

@@ -146,6 +146,31 @@ fn a_broker_that_closes_the_connection_over_health_gets_everything_else() {
 }
 
 #[test]
+fn health_that_the_broker_closes_the_connection_over_is_tried_again_after_a_while() {
+    let script = Script { abhorred: &["/health"], ..Script::default() };
+    let mut world = World::with(V5, script, 0, |settings| {
+        settings.set_aside_after = Duration::from_secs(1);
+    });
+    // other messages show that it is not about everything
+    let until = |world: &mut World, what, holds: &dyn Fn(&World) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds(world) {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            world.commit(Class::Measurement, 1);
+            world.wait_until("it has come", || world.waiting() == 0);
+        }
+        world.sink.connections()
+    };
+    let connections = until(&mut world, "health is not sent", &|world| !told(world).is_empty());
+    let again = |world: &World| world.sink.connections() > connections + 2;
+    until(&mut world, "it is tried again", &again);
+    assert_eq!(world.sink.healths(), 0);
+    world.sink.relent();
+    until(&mut world, "health is there", &|world| world.sink.healths() > 0);
+    assert_eq!(told(&world).len(), 1, "though it was tried again: {:?}", told(&world));
+}
+
+#[test]
 fn what_is_refused_for_long_is_set_aside_and_comes_back_when_the_rule_is_mended() {
     let script = Script { refused: &["/2"], ..Script::default() };
     let mut world = World::with(V5, script, MESSAGES, hasty);

@@ -5,6 +5,7 @@ use crate::promise::{FILE, Frame, Mark, number};
 use lykta::store::{Class, Cursor, Key, Outbox, Store};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What kind of a day it is.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub struct Load {
     open: Option<(Store, Outbox)>,
     cursor: Cursor,
     /// Read and not yet delivered.
-    sent: Vec<(Key, u64)>,
+    sent: Vec<(Key, Arc<str>, u64)>,
     counters: Vec<u32>,
     /// Of the last message.
     number: u64,
@@ -125,18 +126,18 @@ impl Load {
         let (_, outbox) = self.open.as_mut().unwrap();
         let limit = self.random.usize(1..40);
         let rows = outbox.next(Class::Diagnostic, &mut self.cursor, limit).unwrap();
-        let rows = rows.iter().map(|row| (row.key, number(&row.body)));
+        let rows = rows.iter().map(|row| (row.key, Arc::clone(&row.epoch), number(&row.body)));
         self.sent.extend(rows);
-        for (key, message) in &self.sent {
-            let (message, sequence) = (*message, key.sequence());
-            self.tape.lock().unwrap().mark(Mark::Seen { message, sequence });
+        for (key, epoch, message) in &self.sent {
+            let (message, id) = (*message, (Arc::clone(epoch), key.sequence()));
+            self.tape.lock().unwrap().mark(Mark::Seen { message, id });
         }
         self.random.shuffle(&mut self.sent);
         let rest = self.random.usize(..=self.sent.len());
         let gone = self.sent.split_off(rest);
-        let delivered = gone.iter().map(|(_, message)| *message).collect();
+        let delivered = gone.iter().map(|(.., message)| *message).collect();
         self.tape.lock().unwrap().mark(Mark::Delivered(delivered));
-        let keys: Vec<_> = gone.iter().map(|(key, _)| *key).collect();
+        let keys: Vec<_> = gone.iter().map(|(key, ..)| *key).collect();
         outbox.remove(&keys).unwrap();
     }
 }

@@ -23,10 +23,13 @@ pub enum Fate {
     Sectors,
     /// In the order in which it was written, up to somewhere in the midst of a write.
     Torn,
+    /// What was written last has reached the disk, and of what was written first only parts.
+    Late,
 }
 
 impl Fate {
-    pub const ALL: [Self; 4] = [Self::Nothing, Self::Everything, Self::Sectors, Self::Torn];
+    pub const ALL: [Self; 5] =
+        [Self::Nothing, Self::Everything, Self::Sectors, Self::Torn, Self::Late];
 }
 
 #[derive(Debug, Clone, Default)]
@@ -98,7 +101,7 @@ impl Platter {
         let survive = match fate {
             Fate::Nothing => 0,
             Fate::Everything => self.namings.len(),
-            Fate::Sectors | Fate::Torn => random.usize(..=self.namings.len()),
+            Fate::Sectors | Fate::Torn | Fate::Late => random.usize(..=self.namings.len()),
         };
         self.namings[..survive].iter().for_each(|naming| naming.apply(&mut names));
         for (name, inode) in &names {
@@ -156,22 +159,28 @@ impl File {
                     put(&mut disk, *at as usize, &bytes[..bytes.len().min(end as usize)]);
                 }
             }
-            Fate::Sectors => {
+            Fate::Sectors | Fate::Late => {
+                let late = match fate {
+                    Fate::Late => random.usize(..=self.pending.len()),
+                    _ => self.pending.len(),
+                };
                 // a sector is written out with all that it has in memory by then
                 let mut memory = disk.clone();
-                for change in &self.pending {
+                for (n, change) in self.pending.iter().enumerate() {
                     change.apply(&mut memory);
                     match change {
                         Change::Write { at, bytes } => {
                             for sector in at / SECTOR..(at + bytes.len() as u64).div_ceil(SECTOR) {
                                 let from = ((sector * SECTOR) as usize).min(memory.len());
                                 let to = memory.len().min(from + SECTOR as usize);
-                                if random.bool() {
+                                if n >= late || random.bool() {
                                     put(&mut disk, from, &memory[from..to]);
                                 }
                             }
                         }
-                        Change::Length(len) if random.bool() => disk.resize(*len as usize, 0),
+                        Change::Length(len) if n >= late || random.bool() => {
+                            disk.resize(*len as usize, 0)
+                        }
                         Change::Length(_) => {}
                     }
                 }

@@ -64,8 +64,8 @@ pub enum Mark {
     Begun(Vec<Frame>),
     /// … and are accepted.
     Accepted,
-    /// A message may have been sent, under this sequence number.
-    Seen { message: u64, sequence: u64 },
+    /// A message may have been sent, under this id.
+    Seen { message: u64, id: Id },
     /// Their removal has begun: they were delivered.
     Delivered(Vec<u64>),
 }
@@ -73,25 +73,35 @@ pub enum Mark {
 /// All that was promised.
 #[derive(Debug, Clone, Default)]
 pub struct Promise {
+    /// Not known of a store that is made anew.
     epoch: Option<String>,
+    /// Whether one was made anew, and what it was made of is still there.
+    is_rescued: bool,
     /// Accepted and not delivered.
     kept: BTreeMap<u64, Arc<str>>,
     /// Delivered: may come again.
     delivered: BTreeMap<u64, Arc<str>>,
-    /// The sequence numbers that the world has seen.
-    seen: HashMap<u64, u64>,
+    /// The ids that the world has seen.
+    seen: HashMap<u64, Id>,
     counters: HashMap<u64, u32>,
     under_way: Option<Vec<Frame>>,
 }
 
 /// What a directory holds.
 struct Found {
-    /// Number, sequence number and body, most important first.
-    rows: Vec<(u64, u64, String)>,
+    /// Number, id and body, most important first.
+    rows: Vec<(u64, Id, String)>,
     counters: HashMap<u64, u32>,
     states: HashMap<u64, u32>,
     epoch: String,
+    /// It could not be told from a damaged one, and was made anew.
+    is_rescued: bool,
+    /// What was set aside, or not put into its place.
+    aside: Option<String>,
 }
+
+/// The epoch of a message, and its sequence number.
+pub type Id = (Arc<str>, u64);
 
 impl Promise {
     pub fn note(&mut self, mark: &Mark) {
@@ -104,8 +114,8 @@ impl Promise {
                     self.kept.extend(frame.messages.into_iter().map(|(n, _, body)| (n, body)));
                 }
             }
-            Mark::Seen { message, sequence } => {
-                self.seen.insert(*message, *sequence);
+            Mark::Seen { message, id } => {
+                self.seen.insert(*message, id.clone());
             }
             Mark::Delivered(messages) => {
                 let gone = messages.iter().filter_map(|n| self.kept.remove_entry(n));
@@ -115,11 +125,16 @@ impl Promise {
     }
 
     /// Says what a directory does not keep of it. What it does keep is all that is promised from
-    /// now on.
-    pub fn check(&mut self, directory: &Path) -> Result<(), String> {
+    /// now on. Whether it was made anew.
+    pub fn check(&mut self, directory: &Path) -> Result<bool, String> {
         let found = Found::read(directory)?;
-        if self.epoch.as_ref().is_some_and(|epoch| *epoch != found.epoch) {
+        self.is_rescued |= found.is_rescued;
+        let is_another = self.epoch.as_ref().is_some_and(|epoch| *epoch != found.epoch);
+        if is_another && !found.is_rescued {
             return Err("another store stands in its place".into());
+        }
+        if let Some(aside) = found.aside.as_ref().filter(|_| !self.is_rescued) {
+            return Err(format!("lykta took it for damaged: {aside}"));
         }
         let lost: Vec<_> = {
             let there: HashMap<_, _> = found.rows.iter().map(|(n, _, body)| (n, body)).collect();
@@ -129,12 +144,12 @@ impl Promise {
             return Err(format!("{} accepted messages are lost, as {}", lost.len(), lost[0]));
         }
         let under_way = self.settle(&found)?;
-        for (n, sequence, body) in &found.rows {
+        for (n, id, body) in &found.rows {
             let known = self.kept.get(n).or_else(|| self.delivered.get(n));
             if known.is_none_or(|known| **known != **body) {
                 return Err(format!("message {n} is not what was accepted: {body}"));
             }
-            if self.seen.get(n).is_some_and(|seen| seen != sequence) {
+            if self.seen.get(n).is_some_and(|seen| seen != id) {
                 return Err(format!("message {n} has another id than the world has seen"));
             }
         }
@@ -149,8 +164,9 @@ impl Promise {
         in_order(&found.rows)?;
         let kept = found.rows.iter().map(|(n, _, body)| (*n, body.as_str().into()));
         self.kept = kept.collect();
-        self.epoch = Some(found.epoch);
-        self.is_new_afterwards(directory)
+        self.epoch = Some(found.epoch).filter(|_| !found.is_rescued);
+        self.is_new_afterwards(directory)?;
+        Ok(found.is_rescued)
     }
 
     /// What was being committed is there, or it is not, but never half.
@@ -179,8 +195,8 @@ impl Promise {
         store.commit(&[next.entry()]).map_err(|e| e.to_string())?;
         drop(store);
         let rows = Found::read(directory)?.rows;
-        let (_, sequence, _) = rows.iter().find(|(n, ..)| *n == 0).ok_or("no new message")?;
-        let used = self.seen.values().max().copied().unwrap_or(0);
+        let (_, (_, sequence), _) = rows.iter().find(|(n, ..)| *n == 0).ok_or("no new message")?;
+        let used = self.seen.values().map(|(_, sequence)| *sequence).max().unwrap_or(0);
         if *sequence > used {
             Ok(())
         } else {
@@ -194,7 +210,8 @@ impl Found {
         let file = directory.join(FILE);
         let failed = |e: lykta::store::StoreError| format!("not readable: {e}");
         let mut store = Store::open(&file, &lykta::clock::Clock::system()).map_err(failed)?;
-        if let Some(rescue) = store.take_rescue() {
+        let rescue = store.take_rescue();
+        if let Some(rescue) = rescue.as_ref().filter(|rescue| !rescue.is_doubtful) {
             return Err(format!("a power cut is taken for damage: {}", rescue.reason));
         }
         let mut outbox = Outbox::open(&file).map_err(failed)?;
@@ -212,12 +229,13 @@ impl Found {
             return Err(format!("not sound: {integrity}"));
         }
         let others = std::fs::read_dir(directory).map_err(|e| e.to_string())?.flatten();
-        let set_aside = others.map(|other| other.file_name()).find(|name| {
-            let name = name.to_string_lossy();
+        let names = others.map(|other| other.file_name().to_string_lossy().into_owned());
+        let is_strange = |name: &String| {
             !name.starts_with("waste.") || name.contains("damaged") || name.contains("new")
-        });
-        if let Some(name) = set_aside {
-            return Err(format!("lykta took it for damaged: {}", name.to_string_lossy()));
+        };
+        let aside = names.filter(is_strange).max_by_key(|name| !name.contains("damaged"));
+        if let Some(name) = aside.as_ref().filter(|name| !name.contains("damaged")) {
+            return Err(format!("this is left: {name}"));
         }
         let state = |body: &str| -> u32 {
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
@@ -226,7 +244,7 @@ impl Found {
         Ok(Self {
             rows: rows
                 .into_iter()
-                .map(|row| (number(&row.body), row.key.sequence(), row.body))
+                .map(|row| (number(&row.body), (row.epoch, row.key.sequence()), row.body))
                 .collect(),
             counters: sessions
                 .into_iter()
@@ -237,13 +255,15 @@ impl Found {
                 .map(|(key, body)| (key.parse().unwrap(), state(&body)))
                 .collect(),
             epoch,
+            is_rescued: rescue.is_some(),
+            aside,
         })
     }
 }
 
 /// Within a class they leave in the order in which they came.
-fn in_order(rows: &[(u64, u64, String)]) -> Result<(), String> {
-    let mut sorted: Vec<_> = rows.iter().map(|(n, sequence, _)| (sequence, n)).collect();
+fn in_order(rows: &[(u64, Id, String)]) -> Result<(), String> {
+    let mut sorted: Vec<_> = rows.iter().map(|(n, (_, sequence), _)| (sequence, n)).collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0].1 >= pair[1].1) {
         Some(pair) => Err(format!("message {} stands behind {}", pair[1].1, pair[0].1)),

@@ -37,9 +37,29 @@ fn status_tells_what_the_daemon_did() {
     assert!(status["tenants"][0]["storeBytes"].as_u64().unwrap() > 4096, "{status}");
     assert_eq!(status["devices"]["registered"], 2, "{status}");
     assert_eq!(status["trouble"], Value::Null);
+    let buffer = &status["tenants"][0]["buffer"];
+    assert!(buffer["usedBytes"].as_u64().unwrap() > 4096, "{status}");
+    assert_eq!((&buffer["maxBytes"], &buffer["maxDays"]), (&512_000_000.into(), &90.into()));
+    assert_eq!(buffer["shed"]["measurement"], 0);
+    let well = serde_json::json!(
+        {"store": "ok", "sessionCopy": "ok", "alarmsInMemory": 0, "alarmsLost": 0});
+    assert_eq!(status["tenants"][0]["disk"], well);
     let (code, out, err) = ask(lykta.path(), &["status"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.contains("no broker; 1 accepted, 0 delivered, 2 waiting"), "{out}");
+    assert!(out.contains("% of 512.0 MB in use, for up to 90 days\n"), "{out}");
+}
+
+#[test]
+fn status_tells_that_sessions_are_kept_once_only() {
+    let mut lykta = Lykta::configured(TENANT);
+    // no file can be there
+    std::fs::create_dir_all(lykta.path().join("state/waste.sessions.db")).unwrap();
+    lykta.restart();
+    let status = json(lykta.path(), &["status", "--json"]);
+    assert_eq!(status["tenants"][0]["disk"]["sessionCopy"], "failing", "{status}");
+    let (_, out, _) = ask(lykta.path(), &["status"]);
+    assert!(out.contains("  disk        sessions of devices are kept once only"), "{out}");
 }
 
 #[test]

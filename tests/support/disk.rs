@@ -72,6 +72,19 @@ impl Disk {
         disk
     }
 
+    /// Its file system meets an error that it does not get over: it is read-only from now on,
+    /// whoever has what open.
+    pub fn fail(&mut self) {
+        run(&["mount", "-o", "remount,abort", text(&self.root)]);
+    }
+
+    /// Takes it away and mounts it again, as a reboot does.
+    pub fn remount(&mut self) {
+        run(&["umount", text(&self.root)]);
+        let device = format!("/dev/{}", self.device);
+        run(&["mount", "-t", "ext4", "-o", "noatime", &device, text(&self.root)]);
+    }
+
     /// Where it is mounted.
     pub fn root(&self) -> &Path {
         &self.root

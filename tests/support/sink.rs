@@ -97,6 +97,7 @@ struct Shared {
     jealousies: AtomicUsize,
     misnumbered: AtomicUsize,
     largest: AtomicUsize,
+    healths: AtomicUsize,
     relented: AtomicBool,
     stop: AtomicBool,
 }
@@ -116,6 +117,7 @@ impl Sink {
             jealousies: AtomicUsize::new(0),
             misnumbered: AtomicUsize::new(0),
             largest: AtomicUsize::new(0),
+            healths: AtomicUsize::new(0),
             relented: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -169,6 +171,11 @@ impl Sink {
     /// The most bytes that a packet had, but for its first few.
     pub fn largest(&self) -> usize {
         self.shared.largest.load(SeqCst)
+    }
+
+    /// How often the gateway has said how it is, and it was taken.
+    pub fn healths(&self) -> usize {
+        self.shared.healths.load(SeqCst)
     }
 
     /// From now on nothing is refused or abhorred.
@@ -383,6 +390,9 @@ impl<'a> Connection<'a> {
             return false;
         }
         let refused = self.v5 && ends(self.shared.script.refused);
+        if topic.ends_with("/health") && !refused {
+            self.shared.healths.fetch_add(1, SeqCst);
+        }
         let body: serde_json::Value = serde_json::from_slice(payload).unwrap();
         if body.get("n").is_some() {
             let record = Record { topic, body, refused };

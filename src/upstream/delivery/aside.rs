@@ -8,11 +8,12 @@
 
 use super::super::backoff::Backoff;
 use super::super::error::LinkError;
-use super::super::event_loop::{MAX_PACKET, Refusal};
+use super::super::packet::{MAX_PACKET, Refusal};
 use super::super::{Forwarder, envelope};
 use super::{Delivery, HEALTH_INTERVAL, LATEST, Parcel, QUESTIONS};
 use crate::message;
 use crate::store::{Class, Key, Outcast, Row};
+use crate::units::duration;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -39,6 +40,12 @@ pub(in crate::upstream) struct Aside {
     all_at: Instant,
     /// Whether operations was told that there is no more room.
     full: bool,
+    /// How long the gateway says nothing of itself on a topic that the broker does not take.
+    silence: Duration,
+    /// When it does so again.
+    speak_at: Option<Instant>,
+    /// The topics of which operations was told.
+    silenced: Vec<&'static str>,
 }
 
 impl Aside {
@@ -51,6 +58,9 @@ impl Aside {
             alarms_at: now,
             all_at: now,
             full: false,
+            silence: greatest,
+            speak_at: None,
+            silenced: Vec::new(),
         };
         aside.soon();
         aside
@@ -173,6 +183,16 @@ impl Delivery<'_> {
         }
     }
 
+    /// What the gateway says of itself is said again after a while: a line that breaks again and
+    /// again may have been to blame.
+    pub(super) fn end_silence(&mut self) {
+        if self.forwarder.aside.speak_at.take_if(|at| Instant::now() >= *at).is_some() {
+            self.forwarder.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
+            self.speak = true;
+            self.publish_state("online");
+        }
+    }
+
     /// The broker has answered an offer: it has taken it, or refused it again.
     pub(super) fn answered_aside(&mut self, key: Key, taken: bool) {
         self.offering = false;
@@ -289,21 +309,36 @@ impl Forwarder {
         );
     }
 
-    /// Sends no more of what the gateway says of itself on this topic.
+    /// Sends nothing of what the gateway says of itself on this topic for a while.
     pub(super) fn silence(&mut self, leaf: &'static str, reason: &str) {
         self.suspicion.ban(Parcel::Live(leaf));
+        self.aside.speak_at.get_or_insert(Instant::now() + self.aside.silence);
+        if self.aside.silenced.contains(&leaf) {
+            return;
+        }
+        self.aside.silenced.push(leaf);
         log::warn!(
             MESSAGE_ID = message::UPSTREAM_SET_ASIDE,
             LYKTA_TENANT = self.tenant.as_str(),
             LYKTA_REASON = reason;
-            "{leaf} of tenant {} is not sent any more until lykta is started again: {reason}; may \
-             this user publish to {}/{leaf}?", self.tenant, self.root
+            "{leaf} of tenant {} is not sent, but for a try every {}: {reason}; may this user \
+             publish to {}/{leaf}?",
+            self.tenant, duration::format(self.aside.silence), self.root
         );
+    }
+
+    /// The line was to blame: what the gateway says of itself is said again.
+    pub(in crate::upstream) fn break_silence(&mut self) {
+        self.suspicion.forgive(|parcel| matches!(parcel, Parcel::Live(_)));
+        self.aside.speak_at = None;
+        self.aside.silenced.clear();
     }
 
     /// Tells operations that a message was taken after all, and so many are in the outbox again.
     fn note_taken(&self, back: u64) {
-        self.shared.counters.set_aside.fetch_sub(1 + back, Relaxed);
+        // a file that was replaced meanwhile has nothing set aside any more
+        let less = |count: u64| Some(count.saturating_sub(1 + back));
+        let _ = self.shared.counters.set_aside.fetch_update(Relaxed, Relaxed, less);
         self.shared.counters.waiting.fetch_add(back, Relaxed);
         log::info!(
             MESSAGE_ID = message::UPSTREAM_TAKEN_AFTER_ALL,

@@ -73,20 +73,32 @@ struct ByClass {
 pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
     let [alarm, event, plan, measurement, diagnostic] = rescue.saved;
     let saved: u64 = rescue.saved.iter().sum();
-    let (left, pages) = (rescue.left + rescue.lost_rows, rescue.lost_pages);
+    let left = rescue.left.iter().sum::<u64>() + rescue.lost_rows;
+    let pages = rescue.lost_pages;
     let file = rescue.aside.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (sv, en) = match rescue.is_doubtful {
+        true => (
+            "Databasen ser ut som efter ett strömavbrott mitt i en skrivning, men också som en \
+             skadad: vilket det är går inte att avgöra. Den har gjorts om ur sig själv och den \
+             förra har",
+            "The database looks as a power cut in the middle of a write leaves it, but a damaged \
+             one looks the same: which it is cannot be told. It was made anew from itself, and \
+             the former one has",
+        ),
+        false => ("Databasen var skadad och har", "The database was damaged and has"),
+    };
     message(
         at,
         &Alarm {
             kind: Kind::DatabaseSetAside,
             text: Text {
                 sv: format!(
-                    "Databasen var skadad och har lagts undan som {file}. {saved} väntande meddelanden \
-                 räddades; {left} gick inte att ta med, {pages} sidor gick inte att läsa."
+                    "{sv} lagts undan som {file}. {saved} väntande meddelanden räddades; {left} \
+                     gick inte att ta med, {pages} sidor gick inte att läsa."
                 ),
                 en: format!(
-                    "The database was damaged and has been set aside as {file}. {saved} waiting \
-                 messages were saved; {left} could not be, {pages} pages could not be read."
+                    "{en} been set aside as {file}. {saved} waiting messages were saved; {left} \
+                     could not be, {pages} pages could not be read."
                 ),
             },
             file: Some(file),

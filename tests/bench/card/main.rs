@@ -33,7 +33,7 @@ use town::Town;
 const BINS: u32 = 200;
 
 /// As the daemon removes what was acknowledged.
-const REMOVE_AT: usize = 100;
+const REMOVE_AT: usize = 75;
 
 const APART: Duration = Duration::from_millis(8);
 

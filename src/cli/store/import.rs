@@ -1,0 +1,123 @@
+//! `lykta store import`: the sessions of another gateway's devices.
+
+use super::{Ended, failed, told};
+use crate::cli::ask::Target;
+use crate::cli::exit;
+use crate::cli::table::count;
+use crate::clock::Clock;
+use crate::config::Loaded;
+use crate::gateway::{self, GatewayError};
+use crate::lorawan::{Memory, binding};
+use crate::store::{Store, Transfer};
+use crate::units::{DevEui, TenantId};
+use std::collections::BTreeSet;
+use std::io::{Write, stderr};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Takes over the sessions of devices from another gateway's export, so that they need not join
+/// anew here.
+///
+/// For the time between: stop the old gateway, lykta store export --sessions there, stop lykta
+/// here, import, start lykta here. A session that is known here as well, or better, stays as it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sudo lykta store import sessions.json --tenant waste")]
+pub(super) struct Args {
+    /// What lykta store export --sessions has written
+    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
+    /// Whose devices they are here
+    #[arg(long, value_name = "ID")]
+    tenant: TenantId,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be printed.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match import(args) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(ended) => ended,
+    }
+}
+
+fn import(args: &Args) -> Result<(), Ended> {
+    let daemon = match args.target.daemon() {
+        Ok(Ok(daemon)) => daemon,
+        Ok(Err(code)) => return Err(Ok(code)),
+        Err(error) => return Err(Err(error.into())),
+    };
+    let loaded = daemon.loaded.as_ref();
+    if loaded.is_some_and(|loaded| !loaded.settings.tenant.iter().any(|t| t.id == args.tenant)) {
+        let what = format!("there is no tenant {}: lykta check", args.tenant);
+        return Err(told(exit::USAGE, what));
+    }
+    let shown = args.file.display();
+    let json = std::fs::read(&args.file)
+        .map_err(|error| told(exit::IO, format!("{shown} cannot be read: {error}")))?;
+    let data = |error| told(exit::DATA, format!("{shown}: {error}"));
+    let transfer = Transfer::read(&json).map_err(data)?;
+    let theirs = transfer.memory().map_err(data)?;
+    // as long as it is held no daemon starts
+    let _lock = gateway::lock(&daemon.state_dir).map_err(|error| match error {
+        GatewayError::Locked { .. } => {
+            told(exit::UNAVAILABLE, "lykta is running; stop it first: systemctl stop lykta")
+        }
+        error => told(exit::IO, error.to_string()),
+    })?;
+    let file = daemon.state_dir.join(format!("{}.db", args.tenant));
+    let taken = Store::open(&file, &Clock::system()).and_then(|mut store| store.take_over(&theirs));
+    // whoever called it, the daemon must be able to open what was made here
+    let given = give(&daemon.state_dir);
+    let taken = taken.map_err(|error| failed(&error))?;
+    given.map_err(|error| Err(error.into()))?;
+    let mut text = format!(
+        "{} of {}/{}: {} new here, {} with more than was known here, {} known here as well",
+        count((taken.new + taken.newer + taken.known) as u64, "device"),
+        transfer.gateway,
+        transfer.tenant,
+        taken.new,
+        taken.newer,
+        taken.known
+    );
+    let strangers = loaded.map_or(0, |loaded| strangers(loaded, &args.tenant, &theirs));
+    if strangers > 0 {
+        text.push_str(&format!(
+            "\n{} not registered for tenant {} with the keys of then: what is known of it is used \
+             as soon as it is",
+            match strangers {
+                1 => "1 device is".to_owned(),
+                n => format!("{n} devices are"),
+            },
+            args.tenant
+        ));
+    }
+    writeln!(stderr().lock(), "{text}").map_err(|error| Err(error.into()))
+}
+
+/// How many devices the configuration does not know, or knows with other keys.
+fn strangers(loaded: &Loaded, tenant: &TenantId, theirs: &Memory) -> usize {
+    let of_sessions = theirs.sessions.iter().map(|((dev_eui, _), s)| (*dev_eui, s.binding));
+    let of_joins = theirs.joins.iter().map(|(dev_eui, joins)| (*dev_eui, joins.binding));
+    let fits = |(dev_eui, bound): &(DevEui, _)| {
+        let device = loaded.registry.get(*dev_eui).filter(|device| device.tenant == *tenant);
+        device.is_some_and(|device| binding(&device.activation) == *bound)
+    };
+    let strangers = of_sessions.chain(of_joins).filter(|device| !fits(device));
+    strangers.map(|(dev_eui, _)| dev_eui).collect::<BTreeSet<_>>().len()
+}
+
+/// Gives the files of a directory to whom the directory belongs to.
+fn give(directory: &Path) -> std::io::Result<()> {
+    let owner = directory.metadata()?;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.metadata()?.uid() != owner.uid() {
+            std::os::unix::fs::lchown(entry.path(), Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
+}

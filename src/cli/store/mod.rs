@@ -1,0 +1,194 @@
+//! `lykta store`: what is kept on the disk, looked at beside the daemon.
+
+mod export;
+mod import;
+mod stats;
+mod verify;
+
+use super::ask::Target;
+use super::exit;
+use crate::store::{StoreError, Survey};
+use crate::units::TenantId;
+use crate::upstream;
+use std::fs::File;
+use std::io::{ErrorKind, Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Works with what is kept: messages that wait, and the sessions of devices.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Stats(stats::Args),
+    Verify(verify::Args),
+    Export(export::Args),
+    Import(import::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the result cannot be printed, or a file cannot be read or written.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Stats(args) => stats::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
+    }
+}
+
+/// Which databases are looked at.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// A database that is in no use, such as one that was set aside [default: those of the daemon]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+    /// Only this tenant's; with FILE: whose it is, where its name does not say so
+    #[arg(long, value_name = "ID")]
+    tenant: Option<TenantId>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Database {
+    tenant: TenantId,
+    file: PathBuf,
+    /// What the configuration says, as far as it could be read.
+    known: Option<Known>,
+    /// Whether a daemon may be using it.
+    is_live: bool,
+}
+
+/// What the configuration says of a tenant.
+#[derive(Debug)]
+struct Known {
+    gateway: crate::units::GatewayId,
+    /// What its topics begin with.
+    root: String,
+    max_bytes: u64,
+}
+
+/// A command that ends here, told already.
+type Ended = Result<ExitCode, anyhow::Error>;
+
+impl Which {
+    /// The databases; otherwise what is wrong was told.
+    fn databases(&self) -> Result<Vec<Database>, Ended> {
+        let daemon = match self.target.daemon() {
+            Ok(Ok(daemon)) => daemon,
+            Ok(Err(code)) => return Err(Ok(code)),
+            Err(error) => return Err(Err(error.into())),
+        };
+        let settings = daemon.loaded.as_ref().map(|loaded| &loaded.settings);
+        let database = |tenant: TenantId, file: Option<&Path>| {
+            let known = settings.and_then(|settings| {
+                let found = settings.tenant.iter().find(|known| known.id == tenant)?;
+                Some(Known {
+                    gateway: settings.gateway.clone(),
+                    root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
+                    max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
+                })
+            });
+            let own = || daemon.state_dir.join(format!("{tenant}.db"));
+            let is_live = file.is_none();
+            Database { file: file.map_or_else(own, Path::to_owned), tenant, known, is_live }
+        };
+        let named = self.file.as_deref().and_then(tenant_of);
+        let tenants = match (&self.tenant, &self.file) {
+            (Some(tenant), _) => vec![tenant.clone()],
+            (None, Some(file)) => match named {
+                Some(tenant) => vec![tenant],
+                None => {
+                    let what = format!("{}: whose is it? --tenant ID", file.display());
+                    return Err(told(exit::USAGE, what));
+                }
+            },
+            (None, None) => match settings {
+                Some(settings) => settings.tenant.iter().map(|tenant| tenant.id.clone()).collect(),
+                None => return Err(told(exit::CONFIG, "which tenant's? --tenant ID")),
+            },
+        };
+        let databases: Vec<_> =
+            tenants.into_iter().map(|tenant| database(tenant, self.file.as_deref())).collect();
+        if let (Some(_), [Database { known: None, tenant, .. }]) = (settings, &databases[..]) {
+            return Err(told(exit::USAGE, format!("there is no tenant {tenant}: lykta check")));
+        }
+        Ok(databases)
+    }
+}
+
+/// The tenant that a database is named after.
+fn tenant_of(file: &Path) -> Option<TenantId> {
+    file.file_name()?.to_str()?.split('.').next()?.parse().ok()
+}
+
+impl Database {
+    /// Looks at it; otherwise what is wrong was told.
+    fn open(&self) -> Result<Survey, Ended> {
+        self.is_there()?;
+        let opened = match self.is_live {
+            true => Survey::open(&self.file),
+            false => Survey::of_any(&self.file),
+        };
+        let survey = opened.map_err(|error| failed(&error))?;
+        if let Some(salvaged) = survey.salvaged() {
+            let mut what = format!(
+                "{}: damaged, or of an older version; this is what can be read of it ({} pages and \
+                 {} rows cannot)",
+                self.file.display(),
+                salvaged.lost_pages,
+                salvaged.lost_rows
+            );
+            if !salvaged.is_known {
+                what.push_str("; which store it was is not known, so the ids are others");
+            }
+            tell(&what).map_err(Err)?;
+        }
+        Ok(survey)
+    }
+
+    fn is_there(&self) -> Result<(), Ended> {
+        let shown = self.file.display();
+        match File::open(&self.file) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.kind() {
+                ErrorKind::NotFound if self.is_live => {
+                    told(exit::UNAVAILABLE, format!("{shown}: is not there; has lykta run yet?"))
+                }
+                ErrorKind::PermissionDenied => {
+                    told(exit::IO, format!("{shown}: ask as root or as the user lykta"))
+                }
+                _ => told(exit::IO, format!("{shown}: {error}")),
+            }),
+        }
+    }
+}
+
+/// A database that cannot be used.
+fn failed(error: &StoreError) -> Ended {
+    let code = match error {
+        StoreError::Sqlite { .. } | StoreError::Unreadable { .. } => exit::IO,
+        _ => exit::DATA,
+    };
+    let damaged = matches!(error, StoreError::Damaged { .. });
+    let hint = if damaged { "; lykta store verify says more" } else { "" };
+    told(code, format!("{error}{hint}"))
+}
+
+/// Says what is wrong; the exit code.
+fn told(code: u8, what: impl AsRef<str>) -> Ended {
+    tell(what.as_ref())?;
+    Ok(code.into())
+}
+
+fn tell(what: &str) -> anyhow::Result<()> {
+    Ok(writeln!(stderr().lock(), "lykta: {what}")?)
+}
