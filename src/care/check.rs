@@ -135,7 +135,8 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
             return Look::new(Outcome::Confirmed, vec![occupied]);
         }
     }
-    if let Some(lay) = lay(check, resident, house, now).filter(|_| against.is_empty()) {
+    let doubted = unknown || against.iter().any(|reason| matches!(reason, Reason::Doubt { .. }));
+    if let Some(lay) = lay(check, resident, house, now).filter(|_| !doubted) {
         return Look::new(Outcome::Confirmed, vec![lay]);
     }
     let beds = || sensors().filter(|(_, sensor, _)| sensor.kind == SensorKind::Bed);

@@ -124,10 +124,15 @@ impl House {
         self.facts.begun.max(self.facts.deaf.map_or(At(i64::MIN), |deaf| deaf.to))
     }
 
-    /// Whether a bed says that somebody is there.
+    /// Whether a bed says that somebody is there. One that tells of changes alone and has told of
+    /// none for a day has lost one.
     pub(super) fn bed_is_occupied(&self, resident: &Resident) -> bool {
-        self.pairs(resident)
-            .any(|(sensor, memory)| sensor.kind == SensorKind::Bed && memory.on == Some(true))
+        let now = self.facts.now;
+        self.pairs(resident).any(|(sensor, memory)| {
+            sensor.kind == SensorKind::Bed
+                && memory.on == Some(true)
+                && (sensor.heartbeat.is_some() || memory.believed_until(sensor) > Some(now))
+        })
     }
 
     fn pairs<'a>(

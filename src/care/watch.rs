@@ -214,7 +214,8 @@ impl Watch {
         let floor = house.floor();
         let sensors = resident.sensors.iter().zip(&house.sensors).flat_map(|(sensor, memory)| {
             let silent = memory.silent_at(sensor, floor).filter(|_| memory.silent.is_none());
-            [silent, memory.battery_due]
+            let believed = memory.believed_until(sensor).filter(|_| memory.on == Some(true));
+            [silent, memory.battery_due, believed]
         });
         let mode = match house.facts.mode {
             Mode::Home => None,
