@@ -21,7 +21,9 @@
 //! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
 //! | [`lorawan`] | frames ↔ authenticated payloads: joins, sessions, MAC commands, downlinks; losses, capacity | yes |
 //! | [`codec`] | payload bytes → an object → typed readings, by the device's profile | yes |
+//! | [`codec::script`] | codecs as vendors publish them, in a process that has no rights | no |
 //! | [`bins`] | readings → how full a bin is, and how fast it fills | yes |
+//! | [`care`] | what sensors in a home say → night checks, alarms, faults; whom to tell; consent | yes |
 //! | [`route`] | roads, distances, which stops are visited in which order | yes |
 //! | [`planning`] | the thread that makes plans: each night, on demand, when a bin has become full | no |
 //! | [`store`] | one SQLite file a tenant: sessions, what rooms remember, and the outbox | no |
@@ -57,6 +59,7 @@
 
 pub mod bins;
 pub mod board;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod codec;

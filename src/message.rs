@@ -40,6 +40,10 @@ messages! {
     DECODE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e220";
     /// A device's payloads can be decoded again.
     DECODE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e221";
+    /// A codec brought down its process too often and is not run any more.
+    CODEC_QUARANTINED = "8c9f6a2e4d0b4f57a1e35d7c90b1e22a";
+    /// The process in which codecs run does not start.
+    CODECS_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e22b";
     /// A device counts from zero again and is refused.
     COUNTER_RESET_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e222";
     /// A device was allowed to count from zero again.

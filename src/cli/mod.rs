@@ -2,7 +2,9 @@
 
 mod ask;
 mod check;
+mod codec_worker;
 mod columns;
+mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
@@ -14,6 +16,7 @@ mod status;
 mod store;
 mod table;
 
+use crate::codec::script::worker;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -51,6 +54,9 @@ enum Command {
     Device(device::Args),
     Plan(plan::Args),
     Replay(replay::Args),
+    Decode(decode::Args),
+    #[command(name = worker::COMMAND, hide = true)]
+    CodecWorker,
     Store(store::Args),
 }
 
@@ -74,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Device(args) => device::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Decode(args) => decode::run(args),
+        Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ mod frame;
 mod mapping;
 mod milesight;
 mod netvox_r718;
+pub mod script;
 mod sensoneo;
 
 pub use mapping::Unmapped;

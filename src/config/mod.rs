@@ -11,9 +11,11 @@
 //! [`load`] tells everything that is wrong at once, each with its line and what to do.
 
 mod bin;
+mod care;
 mod check;
 mod devices;
 mod file;
+mod home;
 pub mod import;
 mod key;
 mod layer;
@@ -36,6 +38,8 @@ mod tours;
 mod value;
 
 pub use bin::{BinId, BinSettings};
+pub use care::{CheckSettings, DoorMode, ResidentSettings, RuleName, RuleSettings, SensorSettings};
+pub use home::Home;
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
 pub use plan::{
     BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,

@@ -357,7 +357,8 @@ impl Checks<'_> {
         }
     }
 
-    fn unique(&mut self, list: &KeyPath, ids: &[&String]) {
+    /// That each of a list has a name of its own.
+    pub(super) fn unique(&mut self, list: &KeyPath, ids: &[&String]) {
         let paths: Vec<KeyPath> = self.reader.elements_of(list.clone()).take(ids.len()).collect();
         let mut seen: HashMap<&str, &KeyPath> = HashMap::new();
         for (id, path) in ids.iter().zip(&paths) {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "LYKTA_BIN",
+    "LYKTA_CODEC",
     "LYKTA_CONCENTRATOR",
     "LYKTA_DEVICE",
     "LYKTA_PLAN",

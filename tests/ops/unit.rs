@@ -51,3 +51,10 @@ fn a_radio_hat_needs_its_drop_in_and_no_more() {
     assert!(drop_in.contains("PrivateDevices=no") && drop_in.contains("DevicePolicy=closed"));
     assert_eq!(values("PrivateDevices"), ["yes"], "without a HAT there are no devices at all");
 }
+
+#[test]
+fn a_codec_that_takes_all_memory_does_not_take_the_daemon() {
+    // the worker has made itself the kernel's first choice
+    assert_eq!(values("OOMPolicy"), ["continue"]);
+    assert_eq!(values("Restart"), ["on-failure"]);
+}

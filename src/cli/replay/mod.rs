@@ -1,6 +1,8 @@
 //! `lykta replay`: history, decided again.
 
 mod bins;
+mod care;
+mod html;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Bins(bins::Args),
+    Care(care::Args),
 }
 
 /// Runs the command.
@@ -23,5 +26,6 @@ enum Command {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Bins(args) => bins::run(args),
+        Command::Care(args) => care::run(args),
     }
 }

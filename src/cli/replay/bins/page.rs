@@ -2,6 +2,7 @@
 
 use super::Replayed;
 use super::account::Account;
+use crate::cli::replay::html::{document, escaped};
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,10 +14,6 @@ const LARGE: (f64, f64) = (1200.0, 260.0);
 const SMALL: (f64, f64) = (360.0, 48.0);
 /// More points nobody sees.
 const POINTS: usize = 1500;
-
-const STYLE: &str = "body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222}\
-svg{background:#f7f7f4;max-width:100%;height:auto}table{border-collapse:collapse}\
-td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:middle}small{color:#666}";
 
 /// Writes a page for each bin, and a list of them, `index.html`.
 ///
@@ -44,14 +41,6 @@ pub(super) fn write(directory: &Path, bins: &[(&str, &Replayed)]) -> anyhow::Res
     }
     let title = "Kärl / Bins";
     put("index.html", &document(title, &format!("<h1>{title}</h1><table>{list}</table>")))
-}
-
-fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"sv\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{}</title><style>{STYLE}</style>{body}</html>\n",
-        escaped(title)
-    )
 }
 
 fn page(id: &str, replayed: &Replayed) -> String {
@@ -172,11 +161,6 @@ fn months_of(
             month.strftime("%Y-%m")
         );
     }
-}
-
-/// As text in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// As part of an address.

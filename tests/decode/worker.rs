@@ -1,0 +1,102 @@
+//! The process in which scripts run: what it may, and what becomes of it.
+
+use crate::Serve;
+use crate::support::wait_until;
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+const GOOD: &str = "function decodeUplink() { return {data: new Date(2024, 0, 1)}; }";
+
+#[test]
+fn it_has_no_rights() {
+    let mut serve = Serve::start();
+    serve.out(GOOD);
+    let worker = serve.worker().expect("a worker");
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{worker}/{name}")).unwrap();
+    let status = read("status");
+    let line = |name: &str| {
+        let found = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+        found.unwrap_or_else(|| panic!("{name} in\n{status}")).to_owned()
+    };
+    assert_eq!(line("NoNewPrivs"), "1");
+    // a filter: qemu's user mode, in which the tests for the Pi run, has none
+    if std::env::consts::ARCH == "x86_64" {
+        assert_eq!(line("Seccomp"), "2");
+    }
+    let limits = read("limits");
+    for name in ["Max open files", "Max processes", "Max file size", "Max core file size"] {
+        let limit = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert_eq!(limit.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"], "{name}");
+    }
+    let open = std::fs::read_dir(format!("/proc/{worker}/fd")).unwrap().count();
+    assert_eq!(open, 3);
+    assert_eq!(read("environ"), "TZ=UTC\0");
+    assert_eq!(std::fs::read_link(format!("/proc/{worker}/cwd")).unwrap(), Path::new("/"));
+}
+
+/// Sends it a signal.
+fn signal(worker: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &worker.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn it_is_replaced_when_somebody_kills_it_and_no_script_is_blamed() {
+    let mut serve = Serve::start();
+    let answer = json!({"data": "2024-01-01T00:00:00.000Z"});
+    assert_eq!(serve.out(GOOD), answer);
+    for _ in 0..4 {
+        // between two payloads nobody notices
+        let worker = serve.worker().expect("a worker");
+        signal(worker, "KILL");
+        wait_until("it is dead", || {
+            let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
+            stat.is_ok_and(|stat| stat.contains(") Z "))
+        });
+        assert_eq!(serve.out(GOOD), answer);
+        // in the midst of one
+        let worker = serve.worker().expect("a worker");
+        signal(worker, "STOP");
+        let script = serve.script("good.js", GOOD);
+        let case = json!({"script": script, "routine": "decodeUplink", "input": {}});
+        serve.send(case.to_string());
+        signal(worker, "KILL");
+        let told = serve.answer();
+        let told = told["err"].as_str().expect("an error");
+        // the second if this test had no time for the signal
+        assert!(told.contains("somebody else") || told.contains("too busy"), "{told}");
+        assert_eq!(serve.out(GOOD), answer);
+    }
+}
+
+#[test]
+fn one_that_is_given_no_time_is_replaced_and_no_script_is_blamed() {
+    let mut serve = Serve::start();
+    for _ in 0..4 {
+        serve.out(GOOD);
+        signal(serve.worker().expect("a worker"), "STOP");
+        let script = serve.script("good.js", GOOD);
+        let case = json!({"script": script, "routine": "decodeUplink", "input": {}});
+        serve.send(case.to_string());
+        let told = serve.answer();
+        assert!(told["err"].as_str().is_some_and(|t| t.contains("machine is too busy")), "{told}");
+    }
+    serve.out(GOOD);
+}
+
+#[test]
+fn it_ends_with_who_asks_even_in_the_middle_of_a_loop() {
+    let mut serve = Serve::start();
+    serve.out(GOOD);
+    let worker = serve.worker().expect("a worker");
+    let script =
+        serve.script("loop.js", "function decodeUplink() { new Array(2**32 - 1).join(); }");
+    serve.send(json!({"script": script, "routine": "decodeUplink", "input": {}}).to_string());
+    serve.process.kill().unwrap();
+    serve.process.wait().unwrap();
+    wait_until("the worker has ended", || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
+        !stat.is_ok_and(|stat| !stat.contains(") Z "))
+    });
+}
