@@ -124,6 +124,7 @@ fn a_disk_that_is_full_holds_up_no_alarm_also_after_a_restart() {
     small.start(&mut lykta);
     let mut concentrator = Concentrator::new(1, lykta.udp);
     (1..=20).for_each(|n| concentrator.forward(&[sensor.level(n, 50, 4)]));
+    wait_until("they are on the disk", || small.status(&lykta)["accepted"] == 20);
     small.fill();
     let mut heard = 20;
     wait_until("there is an alarm in memory", || {
