@@ -93,6 +93,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
         tours: Tours::new(bins, Desk::default()),
+        care: lykta::ingest::Care::default(),
     };
     let clock = Clock::system();
     let air_db = directory.join("air.db");
