@@ -35,9 +35,9 @@ async fn who_answers_is_waited_for_and_the_others_are_told() {
     let answers = world.answers("a");
     assert!(answers.iter().all(|answer| answer["result"]["state"] == "answered"), "{answers:?}");
     let told = ["alarm up primary", "alarm up secondary", "answered up primary"];
-    assert_eq!(world.alarms(), told);
+    assert_eq!(world.calls(), told);
     world.pass(50 * MINUTE).await;
-    assert_eq!(world.alarms(), told, "nobody else is called while somebody goes");
+    assert_eq!(world.calls(), told, "nobody else is called while somebody goes");
     let done = world.command("acknowledge", json!({ "alarm": alarm, "by": "secondary", "done": true }));
     assert_eq!(done["result"]["state"], "closed");
     assert_eq!(world.alarms().last().unwrap(), "cleared up primary,secondary");

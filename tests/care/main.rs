@@ -1,5 +1,5 @@
 //! Undisturbed nights with the gateway itself: from the frame to the decision on its way to staff.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -55,18 +55,19 @@ async fn who_leaves_the_bed_is_looked_for_by_one_after_the_other() {
     world.pass(2 * MINUTE).await;
     world.start();
     assert_eq!(
-        world.alarms(),
+        world.calls(),
         ["alarm up primary", "alarm up secondary", "alarm up patrol_lead"],
         "a restart skips nobody, and tells nobody twice"
     );
-    let numbers: Vec<_> = world.on("/alarm").iter().map(|b| b["call"]["number"].clone()).collect();
+    let calls = world.on("/alarm").into_iter().filter(|body| body["kind"] == "alarm");
+    let numbers: Vec<_> = calls.map(|body| body["call"]["number"].clone()).collect();
     assert_eq!(numbers, [0, 1, 2]);
     // back in bed, and it is over for all who were told
     world.lies(true);
     world.pass(5 * MINUTE).await;
     assert_eq!(world.alarms().last().unwrap(), "cleared up primary,secondary,patrol_lead");
     world.pass(30 * MINUTE).await;
-    assert_eq!(world.alarms().len(), 4);
+    assert_eq!(world.calls().len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,12 +126,11 @@ async fn a_clock_that_jumps_loses_no_check_and_asks_none_twice() {
         let mut world = World::new("2026-11-22T21:00:00Z");
         sleep(&mut world, 4).await;
         world.set_clock(by);
-        sleep(&mut world, 4).await;
-        sleep(&mut world, 20).await;
+        sleep(&mut world, 28).await;
         let mut times = BTreeMap::new();
         world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
         assert!(times.values().all(|n| *n == 1), "{by}: {times:?}");
-        assert!(times.len() >= 5, "{by}: {times:?}");
+        assert!(times.len() >= 4, "{by}: {times:?}");
         let raised = world.alarms().into_iter().filter(|line| line.starts_with("alarm up"));
         assert_eq!(raised.count(), 0, "{by}: a jump is no absence");
     }

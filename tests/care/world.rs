@@ -232,6 +232,13 @@ impl World {
         self.on("/check").iter().map(|b| (text(&b["agreed"]), text(&b["result"]))).collect()
     }
 
+    /// The same of those who are told of an alarm, without what a gateway that died says of itself.
+    pub fn calls(&self) -> Vec<String> {
+        let mut lines = self.alarms();
+        lines.retain(|line| line != "fault gateway");
+        lines
+    }
+
     /// What was told on the topic of alarms: kind, rule, and whom.
     pub fn alarms(&self) -> Vec<String> {
         let line = |body: &Value| {

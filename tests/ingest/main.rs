@@ -264,7 +264,8 @@ fn nothing_of_a_care_tenants_devices_leaves() {
     running.hear(Sensor::new(2).uplink(1, 99, b"what is this"));
     let (_, tenant, topics) = running.stop();
     assert_eq!(n(&tenant.accepted), 2, "but they are authenticated and counted");
-    assert_eq!(n(&tenant.not_decoded), 1);
+    assert_eq!(n(&tenant.unheeded), 2, "nobody has consented");
+    assert_eq!(n(&tenant.not_decoded), 0);
     assert_eq!(topics, [""; 0]);
 }
 
