@@ -5,6 +5,7 @@
 mod anything;
 mod command;
 mod hostile;
+mod profiles;
 mod serve;
 mod shapes;
 #[path = "../support/mod.rs"]

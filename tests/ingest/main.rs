@@ -14,7 +14,8 @@ use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Bins, Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+    Bins, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours,
+    Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::planning::Desk;
@@ -104,6 +105,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
         server,
         codecs,
+        decoding: Decoding::default(),
         tenants: HashMap::from([(tenant, sink)]),
         dedup: Dedup::new(Duration::ZERO),
         downlinks: Downlinks::open(&air_db, clock.now(), nobody),
