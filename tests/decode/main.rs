@@ -4,6 +4,7 @@
 
 mod anything;
 mod command;
+mod daemon;
 mod hostile;
 mod profiles;
 mod serve;
