@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the alarms that wait for an answer are remembered: in no pseudonym.
-const ALARMS: &str = "#alarms";
+/// Where the alarms that wait for an answer are remembered: no pseudonym has such a name.
+const ALARMS: &str = "/alarms";
 
 /// A clock that differs by so much from what has passed was set.
 const STEP: SignedDuration = SignedDuration::from_secs(2);

@@ -4,7 +4,7 @@ use super::care::Told;
 use super::{Ingest, TenantSink};
 use crate::care::{Heard, SensorKind};
 use crate::clock::Moment;
-use crate::codec::{DecodeError, Decoded};
+use crate::codec::{DecodeError, Decoded, Unmapped};
 use crate::config::TenantKind;
 use crate::device::Device;
 use crate::lorawan::Uplink;
@@ -28,8 +28,19 @@ impl Ingest {
         tenant.is_some_and(|(sink, _)| sink.kind == TenantKind::Care)
     }
 
+    /// Whether what this device says may be read at all.
+    pub(super) fn may_be_read(&self, device: &Device) -> bool {
+        let Some((sink, _)) = self.tenants.get(&device.tenant) else { return false };
+        sink.kind != TenantKind::Care || sink.care.admits(device.dev_eui)
+    }
+
     /// What an uplink from a home means. Without consent it is not even read.
-    pub(super) fn sense(&mut self, device: &Arc<Device>, uplink: &Uplink) -> Told {
+    pub(super) fn sense(
+        &mut self,
+        device: &Arc<Device>,
+        uplink: &Uplink,
+        decoded: Option<Result<Decoded, DecodeError>>,
+    ) -> Told {
         let now = self.clock.now();
         let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else { return Told::default() };
         let Some(kind) =
@@ -42,7 +53,7 @@ impl Ingest {
         let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
             // port 0 and an absent port carry nothing of the sensor's
             (None | Some(0), _) | (_, None) => None,
-            (Some(port), Some(codec)) => Some(codec.decode(port, &uplink.payload)),
+            (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
         };
         match &decoded {
             Some(Err(_)) => {
@@ -244,10 +255,12 @@ fn heard(kind: SensorKind, decoded: Option<&Result<Decoded, DecodeError>>) -> Ve
         theirs.filter_map(|reading| state(reading.measured?)).next()
     });
     // one that the profile cannot read is as good as one that nobody can
-    let unread = matches!(decoded, Some(Ok(decoded)) if decoded
-        .unmapped
-        .iter()
-        .any(|unmapped| kind.quantities().contains(&unmapped.quantity)));
+    let is_lost = |unmapped: &Unmapped| match unmapped {
+        Unmapped::Wrong { quantity, .. } => kind.quantities().contains(quantity),
+        Unmapped::Vanished { .. } => true,
+        Unmapped::Unknown { .. } => false,
+    };
+    let unread = matches!(decoded, Some(Ok(decoded)) if decoded.unmapped.iter().any(is_lost));
     let state = match state {
         Some(on) => Heard::State(on),
         None if unread => Heard::Unreadable,

@@ -6,7 +6,7 @@ use lykta::care::escalation::Chain;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, TenantKind, load_with};
 use lykta::ingest::{
-    Care, CareRules, Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours,
+    Care, CareRules, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours,
     Watch,
 };
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
@@ -109,6 +109,7 @@ impl World {
             server,
             codecs: std::mem::take(&mut self.loaded.codecs),
             tenants: HashMap::from([(id, sink)]),
+            decoding: Decoding::default(),
             dedup: Dedup::new(Duration::ZERO),
             downlinks: Downlinks::open(&self.directory.path().join("air.db"), now, nobody),
             clock: self.clock.clone(),
