@@ -93,8 +93,7 @@ impl Checks<'_> {
         }
         let list = path.key("sensor");
         self.unique(&list, &resident.sensor.iter().map(|s| &s.id).collect::<Vec<_>>());
-        let at: Vec<KeyPath> =
-            self.reader.elements_of(list).take(resident.sensor.len()).collect();
+        let at: Vec<KeyPath> = self.reader.elements_of(list).take(resident.sensor.len()).collect();
         for (sensor, at) in resident.sensor.iter().zip(at) {
             if !theirs.iter().any(|(device, _)| device.sensor.as_ref() == Some(&sensor.id)) {
                 let what = format!("no device is the sensor \"{}\" of this home", sensor.id);
@@ -176,7 +175,8 @@ impl Checks<'_> {
         let says = |quantity| profile.readings.iter().any(|reading| reading.quantity == quantity);
         if !kind.quantities().iter().any(|quantity| says(*quantity)) {
             let (_, word) = SensorKind::ALL.into_iter().find(|(known, _)| *known == kind)?;
-            let what = format!("a {} says nothing that a sensor of kind \"{word}\" says", profile.model);
+            let what =
+                format!("a {} says nothing that a sensor of kind \"{word}\" says", profile.model);
             let wanted: Vec<&str> = kind.quantities().iter().map(|q| q.as_str()).collect();
             let help = format!("a profile with {} is needed", wanted.join(" or "));
             self.error(&device.key("profile"), what, help);

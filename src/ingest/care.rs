@@ -233,8 +233,7 @@ impl Care {
 
     /// Whether that worked.
     pub(super) fn erased(&mut self, worked: bool, now: Moment) {
-        self.erase_at =
-            now.monotonic + if worked { self.rules.erase_after } else { ERASE_AGAIN };
+        self.erase_at = now.monotonic + if worked { self.rules.erase_after } else { ERASE_AGAIN };
     }
 
     /// Somebody answers an alarm; whether there is one.
@@ -299,7 +298,13 @@ impl Care {
         self.take(n, decisions, now, &mut draft);
         if until.is_some() {
             // who is there sees for themselves, and who is away is not missed
-            self.close_all(resident, "personal på plats eller borta", "staff there, or away", now, &mut draft);
+            self.close_all(
+                resident,
+                "personal på plats eller borta",
+                "staff there, or away",
+                now,
+                &mut draft,
+            );
         }
         Some(self.settle(draft))
     }
@@ -462,9 +467,8 @@ impl Care {
                     self.raise(&named(decision.at), Role::Primary, case, now, draft);
                 }
                 Kind::Cleared => {
-                    let is_its = |known: &Case| {
-                        known.resident == case.resident && known.rule == case.rule
-                    };
+                    let is_its =
+                        |known: &Case| known.resident == case.resident && known.rule == case.rule;
                     let open = self.alarms.cases.iter().find(|(_, known)| is_its(known));
                     match open.map(|(alarm, _)| alarm.clone()) {
                         Some(alarm) => self.close(&alarm, &case, now, draft),

@@ -38,7 +38,8 @@ async fn who_answers_is_waited_for_and_the_others_are_told() {
     assert_eq!(world.calls(), told);
     world.pass(50 * MINUTE).await;
     assert_eq!(world.calls(), told, "nobody else is called while somebody goes");
-    let done = world.command("acknowledge", json!({ "alarm": alarm, "by": "secondary", "done": true }));
+    let done =
+        world.command("acknowledge", json!({ "alarm": alarm, "by": "secondary", "done": true }));
     assert_eq!(done["result"]["state"], "closed");
     assert_eq!(world.alarms().last().unwrap(), "cleared up primary,secondary");
     let again = world.command("acknowledge", json!({ "alarm": alarm, "by": "primary" }));

@@ -77,9 +77,8 @@ fn to(message: &Received) -> (u64, String) {
 
 #[test]
 fn an_alarm_reaches_one_after_the_other_over_kills_until_somebody_answers() {
-    let mut house = House::new(
-        "primary = \"1s\"\nsecondary = \"1s\"\nrepeat = \"1s\"\narrival = \"1h\"",
-    );
+    let mut house =
+        House::new("primary = \"1s\"\nsecondary = \"1s\"\nrepeat = \"1s\"\narrival = \"1h\"");
     house.opens(true);
     for kill in 0..6 {
         let before = house.told().len();

@@ -6,13 +6,13 @@ use lykta::care::escalation::Chain;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, TenantKind, load_with};
 use lykta::ingest::{
-    Care, CareRules, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours,
-    Watch,
+    Care, CareRules, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters,
+    TenantSink, Tours, Watch,
 };
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
-use lykta::store::{Cursor, Class, Outbox, Room, Store};
+use lykta::store::{Class, Cursor, Outbox, Room, Store};
 use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
 use lykta::upstream::command::{Command, Receipt};
 use serde_json::{Value, json};
@@ -200,8 +200,7 @@ impl World {
 
     pub fn send(&mut self, name: &str, id: &str, args: &Value) {
         let payload = json!({ "id": id, "args": args }).to_string().into_bytes();
-        let command =
-            Command { name: name.to_owned(), payload, receipt: Receipt::default() };
+        let command = Command { name: name.to_owned(), payload, receipt: Receipt::default() };
         self.ingest().offer(Input::Command("care".parse().unwrap(), command));
         self.ingest().turn();
     }

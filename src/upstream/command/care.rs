@@ -127,7 +127,9 @@ impl Presence {
             return Err(Fault::invalid(format!("until: {until} is over: it is {}", now.wall)));
         }
         if until > latest {
-            return Err(Fault::invalid(format!("until: {until} is too far ahead; {latest} is not")));
+            return Err(Fault::invalid(format!(
+                "until: {until} is too far ahead; {latest} is not"
+            )));
         }
         Ok(Self { resident, until: Some(until) })
     }

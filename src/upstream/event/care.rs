@@ -215,10 +215,7 @@ impl Case {
 }
 
 /// The sensor that a rule goes by, for one that rests on the bed alone.
-fn of_rule<'a>(
-    resident: &'a Resident,
-    decision: &Decision,
-) -> Option<&'a crate::care::Sensor> {
+fn of_rule<'a>(resident: &'a Resident, decision: &Decision) -> Option<&'a crate::care::Sensor> {
     let rule = resident.rules.iter().find(|rule| rule.id == decision.rule)?;
     resident.sensors.get(*rule.sensors.first()?)
 }
