@@ -34,7 +34,7 @@ settings! {
         pub radio: Vec<RadioSettings> = [],
         /// What devices are told about their network.
         pub lorawan: LorawanSettings = {},
-        /// Lamps and relays on GPIO pins of this machine.
+        /// Lamps, relays and a button on GPIO pins of this machine.
         pub output: OutputSettings = {},
         /// What to do about a mobile modem that has hung itself up. Left out: nothing.
         pub modem: Option<ModemSettings>,
@@ -129,15 +129,19 @@ settings! {
         pub channels: Vec<Megahertz> = [867.1, 867.3, 867.5, 867.7, 867.9],
     }
 
-    /// Lamps and relays, by the BCM number of their pin.
+    /// Lamps, relays and a button, by the BCM number of their pin.
     pub struct OutputSettings {
         /// A lamp: steady while radios, disk and brokers work, slow blinking without a broker, fast
         /// when a radio or the disk fails.
         pub status_led: Option<u8> => 26,
-        /// A relay for alarms. No alarm uses it yet: it stays open.
+        /// A relay that is closed while an alarm of a resident waits for an answer and no broker can
+        /// be told.
         pub relay: Option<u8> => 13,
-        /// A buzzer for alarms. No alarm uses it yet: it stays off.
+        /// A buzzer that sounds just then.
         pub buzzer: Option<u8> => 19,
+        /// A button between this pin and ground: whoever presses it goes to all residents whose
+        /// alarms wait.
+        pub button: Option<u8> => 6,
     }
 
     /// A mobile modem, and how it is restarted.

@@ -25,9 +25,10 @@ use crate::codec::script::Keeper;
 use crate::config::{Household, LorawanSettings, OutputSettings, Settings, TenantKind};
 use crate::device::Registry;
 use crate::ingest::{
-    self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
+    self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
 };
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::button;
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
@@ -155,8 +156,10 @@ pub struct Gateway {
     stop_air: watch::Sender<bool>,
     inlet: Inlet,
     radios: Vec<Worker>,
-    /// Shows on the status lamp how the gateway is.
+    /// Shows on the status lamp how the gateway is, and calls whoever is near.
     lamp: JoinHandle<()>,
+    /// Waits for somebody who answers alarms here.
+    button: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
     /// Restarts the modem when there is no broker for long.
@@ -373,6 +376,7 @@ impl Gateway {
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
+        let button = answered_here(settings.output.button, inlet.clone());
         let reporter = Reporter {
             gateway: settings.gateway,
             card: Arc::clone(&card),
@@ -392,6 +396,7 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            button,
             account: account(card, Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
@@ -460,6 +465,7 @@ impl Gateway {
             log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
+        self.button.abort();
         self.account.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
@@ -494,10 +500,10 @@ fn plan(settings: &Settings) -> Plan {
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Keeps the status lamp up to date. Without a lamp there is nothing to do.
+/// Keeps lamp, relay and buzzer up to date. Without any there is nothing to do.
 fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
     let (outputs, view) = (Outputs::open(settings), Arc::clone(view));
-    if settings.status_led.is_none() {
+    if settings.status_led.or(settings.relay).or(settings.buzzer).is_none() {
         return tokio::spawn(async {});
     }
     tokio::spawn(async move {
@@ -511,8 +517,24 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
             } else {
                 Lamp::NoBroker
             });
+            // who cannot be told by a broker may be near
+            let calls = |tenant: &TenantView| {
+                tenant.counters.unanswered.load(Relaxed) && !connected(tenant)
+            };
+            let calls = view.tenants().iter().any(calls);
+            outputs.relay(calls);
+            outputs.buzzer(calls);
             sleep(LAMP).await;
         }
+    })
+}
+
+/// Brings the presses of the button to the ingest loop.
+fn answered_here(pin: Option<u8>, inlet: Inlet) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Some(pin) = pin else { return };
+        // a press that finds no room is repeated by whoever still hears the buzzer
+        button::watch(pin, || _ = inlet.pass(Input::Answered)).await;
     })
 }
 

@@ -324,7 +324,7 @@ impl Care {
         if given && !home.agreed.consent {
             return Some(Err(()));
         }
-        if home.revoked == !given {
+        if home.revoked != given {
             return Some(Ok(self.settle(draft)));
         }
         let kept = Kept { revoked: !given, memory: None };

@@ -71,6 +71,8 @@ pub enum Input {
     Command(TenantId, Command),
     /// A plan was made, or a command to make one has failed.
     Planned(Planned),
+    /// Somebody at this machine answers all alarms.
+    Answered,
     /// Somebody wants to see what only this loop knows.
     Look(Look),
 }
@@ -366,6 +368,7 @@ impl Ingest {
             }
             Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
+            Input::Answered => self.answer_here(),
             Input::Look(look) => (look.0)(Sight {
                 bins: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,

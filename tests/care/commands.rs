@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use serde_json::json;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -87,4 +88,18 @@ async fn what_is_wrong_is_refused_and_named() {
         let reply = world.command(name, args);
         assert_eq!(reply["error"]["code"], code, "{reply}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_presses_the_button_of_the_gateway_answers() {
+    let mut world = missed().await;
+    assert!(world.counters.unanswered.load(Relaxed), "the buzzer sounds");
+    world.press();
+    assert!(!world.counters.unanswered.load(Relaxed));
+    assert_eq!(world.calls(), ["alarm up primary", "answered up primary"]);
+    world.pass(50 * MINUTE).await;
+    assert_eq!(world.calls().len(), 2);
+    // nobody came
+    world.pass(11 * MINUTE).await;
+    assert_eq!(world.calls().last().unwrap(), "alarm up secondary");
 }

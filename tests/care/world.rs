@@ -205,6 +205,12 @@ impl World {
         self.ingest().turn();
     }
 
+    /// Somebody presses the button of the gateway.
+    pub fn press(&mut self) {
+        self.ingest().offer(Input::Answered);
+        self.ingest().turn();
+    }
+
     pub fn answers(&self, id: &str) -> Vec<Value> {
         let told = self.told();
         told.into_iter().map(|(_, body)| body).filter(|body| body["id"] == id).collect()
