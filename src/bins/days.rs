@@ -118,6 +118,12 @@ impl Days {
         self.0.0.iter().rev().take_while(|day| day.came().abs() <= STILL).count()
     }
 
+    /// Forgets these: nobody saw what came on them.
+    pub(super) fn forget_still(&mut self) {
+        let moved = self.0.0.len() - self.still();
+        self.0.0.truncate(moved);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.0.len()
     }
