@@ -1,7 +1,7 @@
 //! When a bin will be full, with an interval.
 
 use super::bin::{Bin, DAY, ESTIMATED, HOUR, MORNING};
-use super::days::{Coming, Means, weekday};
+use super::days::{Coming, Means};
 use super::rules::Rules;
 use crate::units::{Metres, Ratio};
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ impl Bin {
     }
 
     fn means(&self, rules: &Rules, now: i64) -> Means {
-        self.days.means(rules.day(now).0, rules.usual())
+        self.days.means((rules.calendar(), rules.day(now).0), rules.usual())
     }
 
     fn distance(&self, rules: &Rules, now: i64, means: &Means) -> Option<Tenths<Metres>> {
@@ -77,7 +77,8 @@ impl Bin {
         let (day, began) = rules.day(now);
         let day = if now - began < MIDDAY { day } else { day + 1 };
         let base = self.base(surface);
-        let mut coming = self.days.coming(day, base, rules.usual(), rules.depth());
+        let mut coming =
+            self.days.coming((rules.calendar(), day), base, rules.usual(), rules.depth());
         if self.shelf.stands() {
             coming = Coming { little: 0.0, middle: 0.0, ..coming };
         }
@@ -121,6 +122,7 @@ impl Bin {
         let missing = rules.geometry.part_at(level) - part;
         let height = rules.height();
         let (today, began) = rules.day(now);
+        let calendar = rules.calendar();
         let gone = come(now - began);
         // in how many seconds what came is `aside` deviations more than expected
         let when = |aside: f64| {
@@ -130,7 +132,7 @@ impl Bin {
             let (mut sum, mut variance) = (0.0, 0.0);
             for ahead in 0..=HORIZON {
                 let left = if ahead == 0 { 1.0 - gone } else { 1.0 };
-                let comes = means.weekdays[weekday(today + ahead)] / height * left;
+                let comes = means.weekdays[calendar.weekday(today + ahead)] / height * left;
                 let varies = (means.within / height).powi(2) * left;
                 if over(sum + comes, variance + varies) || over(sum, variance) {
                     let parts = (0..=24).map(|n| f64::from(n) / 24.0);

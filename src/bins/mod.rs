@@ -12,6 +12,7 @@
 
 mod battery;
 mod bin;
+mod calendar;
 mod crew;
 mod days;
 mod due;

@@ -1,6 +1,7 @@
 //! What is settled about a bin, and the steps and days that follow from it.
 
 use super::bin::{DAY, HOUR, MORNING};
+use super::calendar::Calendar;
 use super::geometry::Geometry;
 use crate::units::{Ratio, Volts};
 use jiff::tz::TimeZone;
@@ -91,6 +92,11 @@ impl Rules {
             if seen < began + DAYTIME.start { self.day(began - 1) } else { (0, began) };
         let (from, until) = (began + DAYTIME.start, began + DAYTIME.end);
         if before < until { (before.max(from).midpoint(until), true) } else { (seen, false) }
+    }
+
+    /// What kind of day a day is where it stands.
+    pub(super) fn calendar(&self) -> Calendar {
+        Calendar::of(&self.zone)
     }
 
     /// The day of waste that a time is in, and when it began, in seconds since 1970.

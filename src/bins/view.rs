@@ -1,7 +1,6 @@
 //! A bin as those see it who drive to it.
 
 use super::bin::Bin;
-use super::days::weekday;
 use super::posture::Posture;
 use super::rules::Rules;
 use crate::units::Ratio;
@@ -57,9 +56,10 @@ impl Bin {
     pub fn view(&self, rules: &Rules) -> Option<View> {
         let part = f64::from(self.part?);
         let (today, _) = rules.day(self.at);
-        let means = self.days.means(today, rules.usual());
+        let calendar = rules.calendar();
+        let means = self.days.means((calendar, today), rules.usual());
         let height = rules.height();
-        let mean = |day: i64| means.weekdays[weekday(day)];
+        let mean = |day: i64| means.weekdays[calendar.weekday(day)];
         let rate = (today..today + AHEAD).map(mean).sum::<f64>() / AHEAD as f64 / height;
         Some(View {
             fill: rules.geometry.fill(rules.geometry.surface(part)),
