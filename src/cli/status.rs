@@ -117,6 +117,10 @@ fn describe(status: &Status) -> String {
             line("  disk", text);
         }
     }
+    for profile in &status.stopped_codecs {
+        let why = "had to be stopped too often, its devices are delivered raw";
+        line("codec stopped", format!("of profile {profile}: {why}"));
+    }
     if let Some(devices) = &status.devices {
         line("devices", summary(devices));
     }

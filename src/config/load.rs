@@ -80,8 +80,7 @@ pub fn load_with(
         errors.extend(file.other_keys("device"));
     }
     files.extend(device_files);
-    let profile_files = toml_files(&places.base.join("profiles"), &mut errors);
-    let (profiles, problems) = Profiles::load(&profile_files);
+    let (profiles, problems) = Profiles::of(&places.base);
     errors.extend(problems);
     if !errors.is_empty() {
         // what an unread file would have said is not known: more errors would mislead
@@ -111,7 +110,7 @@ pub fn load_with(
 }
 
 /// The `*.toml` files of a directory by name; none when there is no such directory.
-fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
+pub(super) fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),

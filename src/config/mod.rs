@@ -46,6 +46,7 @@ pub use plan::{
     VisitSettings,
 };
 pub use problem::{Excerpt, Problem, Problems};
+pub use profile::Profiles;
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Buffer, Chip, Concentrator, DeviceSettings,
     LorawanSettings, Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol,
@@ -58,6 +59,6 @@ pub use timing::{Day, DayTime, Hours, Zone};
 
 /// The names of the profiles that come with lykta.
 pub fn builtin_profiles() -> Vec<String> {
-    let (profiles, _) = profile::Profiles::load(&[]);
+    let (profiles, _) = profile::Profiles::load(&[], std::path::Path::new(""));
     profiles.names().into_iter().map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@
 //! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
 //! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
+//! thread "codec"       with scripts only: payloads ► their process ► "ingest"
 //! thread "planner"     with a [plan] only: bins, orders ► plans ► "ingest"
 //! ```
 //!
@@ -20,9 +21,12 @@ mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
+use crate::codec::script::Keeper;
 use crate::config::{LorawanSettings, OutputSettings, Settings};
 use crate::device::Registry;
-use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
+use crate::ingest::{
+    self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
+};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
@@ -158,6 +162,8 @@ pub struct Gateway {
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
+    /// Asks scripts, if any device needs one.
+    codec: Option<Worker>,
     /// Makes plans, if there are any to make. Whatever becomes of it, all else goes on.
     planner: Option<Worker>,
     stop_planner: (Arc<AtomicBool>, Desk),
@@ -247,10 +253,25 @@ impl Gateway {
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
+        let needs_script = registry
+            .iter()
+            .filter_map(|device| codecs.get(&device.profile.name))
+            .any(Codec::is_script);
+        let (decoding, codec, stopped) = if needs_script {
+            let waker = inlet.clone();
+            // any question does; a loop that has no room for one is awake
+            let (decoding, codecs) = Decoding::new(move || _ = waker.look(|_| {}));
+            let stopped = codecs.stopped();
+            let ask = move || codecs.run(Keeper::default());
+            (decoding, Some(Worker::spawn("codec".into(), ask)?), stopped)
+        } else {
+            (Decoding::default(), None, Stopped::default())
+        };
         let ingest = Ingest::new(ingest::Parts {
             watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
             server,
             codecs,
+            decoding,
             tenants: sinks,
             dedup: Dedup::new(window),
             downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit),
@@ -345,6 +366,7 @@ impl Gateway {
             ask,
             desk,
             board,
+            stopped,
         };
         Ok(Self {
             listening,
@@ -357,6 +379,7 @@ impl Gateway {
             account: account(card, Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
+            codec,
             planner,
             stop_planner,
             upstreams,
@@ -380,7 +403,8 @@ impl Gateway {
     pub async fn ended(&mut self) -> GatewayError {
         let name = poll_fn(|context| {
             let threads = self.upstreams.iter_mut().chain(&mut self.radios);
-            let mut workers = threads.chain([&mut self.ingest]).chain(&mut self.planner);
+            let mut workers =
+                threads.chain([&mut self.ingest]).chain(&mut self.codec).chain(&mut self.planner);
             match workers
                 .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
             {

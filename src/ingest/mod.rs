@@ -10,6 +10,7 @@
 
 mod bins;
 mod command;
+mod decode;
 mod disk;
 mod downlinks;
 mod journal;
@@ -17,12 +18,13 @@ mod tours;
 mod watch;
 
 pub use bins::Bins;
+pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
 pub use watch::{Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
-use crate::codec::Codec;
+use crate::codec::{Codec, DecodeError, Decoded};
 use crate::config::TenantKind;
 use crate::device::Device;
 use crate::lorawan::capacity::Airtime;
@@ -223,6 +225,7 @@ struct Departure {
 pub struct Ingest {
     server: EdgeServer,
     codecs: HashMap<String, Codec>,
+    decoding: Decoding,
     tenants: HashMap<TenantId, (TenantSink, Batch)>,
     dedup: Dedup,
     downlinks: Downlinks,
@@ -251,6 +254,8 @@ pub struct Parts {
     pub server: EdgeServer,
     /// How payloads are read, by the name of their profile.
     pub codecs: HashMap<String, Codec>,
+    /// The way to where scripts are asked.
+    pub decoding: Decoding,
     /// Where uplinks go. Every device's tenant must be there.
     pub tenants: HashMap<TenantId, TenantSink>,
     /// Joins copies.
@@ -294,6 +299,7 @@ impl Ingest {
             shed_at: None,
             server: parts.server,
             codecs: parts.codecs,
+            decoding: parts.decoding,
             tenants: tenants.collect(),
             dedup: parts.dedup,
             downlinks: parts.downlinks,
@@ -369,6 +375,7 @@ impl Ingest {
             self.note(Some(fate));
         }
         self.take_due(self.begin.elapsed());
+        self.take_decoded();
         self.expire();
         self.tell_rescues();
         self.look_after_damage();
@@ -385,6 +392,7 @@ impl Ingest {
     /// The last turn: nothing waits for anything any more.
     pub fn finish(mut self) {
         self.take_due(Duration::MAX);
+        self.finish_decoding();
         self.commit_last();
         // answers that cannot be sent any more leave a message behind
         if self.commit_at.is_some() {
@@ -400,22 +408,28 @@ impl Ingest {
         let reported =
             self.downlinks.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let waits = joined.into_iter().chain(written).chain(reported);
+        let waits = waits.chain(self.decoding.patience());
         waits.chain([until(self.expire_at)]).min().unwrap_or(IDLE)
     }
 
     fn take_due(&mut self, due: Duration) {
         while let Some(frame) = self.dedup.take_due(due) {
-            self.take(&frame);
+            self.take(frame);
         }
         self.counters.copies.store(self.dedup.copies(), Relaxed);
     }
 
-    fn take(&mut self, heard: &Heard) {
+    fn take(&mut self, heard: Heard) {
         self.counters.heard.fetch_add(1, Relaxed);
-        let Some(best) = heard.receptions.first() else { return };
         let len = heard.phy.len();
         self.heard.heard(heard.frequency, heard.modulation, len, heard.at.monotonic);
-        let received = Received {
+        self.take_in(heard);
+    }
+
+    /// A frame as the server wants it.
+    fn received<'a>(&self, heard: &'a Heard) -> Option<Received<'a>> {
+        let best = heard.receptions.first()?;
+        Some(Received {
             phy: &heard.phy,
             at: heard.at.wall,
             age: self.age(heard),
@@ -424,9 +438,14 @@ impl Ingest {
             modulation: heard.modulation,
             snr: best.snr,
             receivers: heard.receptions.len(),
-        };
+        })
+    }
+
+    /// Takes a frame in, with what its script made of it, if one was asked.
+    fn receive(&mut self, heard: &Heard, decoded: Option<Result<Decoded, DecodeError>>) {
+        let Some(received) = self.received(heard) else { return };
         match self.server.uplink(&received) {
-            Ok(accepted) => self.accept(heard, accepted),
+            Ok(accepted) => self.accept(heard, accepted, decoded),
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -447,12 +466,17 @@ impl Ingest {
         counter.fetch_add(1, Relaxed);
     }
 
-    fn accept(&mut self, heard: &Heard, accepted: Accepted) {
+    fn accept(
+        &mut self,
+        heard: &Heard,
+        accepted: Accepted,
+        decoded: Option<Result<Decoded, DecodeError>>,
+    ) {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
         self.watch.heard(device.dev_eui, heartbeat, heard);
         let (mut messages, change) = match &event {
-            Event::Uplink(uplink) => self.decode(heard, &device, uplink),
+            Event::Uplink(uplink) => self.decode(heard, &device, uplink, decoded),
             Event::Join(dev_addr) => {
                 self.journal.joined(&device);
                 (vec![event::join(&device, heard.at, *dev_addr)], None)
@@ -507,11 +531,12 @@ impl Ingest {
         heard: &Heard,
         device: &Arc<Device>,
         uplink: &Uplink,
+        decoded: Option<Result<Decoded, DecodeError>>,
     ) -> (Vec<Message>, Option<Change>) {
         let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
             // port 0 and an absent port carry nothing of the sensor's
             (None | Some(0), _) | (_, None) => None,
-            (Some(port), Some(codec)) => Some(codec.decode(port, &uplink.payload)),
+            (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
         };
         let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else {
             return (Vec::new(), None);

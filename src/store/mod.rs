@@ -42,7 +42,7 @@ pub use damaged::len_with_log;
 pub use failure::StoreError;
 pub use message::{Class, Command, Entry, Key, Message};
 pub use outbox::{Cursor, Outbox, Row};
-pub use remembered::{Room, State};
+pub use remembered::{ADDITION, Room, State};
 pub use rescue::Rescue;
 pub use shed::{Bounds, Shed, Stage};
 pub use survey::{Outlined, Salvaged, Survey};

@@ -4,7 +4,9 @@
 
 mod anything;
 mod command;
+mod daemon;
 mod hostile;
+mod profiles;
 mod serve;
 mod shapes;
 #[path = "../support/mod.rs"]

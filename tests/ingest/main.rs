@@ -6,6 +6,7 @@ mod support;
 
 mod answers;
 mod bins;
+mod scripts;
 
 use jiff::tz::TimeZone;
 use lykta::bins::{Geometry, Rules};
@@ -14,7 +15,8 @@ use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Bins, Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+    Bins, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink,
+    Tours, Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::planning::Desk;
@@ -38,9 +40,12 @@ struct Running {
     air: Arc<Counters>,
     tenant: Arc<TenantCounters>,
     file: PathBuf,
+    /// Who asks scripts, and does so only when a test lets it.
+    codecs: Option<Codecs>,
 }
 
-/// Three sensors of one tenant; the third counts from zero again when it likes.
+/// Four sensors of one tenant; the third counts from zero again when it likes, and the fourth
+/// needs a script.
 fn start(directory: &Path, kind: TenantKind) -> Running {
     start_with(directory, kind, false)
 }
@@ -59,15 +64,16 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         }
         Arc::new(profile)
     };
-    let profiles = [profile(false), profile(true)];
+    let scripted = builtin::profiles().unwrap().into_iter().find(|p| p.name == "lpp-parking");
+    let profiles = [profile(false), profile(true), Arc::new(scripted.unwrap())];
     let tenant: TenantId = "waste".parse().unwrap();
-    let devices = (1..=3).map(|n| {
+    let devices = (1..=4).map(|n| {
         let sensor = Sensor::new(n);
         Device {
             dev_eui: sensor.dev_eui,
             name: format!("bin {n}"),
             tenant: tenant.clone(),
-            profile: Arc::clone(&profiles[usize::from(n == 3)]),
+            profile: Arc::clone(&profiles[[0, 0, 1, 2][n as usize - 1]]),
             activation: Activation::Abp(Abp {
                 dev_addr: sensor.dev_addr,
                 nwk_s_key: AesKey(sensor.nwk_s_key),
@@ -99,11 +105,13 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     // nobody transmits here: what is answered is told elsewhere
     let nobody = Box::new(|_| Err(TxError::NoWay));
     let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
+    let (decoding, asker) = Decoding::new(|| ());
     let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
         watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
         server,
         codecs,
+        decoding,
         tenants: HashMap::from([(tenant, sink)]),
         dedup: Dedup::new(Duration::ZERO),
         downlinks: Downlinks::open(&air_db, clock.now(), nobody),
@@ -114,7 +122,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     });
     let (inputs, received) = sync_channel(64);
     let thread = std::thread::spawn(move || ingest.run(&received));
-    Running { inputs, thread, air, tenant: counters, file }
+    Running { inputs, thread, air, tenant: counters, file, codecs: Some(asker) }
 }
 
 impl Running {

@@ -7,7 +7,7 @@ use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Bins, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
+use lykta::ingest::{Bins, Decoding, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::planning::Desk;
 use lykta::radio::dedup::Dedup;
@@ -84,6 +84,7 @@ impl Town {
             watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
             server,
             codecs: HashMap::from([(profile.name.clone(), Codec::new(profile).unwrap())]),
+            decoding: Decoding::default(),
             tenants: HashMap::from([(tenant, sink)]),
             dedup: Dedup::new(Duration::ZERO),
             downlinks: Downlinks::open(&answers.path().join("air.db"), clock.now(), nobody),

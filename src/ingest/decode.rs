@@ -1,0 +1,307 @@
+//! Uplinks whose codec is a script, which is asked on a thread of its own: each waits here for
+//! the answer, not long, and is taken in then with what came of it.
+//!
+//! Until then nothing has been accepted. The frame was read ahead, and its session, its counter
+//! and the disk know nothing of it: a power cut costs what was never acknowledged to anybody, and
+//! a repetition is welcome. Whatever becomes of the script, the uplink is taken in: without
+//! readings, with the reason, if there is no answer in time. What the same device says
+//! meanwhile waits behind it; nobody else does.
+
+use super::Ingest;
+use crate::codec::script::{Failure, Keeper};
+use crate::codec::{Codec, DecodeError, Decoded};
+use crate::config::TenantKind;
+use crate::lorawan::Ahead;
+use crate::radio::Heard;
+use crate::units::DevEui;
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long an uplink waits: a hundred times what a script takes.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The same of a care tenant, whose payloads are worth nothing without their meaning: longer than
+/// the keeper takes to give up. No device is told that it was heard before.
+const CARE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The other half of the second until a device listens for its answer belongs to the disk and the
+/// gateway.
+const ANSWERED_BY: Duration = Duration::from_millis(500);
+
+/// A script has this long at least, however late a frame came.
+const LEAST_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How many uplinks may wait.
+const MOST: usize = 64;
+
+type Outcome = Result<Decoded, DecodeError>;
+
+/// The uplinks that wait.
+#[derive(Default)]
+pub struct Decoding {
+    /// `None` when no device needs a script.
+    asked: Option<(SyncSender<Job>, Receiver<Done>)>,
+    /// By device, in the order in which they were heard.
+    held: HashMap<DevEui, VecDeque<Held>>,
+    /// How many they are.
+    waiting: usize,
+    /// The number of the next job.
+    next: u64,
+}
+
+/// The thread's end.
+pub struct Codecs {
+    jobs: Receiver<Job>,
+    done: SyncSender<Done>,
+    wake: Box<dyn Fn() + Send>,
+    stopped: Stopped,
+}
+
+/// The profiles whose codecs are not run any more.
+#[derive(Debug, Clone, Default)]
+pub struct Stopped(Arc<Mutex<BTreeSet<String>>>);
+
+/// A payload to be decoded.
+struct Job {
+    number: u64,
+    device: DevEui,
+    codec: Codec,
+    f_port: u8,
+    payload: Vec<u8>,
+    heard: Timestamp,
+    /// Nobody waits for it any longer.
+    until: Instant,
+}
+
+struct Done {
+    number: u64,
+    device: DevEui,
+    outcome: Outcome,
+}
+
+/// A frame that waits.
+struct Held {
+    heard: Heard,
+    until: Instant,
+    /// The job's number, while it is not done.
+    asked: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+impl fmt::Debug for Decoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoding").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Codecs")
+    }
+}
+
+impl Stopped {
+    /// Their names, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Decoding {
+    /// Both ends. `wake` makes the ingest loop turn.
+    pub fn new(wake: impl Fn() + Send + 'static) -> (Self, Codecs) {
+        let (jobs, to_do) = sync_channel(MOST);
+        let (done, answers) = sync_channel(MOST);
+        let stopped = Stopped::default();
+        let codecs = Codecs { jobs: to_do, done, wake: Box::new(wake), stopped };
+        (Self { asked: Some((jobs, answers)), ..Self::default() }, codecs)
+    }
+
+    /// Asks for a payload to be decoded; the number of the job.
+    fn ask(&mut self, mut job: Job) -> Result<u64, DecodeError> {
+        let Some((jobs, _)) = &self.asked else { return Err(nobody()) };
+        job.number = self.next;
+        self.next += 1;
+        let number = job.number;
+        jobs.try_send(job).map(|()| number).map_err(|_| DecodeError::Crowd)
+    }
+
+    fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Takes an answer in. One that comes too late finds nobody.
+    fn note(&mut self, done: Done) {
+        let held = self.held.get_mut(&done.device).into_iter().flatten();
+        if let Some(held) = held.into_iter().find(|held| held.asked == Some(done.number)) {
+            held.asked = None;
+            held.outcome = Some(done.outcome);
+        }
+    }
+
+    fn hold(&mut self, device: DevEui, held: Held) {
+        self.held.entry(device).or_default().push_back(held);
+        self.waiting += 1;
+    }
+
+    /// The first of a device's, if it need not wait any longer by this time.
+    fn take(&mut self, device: DevEui, now: Instant) -> Option<Held> {
+        let line = self.held.get_mut(&device)?;
+        let first = line.pop_front_if(|held| held.asked.is_none() || held.until <= now)?;
+        if line.is_empty() {
+            self.held.remove(&device);
+        }
+        self.waiting -= 1;
+        Some(first)
+    }
+
+    /// How long nothing is to be done here.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let first = self.held.values().filter_map(|line| line.front());
+        let until = first.map(|held| held.until).min()?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn nobody() -> DecodeError {
+    DecodeError::Script(Failure::NoWorker("nobody is there to ask them".into()))
+}
+
+impl Codecs {
+    /// The profiles whose codecs are not run any more.
+    pub fn stopped(&self) -> Stopped {
+        self.stopped.clone()
+    }
+
+    /// Asks scripts until the ingest loop has ended.
+    pub fn run(self, mut keeper: Keeper) {
+        // the first uplink need not wait for it
+        keeper.warm();
+        for job in &self.jobs {
+            if job.until <= Instant::now() {
+                continue;
+            }
+            let outcome = job.codec.decode(&mut keeper, job.f_port, &job.payload, job.heard);
+            self.note(&job.codec, &outcome);
+            let done = Done { number: job.number, device: job.device, outcome };
+            if self.done.send(done).is_err() {
+                return;
+            }
+            (self.wake)();
+        }
+    }
+
+    fn note(&self, codec: &Codec, outcome: &Outcome) {
+        if let Err(DecodeError::Script(Failure::Quarantined)) = outcome {
+            let mut names = self.stopped.0.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(codec.profile().name.clone());
+        }
+    }
+}
+
+impl Ingest {
+    /// Takes a frame in, now or when its script has answered.
+    pub(super) fn take_in(&mut self, heard: Heard) {
+        let now = Instant::now();
+        // nothing is read twice where no device needs a script
+        let ahead = match self.decoding.is_asking() {
+            true => self.received(&heard).and_then(|received| self.server.read_ahead(&received)),
+            false => None,
+        };
+        let Some(ahead) = ahead else { return self.receive(&heard, None) };
+        let device = ahead.device.dev_eui;
+        let codec = self.codecs.get(&ahead.device.profile.name).filter(|c| c.is_script());
+        let job = match (ahead.f_port, codec) {
+            (None | Some(0), _) | (_, None) => None,
+            (Some(f_port), Some(codec)) => Some(Job {
+                number: 0,
+                device,
+                codec: codec.clone(),
+                f_port,
+                heard: heard.at.wall,
+                until: now + self.patience_for(&ahead, &heard),
+                payload: ahead.payload,
+            }),
+        };
+        if job.is_none() && !self.decoding.held.contains_key(&device) {
+            return self.receive(&heard, None);
+        }
+        if self.decoding.waiting >= MOST {
+            // in their order, but none of this device waits any more
+            while let Some(held) = self.decoding.take(device, now + CARE_PATIENCE) {
+                self.let_in(held);
+            }
+            return self.receive(&heard, job.map(|_| Err(DecodeError::Crowd)));
+        }
+        let until = job.as_ref().map_or(now, |job| job.until);
+        let (asked, outcome) = match job.map(|job| self.decoding.ask(job)) {
+            None => (None, None),
+            Some(Ok(number)) => (Some(number), None),
+            Some(Err(error)) => (None, Some(Err(error))),
+        };
+        self.decoding.hold(device, Held { heard, until, asked, outcome });
+        self.let_in_due(device);
+    }
+
+    /// How long an uplink may wait for its script.
+    fn patience_for(&self, ahead: &Ahead, heard: &Heard) -> Duration {
+        let sink = self.tenants.get(&ahead.device.tenant).map(|(sink, _)| sink);
+        if sink.is_some_and(|sink| sink.kind == TenantKind::Care) {
+            return CARE_PATIENCE;
+        }
+        match ahead.wants_answer {
+            true => ANSWERED_BY.saturating_sub(self.age(heard)).clamp(LEAST_PATIENCE, PATIENCE),
+            false => PATIENCE,
+        }
+    }
+
+    /// Takes in what need not wait any longer.
+    pub(super) fn take_decoded(&mut self) {
+        while let Some((_, done)) = &self.decoding.asked
+            && let Ok(done) = done.try_recv()
+        {
+            self.decoding.note(done);
+        }
+        let devices: Vec<_> = self.decoding.held.keys().copied().collect();
+        for device in devices {
+            self.let_in_due(device);
+        }
+    }
+
+    /// Waits for all answers that may still come in time, and takes everything in.
+    pub(super) fn finish_decoding(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while self.decoding.waiting > 0
+            && let Some((_, done)) = &self.decoding.asked
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            match done.recv_timeout(left) {
+                Ok(done) => self.decoding.note(done),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+            self.take_decoded();
+        }
+        let devices: Vec<_> = self.decoding.held.keys().copied().collect();
+        for device in devices {
+            while let Some(held) = self.decoding.take(device, until + CARE_PATIENCE) {
+                self.let_in(held);
+            }
+        }
+    }
+
+    fn let_in_due(&mut self, device: DevEui) {
+        while let Some(held) = self.decoding.take(device, Instant::now()) {
+            self.let_in(held);
+        }
+    }
+
+    fn let_in(&mut self, held: Held) {
+        let late = held.asked.is_some().then_some(Err(DecodeError::Late));
+        self.receive(&held.heard, held.outcome.or(late));
+    }
+}
