@@ -382,6 +382,11 @@ impl Care {
     /// The first look after a start.
     fn begin(&mut self, now: Moment, draft: &mut Draft) {
         let at = At::from(now.wall);
+        let known = self.homes.iter().filter(|home| home.restored).map(|home| home.watch.now());
+        if let Some(was) = known.max().filter(|was| self.trusted && at < *was) {
+            self.alarms.escalation.step(at.0.saturating_sub(was.0));
+            draft.alarms = true;
+        }
         for n in 0..self.homes.len() {
             let Home { watch, restored, .. } = &mut self.homes[n];
             // also so that nothing stays of who does not consent any more

@@ -16,6 +16,11 @@ struct House {
 
 impl House {
     fn new(escalation: &str) -> Self {
+        Self::with(escalation, "")
+    }
+
+    /// With further tables.
+    fn with(escalation: &str, more: &str) -> Self {
         let broker = Broker::start();
         let cloud = Subscriber::start(&broker, &[]);
         let door = Sensor { profile: "browan-tbdw100", ..Sensor::new(1) };
@@ -27,7 +32,7 @@ impl House {
              [[resident]]\nid = \"kastanj\"\nconsent = true\n\
              [[resident.sensor]]\nid = \"front\"\nkind = \"door\"\n\
              [[resident.rule]]\nid = \"out\"\nrule = \"door_at_night\"\nmode = \"opened\"\n\
-             window = \"00:00-24:00\"\n",
+             window = \"00:00-24:00\"\n{more}",
             broker.url(),
             door.table("care")
         ));
@@ -161,4 +166,30 @@ fn consent_is_withdrawn_by_a_command_and_the_next_frame_says_nothing() {
     });
     assert_eq!(house.told().len(), before);
     assert!(house.cloud.received().iter().all(|m| !m.topic.contains("/device/")));
+}
+
+#[test]
+fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
+    // whenever this runs, somebody has come on duty within the last hour and stays for a day
+    let since = jiff::Timestamp::now().in_tz("Europe/Stockholm").unwrap().hour();
+    let duty = format!("{since:02}:00-{:02}:59", (since + 23) % 24);
+    let plan = format!(
+        "[plan.night]\ntenant = \"care\"\nkind = \"patrol\"\nprofile = \"car\"\n\
+         timezone = \"Europe/Stockholm\"\nat = \"21:00\"\niterations = 200\n\
+         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
+         [[plan.night.depot]]\nid = \"base\"\nlat = 59.3293\nlon = 18.0686\n\
+         [[plan.night.vehicle]]\nid = \"car-1\"\nshift = \"{duty}\"\n\
+         [[plan.night.visit]]\nid = \"kastanj\"\nlat = 59.34\nlon = 18.07\n"
+    );
+    let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
+    let mut house = House::with(escalation, &plan);
+    house.opens(true);
+    let urgent = || {
+        let plans = house.cloud.on("/care/plan/night");
+        plans.last().is_some_and(|plan| plan.body["routes"].to_string().contains("\"kastanj!1\""))
+    };
+    wait_until("the plan has the visit", urgent);
+    house.command("staff", &json!({ "resident": "kastanj", "present": true }));
+    wait_until("it is withdrawn", || !urgent());
+    assert!(house.lykta.stop().success());
 }
