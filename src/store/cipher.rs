@@ -199,24 +199,39 @@ impl Database {
     /// When that is another key: nothing was touched then.
     pub(super) fn found(&self) -> Result<Self, StoreError> {
         let Self { file, cipher, earlier } = self;
-        // the file may be between its names, and its first sector damaged
-        let places = [file.clone(), with(file, NEW), Copy::beside(file)];
-        let seal = places.iter().map(|file| Seal::of(file)).find(|seal| *seal != Seal::Unknown);
         let under = |cipher: &Option<Cipher>| Self {
             file: file.clone(),
             cipher: cipher.clone(),
             earlier: None,
         };
-        let is = |cipher: &Option<Cipher>, salt| cipher.as_ref().is_some_and(|c| c.salt == salt);
-        match seal {
-            None | Some(Seal::Unknown) => Ok(under(cipher)),
-            Some(Seal::None) => Ok(under(&None)),
-            Some(Seal::Key(salt)) if is(cipher, salt) => Ok(under(cipher)),
-            Some(Seal::Key(salt)) if is(earlier, salt) => Ok(under(earlier)),
-            Some(Seal::Key(_)) => Err(match cipher {
-                Some(_) => StoreError::WrongKey { file: file.clone() },
-                None => StoreError::NoKey { file: file.clone() },
-            }),
+        let known = |file: &Path| {
+            let is =
+                |cipher: &&Option<Cipher>, salt| cipher.as_ref().is_some_and(|c| c.salt == salt);
+            match Seal::of(file) {
+                Seal::Unknown => Ok(None),
+                Seal::None => Ok(Some(under(&None))),
+                Seal::Key(salt) => match [cipher, earlier].into_iter().find(|c| is(c, salt)) {
+                    Some(cipher) => Ok(Some(under(cipher))),
+                    None => Err(match cipher {
+                        Some(_) => StoreError::WrongKey { file: self.file.clone() },
+                        None => StoreError::NoKey { file: self.file.clone() },
+                    }),
+                },
+            }
+        };
+        // while a new one takes its place there is none for a moment
+        let first = match file.exists() {
+            true => known(file),
+            false => known(&with(file, NEW)),
+        };
+        // its first bytes may be damaged: the second file is under the same
+        match first {
+            Ok(Some(found)) => Ok(found),
+            unknown => match (unknown, known(&Copy::beside(file))) {
+                (_, Ok(Some(found))) if found.is_sealed() => Ok(found),
+                (Ok(_), Ok(found)) => Ok(found.unwrap_or_else(|| under(cipher))),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            },
         }
     }
 

@@ -85,15 +85,16 @@ fn in_place(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
     File::open(&part)?.sync_all()?;
     std::fs::rename(&part, &new)?;
     damaged::sync_directory(file)?;
+    // which of two keys it is must not be in doubt: it is made anew from the first
+    erase_all(&super::copy::Copy::beside(file))?;
     std::fs::rename(file, &old)?;
     std::fs::rename(&new, file)?;
     damaged::sync_directory(file)?;
     at_work();
     damaged::erase(&old)?;
-    let asides = damaged::asides(file);
-    for database in asides.iter().map(|aside| &**aside).chain([&*super::copy::Copy::beside(file)]) {
+    for aside in damaged::asides(file) {
         at_work();
-        erase_all(database)?;
+        erase_all(&aside)?;
     }
     Ok(())
 }

@@ -22,8 +22,10 @@ const UPLINKS: u64 = 200;
 /// Every file in the directory, by its name.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    // the daemon's socket is none
-    let entries = entries.filter(|path| path.is_file());
+    // not the socket, nor what was sent by the gateway and when
+    let is_of_tenant =
+        |path: &PathBuf| path.is_file() && !path.display().to_string().contains("air.db");
+    let entries = entries.filter(is_of_tenant);
     entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
