@@ -87,7 +87,7 @@ fn bursts_and_restarts_under_a_key() {
 
 fn one_after_the_other(key: Option<StoreKey>, images: usize) {
     let mut random = fastrand::Rng::with_seed(6);
-    let mut promise = Promise { key: key.clone(), ..Promise::default() };
+    let mut promise = Promise::under(key.clone());
     let (mut number, mut rescues) = (0, 0);
     let mut directory = tempfile::tempdir().unwrap();
     for life in 0..images as u64 {
@@ -160,7 +160,7 @@ fn cuts(events: &[Event], seed: u64, images: usize, key: Option<StoreKey>) -> Ve
         })
         .collect();
     instants.sort_unstable();
-    let (mut platter, mut promise) = (Platter::default(), Promise { key, ..Promise::default() });
+    let (mut platter, mut promise) = (Platter::default(), Promise::under(key));
     let mut broken = Vec::new();
     let (mut at, mut at_risk) = (0, 0);
     for (n, instant) in instants.into_iter().enumerate() {

@@ -74,7 +74,7 @@ pub enum Mark {
 #[derive(Debug, Clone, Default)]
 pub struct Promise {
     /// Under which all of it is.
-    pub key: Option<StoreKey>,
+    key: Option<StoreKey>,
     /// Not known of a store that is made anew.
     epoch: Option<String>,
     /// Whether one was made anew, and what it was made of is still there.
@@ -106,6 +106,11 @@ struct Found {
 pub type Id = (Arc<str>, u64);
 
 impl Promise {
+    /// Of a database under this key.
+    pub fn under(key: Option<StoreKey>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     pub fn note(&mut self, mark: &Mark) {
         match mark {
             Mark::Opened(epoch) => self.epoch = Some(epoch.clone()),

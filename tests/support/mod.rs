@@ -28,7 +28,7 @@ pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
 pub use promises::{Channel, Promises, assert_kept};
 pub use proxy::{Proxy, Way};
-pub use sealed::{database, store_key};
+pub use sealed::{care_key, database, store_key};
 pub use settings::upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
