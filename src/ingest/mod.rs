@@ -13,6 +13,7 @@ mod command;
 mod decode;
 mod disk;
 mod downlinks;
+mod encode;
 mod journal;
 mod tours;
 mod watch;

@@ -12,7 +12,7 @@ mod request;
 #[cfg(test)]
 pub(crate) mod schema;
 
-pub use downlink::{Downlink, MAX_PAYLOAD};
+pub use downlink::{Downlink, MAX_PAYLOAD, Worded};
 pub use emptied::Emptied;
 pub use planning::{Given, Planning};
 pub use receipt::{Receipt, Settled};
