@@ -42,12 +42,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
     }
-    let config::Loaded { settings, registry, codecs, sources, .. } = loaded;
+    let config::Loaded { settings, registry, households, codecs, sources, .. } = loaded;
     // where each setting came from is of no use to the daemon, and is most of what was read
     drop(sources);
     sys::return_free_memory();
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
-    let parts = Parts { settings, registry, codecs, clock, open_hat };
+    let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(serve(parts)) {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 //! annotated `config/lykta.toml` is generated from these very words.
 
 use super::bin::{BinId, BinSettings};
+use super::care::{EscalationSettings, ResidentSettings};
 use super::key::KeyPath;
 use super::plan::PlanSettings;
 use super::read::{Read, Reader};
@@ -41,6 +42,9 @@ settings! {
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
         pub device: Vec<DeviceSettings> = [],
+        /// Who is cared for, under pseudonyms. Their sensors are the devices of a tenant of kind
+        /// "care" that name them; without consent nothing of them is decoded.
+        pub resident: Vec<ResidentSettings> = [],
         /// The bins, each by the name that its device gives in `bin`. One without a table has all
         /// the defaults, but no position, and is in no plan.
         pub bin: BTreeMap<BinId, BinSettings> = {},
@@ -157,6 +161,11 @@ settings! {
         pub timezone: Zone = "Europe/Stockholm",
         /// How much may wait for its broker.
         pub buffer: Buffer = {},
+        /// Of kind "care": when who is told of an alarm. Left out: as here.
+        pub escalation: Option<EscalationSettings>,
+        /// Of kind "care": how long what has been erased or superseded may still lie on the card,
+        /// from 1min to 72h. Then it is overwritten.
+        pub erase_after: Duration = "1h",
         /// Its broker.
         pub upstream: Upstream,
     }

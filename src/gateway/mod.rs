@@ -22,7 +22,7 @@ mod worker;
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
-use crate::config::{LorawanSettings, OutputSettings, Settings};
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, TenantKind};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -133,6 +133,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The devices of the settings, with their keys.
     pub registry: Registry,
+    /// The residents of the settings, with their sensors.
+    pub households: Vec<Household>,
     /// A codec for each profile in use, by name.
     pub codecs: HashMap<String, Codec>,
     /// The clock that all go by.
@@ -179,7 +181,7 @@ impl Gateway {
     /// # Errors
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { settings, registry, codecs, clock, open_hat } = parts;
+        let Parts { settings, registry, households, codecs, clock, open_hat } = parts;
         let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
@@ -215,6 +217,11 @@ impl Gateway {
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
             let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
+            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            if tenant.kind == TenantKind::Care {
+                store.overwrite();
+                outbox.overwrite();
+            }
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -231,7 +238,16 @@ impl Gateway {
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
+                TenantSink {
+                    kind: tenant.kind,
+                    store,
+                    bounds,
+                    news,
+                    upstream,
+                    counters,
+                    tours,
+                    care,
+                },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);

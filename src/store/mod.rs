@@ -19,6 +19,7 @@ mod boots;
 mod condition;
 mod copy;
 mod damaged;
+mod erasure;
 mod failure;
 mod memory;
 mod message;

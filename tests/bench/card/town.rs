@@ -74,6 +74,7 @@ impl Town {
             upstream: Arc::default(),
             counters: Arc::default(),
             tours: Tours::new(bins, Desk::default()),
+            care: lykta::ingest::Care::default(),
         };
         let clock = Clock::system();
         let answers = tempfile::tempdir().unwrap();
