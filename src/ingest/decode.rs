@@ -43,11 +43,14 @@ const MOST: usize = 64;
 
 type Outcome = Result<Decoded, DecodeError>;
 
+/// There and back.
+type Way = (SyncSender<(u64, Job)>, Receiver<Done>);
+
 /// The uplinks that wait.
 #[derive(Default)]
 pub struct Decoding {
     /// `None` when no device needs a script.
-    asked: Option<(SyncSender<(u64, Job)>, Receiver<Done>)>,
+    asked: Option<Way>,
     /// By device, in the order in which they were heard.
     held: HashMap<DevEui, VecDeque<Held>>,
     /// How many they are.

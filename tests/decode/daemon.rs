@@ -242,10 +242,10 @@ fn a_command_in_words_is_sent_as_the_codec_writes_it() {
     cloud.wait_until_commands_are_answered(&broker);
     let send = |id: &str, args: Value| {
         let command = json!({"id": id, "args": args}).to_string();
-        broker.publish("lykta/gw-1/waste/command/downlink", &[], &[command.clone()]);
+        broker.publish("lykta/gw-1/waste/command/downlink", &[], std::slice::from_ref(&command));
         let reply = || {
             let replies = cloud.on("/waste/command/downlink/reply");
-            replies.into_iter().map(|reply| reply.body).filter(|body| body["id"] == id).last()
+            replies.into_iter().map(|reply| reply.body).rfind(|body| body["id"] == id)
         };
         wait_until("it is answered", || reply().is_some());
         reply().unwrap()
