@@ -8,6 +8,7 @@ use crate::gateway::{Gateway, GatewayError, Parts};
 use crate::message;
 use crate::ops::{journal, service};
 use crate::radio::hat::Hat;
+use crate::store::StoreError;
 use crate::sys;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -125,6 +126,10 @@ fn told_to_stop() -> impl Future<Output = ()> {
 
 fn exit_code(error: &GatewayError) -> u8 {
     match error {
+        GatewayError::Key { .. }
+        | GatewayError::Store(StoreError::WrongKey { .. } | StoreError::NoKey { .. }) => {
+            exit::CONFIG
+        }
         GatewayError::StateDir { .. } | GatewayError::Store(_) => exit::IO,
         GatewayError::Locked { .. } | GatewayError::Thread { .. } => exit::UNAVAILABLE,
         GatewayError::Ended(_) => exit::SOFTWARE,

@@ -159,6 +159,13 @@ settings! {
         pub kind: TenantKind = "generic",
         /// The time zone in which its days begin.
         pub timezone: Zone = "Europe/Stockholm",
+        /// File that holds the key under which its database is encrypted, 64 hexadecimal digits:
+        /// `openssl rand -hex 32` makes one. A bare name is a systemd credential. A tenant of the kind
+        /// "care" must have one. Without the key nobody can read the data, its owner neither.
+        pub store_key_file: Option<PathBuf> => "care-key",
+        /// File that holds the key of before, when there is a new one: the next start encrypts the
+        /// database anew. Then leave it out again, and destroy that key.
+        pub earlier_store_key_file: Option<PathBuf> => "earlier-care-key",
         /// How much may wait for its broker.
         pub buffer: Buffer = {},
         /// Of kind "care": when who is told of an alarm. Left out: as here.

@@ -22,7 +22,8 @@ mod worker;
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
-use crate::config::{Household, LorawanSettings, OutputSettings, Settings, TenantKind};
+use crate::config::secret::read_store_key;
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant, TenantKind};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -38,8 +39,8 @@ use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Room, Store, StoreError};
-use crate::units::Hertz;
+use crate::store::{Database, Room, Store, StoreError};
+use crate::units::{Hertz, TenantId};
 use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
@@ -113,6 +114,16 @@ pub enum GatewayError {
     /// A tenant's database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of a tenant's database cannot be read any more.
+    #[error("the key of the database of tenant {tenant}: {what}; {help}")]
+    Key {
+        /// Whose.
+        tenant: TenantId,
+        /// Why not.
+        what: String,
+        /// What to do.
+        help: String,
+    },
     /// The operating system gives no thread.
     #[error("cannot start thread {name}: {source}")]
     Thread {
@@ -204,7 +215,15 @@ impl Gateway {
         };
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let (store, outbox) = Store::open_telling(&file, &clock, &at_work)?;
+            let database = database(&file, tenant)?;
+            let (store, outbox) = Store::open_telling(database, &clock, &at_work)?;
+            if store.is_renewed() {
+                log::info!(
+                    tenant = tenant.id.as_str(), file:% = file.display();
+                    "the database is encrypted with its key from now on; what could be read without it \
+                     was overwritten, what was set aside as well"
+                );
+            }
             let waker = inlet.clone();
             store.wake_by(move || {
                 // any question does
@@ -540,6 +559,18 @@ fn spawn_upstream(
         // a name server that does not answer would else hold up the stop
         runtime.shutdown_background();
     })
+}
+
+/// A tenant's database with its keys.
+///
+/// # Errors
+/// When a key cannot be read.
+pub(crate) fn database(file: &Path, tenant: &Tenant) -> Result<Database, GatewayError> {
+    let key = |file: &Option<PathBuf>| {
+        let key = file.as_deref().map(read_store_key).transpose();
+        key.map_err(|(what, help)| GatewayError::Key { tenant: tenant.id.clone(), what, help })
+    };
+    Ok(Database::new(file, key(&tenant.store_key_file)?, key(&tenant.earlier_store_key_file)?))
 }
 
 /// Makes the state directory and takes it for this process.

@@ -221,7 +221,7 @@ mod tests {
             repeat in 1usize..8,
         ) {
             let dir = tempfile::tempdir().expect("a directory");
-            let db = schema::open(&dir.path().join("t.db")).expect("opens");
+            let db = schema::open(&(&dir.path().join("t.db")).into()).expect("opens");
             let rooms = [Room::Bins, Room::Plans, Room::Sessions];
             let mut model: [BTreeMap<String, String>; 3] = Default::default();
             let mut said = Vec::new();
