@@ -14,6 +14,7 @@ mod command;
 mod decode;
 mod disk;
 mod downlinks;
+mod encode;
 mod journal;
 mod residents;
 mod tours;
@@ -146,7 +147,8 @@ pub struct TenantCounters {
     pub unheeded: AtomicU64,
     /// Whether somebody has to answer an alarm of a resident.
     pub unanswered: AtomicBool,
-    /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
+    /// Outputs of a decoder that were not what the profile takes them for, or that it does not
+    /// know: readings are missing.
     pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
     pub commits: AtomicU64,
