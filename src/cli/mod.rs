@@ -8,6 +8,7 @@ mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod pages;
 mod plan;
 mod progress;
 mod replay;
@@ -58,6 +59,8 @@ enum Command {
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
     Store(store::Args),
+    #[command(hide = true)]
+    Pages(pages::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::run(args),
         Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
+        Command::Pages(args) => pages::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
