@@ -185,26 +185,23 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     // a version that does not know what a newer one has made of the buffer leaves it alone
     container.run("systemctl stop lykta");
     let database = container.path("var/lib/lykta/waste.db");
-    let both = [database.clone(), container.path("var/lib/lykta/waste.sessions.db")];
-    let version = |set: Option<i64>| -> i64 {
-        let before = both.iter().map(|file| {
-            let file = rusqlite::Connection::open(file).unwrap();
-            let before = file.pragma_query_value(None, "user_version", |row| row.get(0));
-            if let Some(version) = set {
-                file.pragma_update(None, "user_version", version).unwrap();
-            }
-            before.unwrap()
-        });
-        before.max().unwrap()
+    // a newer one marks both files of a tenant; one alone would be a damaged one
+    let files = ["waste.db", "waste.sessions.db"].map(|name| {
+        rusqlite::Connection::open(container.path("var/lib/lykta").join(name)).unwrap()
+    });
+    let version = |file: &rusqlite::Connection| -> i64 {
+        file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
     };
-    let ours = version(None);
-    let copys = [ours, 0];
-    version(Some(99));
+    let ours = files.each_ref().map(version);
+    files.iter().for_each(|file| file.pragma_update(None, "user_version", 99).unwrap());
     assert_ne!(container.tells("systemctl start lykta").0, Some(0));
     container.run("systemctl stop lykta");
     let journal = container.run("journalctl -u lykta --no-pager");
     assert!(journal.contains("written by a newer lykta (schema 99"), "{journal}");
-    assert_eq!(version(Some(ours)), 99);
+    assert_eq!(files.each_ref().map(version), [99, 99]);
+    for (file, ours) in files.into_iter().zip(ours) {
+        file.pragma_update(None, "user_version", ours).unwrap();
+    }
     container.run("chown lykta:lykta /var/lib/lykta/*; systemctl start lykta");
     assert_eq!(waiting(&container), at_first);
 
