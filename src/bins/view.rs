@@ -1,8 +1,8 @@
 //! A bin as those see it who drive to it.
 
-use super::bin::{Bin, DAY, Rules};
-use super::days::weekday;
-use super::{Due, Posture};
+use super::bin::Bin;
+use super::posture::Posture;
+use super::rules::Rules;
 use crate::units::Ratio;
 use jiff::Timestamp;
 
@@ -56,9 +56,10 @@ impl Bin {
     pub fn view(&self, rules: &Rules) -> Option<View> {
         let part = f64::from(self.part?);
         let (today, _) = rules.day(self.at);
-        let means = self.days.means(today, self.usual(rules));
-        let height = self.height(rules);
-        let mean = |day: i64| means.weekdays[weekday(day)];
+        let calendar = rules.calendar();
+        let means = self.days.means((calendar, today), rules.usual());
+        let height = rules.height();
+        let mean = |day: i64| means.weekdays[calendar.weekday(day)];
         let rate = (today..today + AHEAD).map(mean).sum::<f64>() / AHEAD as f64 / height;
         Some(View {
             fill: rules.geometry.fill(rules.geometry.surface(part)),
@@ -71,42 +72,6 @@ impl Bin {
             burns: self.burns(),
             posture: self.posture(),
         })
-    }
-
-    /// What is due by the mere passing of time, if that is new.
-    pub(super) fn pass(&mut self, rules: &Rules, now: Timestamp) -> Option<Due> {
-        let at = now.as_second();
-        if self.at == i64::MIN || !self.synced || at <= self.at {
-            return None;
-        }
-        let due = self.due.after(self.fill(rules, now), self.is_old(rules, at), rules.levels());
-        let is_new = due != self.due;
-        self.due = due;
-        is_new.then_some(due)
-    }
-
-    /// What was heard by a clock that nobody had set counts as heard just now, once it is set.
-    pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
-        if self.at != i64::MIN && !self.synced {
-            let at = now.as_second();
-            self.begin_again(rules, at);
-            (self.at, self.seen, self.synced) = (at, at, true);
-        }
-    }
-
-    /// Somebody says that it was emptied then, and nobody sees whether that is so.
-    pub(super) fn believe_empty(&mut self, at: i64) {
-        self.note_emptied(at);
-        if self.part.is_some() {
-            (self.part, self.seen) = (Some(0.0), at);
-        }
-    }
-
-    /// Somebody says that it was emptied then, and nothing speaks against it.
-    pub(super) fn note_emptied(&mut self, at: i64) {
-        if at <= self.at.saturating_add(DAY) {
-            self.emptied = self.emptied.max(Some(at));
-        }
     }
 
     /// What part of it comes in a day, once enough is known of it to say so.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod codec;
 mod codec_worker;
 mod columns;
 mod decode;
@@ -56,6 +57,7 @@ enum Command {
     Plan(plan::Args),
     Replay(replay::Args),
     Decode(decode::Args),
+    Codec(codec::Args),
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
     Store(store::Args),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Decode(args) => decode::run(args),
+        Command::Codec(args) => codec::run(args),
         Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
         Command::Pages(args) => pages::run(args),

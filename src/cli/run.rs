@@ -8,6 +8,7 @@ use crate::gateway::{Gateway, GatewayError, Parts};
 use crate::message;
 use crate::ops::{journal, service};
 use crate::radio::hat::Hat;
+use crate::store::StoreError;
 use crate::sys;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,12 +43,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
     }
-    let config::Loaded { settings, registry, codecs, sources, .. } = loaded;
+    let config::Loaded { settings, registry, households, codecs, sources, .. } = loaded;
     // where each setting came from is of no use to the daemon, and is most of what was read
     drop(sources);
     sys::return_free_memory();
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
-    let parts = Parts { settings, registry, codecs, clock, open_hat };
+    let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(serve(parts)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -140,6 +141,10 @@ fn told_to_stop() -> impl Future<Output = ()> {
 
 fn exit_code(error: &GatewayError) -> u8 {
     match error {
+        GatewayError::Key { .. }
+        | GatewayError::Store(StoreError::WrongKey { .. } | StoreError::NoKey { .. }) => {
+            exit::CONFIG
+        }
         GatewayError::StateDir { .. } | GatewayError::Store(_) => exit::IO,
         GatewayError::Locked { .. } | GatewayError::Thread { .. } => exit::UNAVAILABLE,
         GatewayError::Ended(_) => exit::SOFTWARE,

@@ -21,6 +21,7 @@ mod frame;
 mod mapping;
 mod milesight;
 mod netvox_r718;
+pub mod proposal;
 pub mod script;
 mod sensoneo;
 

@@ -2,6 +2,7 @@
 //! annotated `config/lykta.toml` is generated from these very words.
 
 use super::bin::{BinId, BinSettings};
+use super::care::{EscalationSettings, ResidentSettings};
 use super::key::KeyPath;
 use super::plan::PlanSettings;
 use super::read::{Read, Reader};
@@ -41,6 +42,9 @@ settings! {
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
         pub device: Vec<DeviceSettings> = [],
+        /// Who is cared for, under pseudonyms. Their sensors are the devices of a tenant of kind
+        /// "care" that name them; without consent nothing of them is decoded.
+        pub resident: Vec<ResidentSettings> = [],
         /// The bins, each by the name that its device gives in `bin`. One without a table has all
         /// the defaults, but no position, and is in no plan.
         pub bin: BTreeMap<BinId, BinSettings> = {},
@@ -155,8 +159,20 @@ settings! {
         pub kind: TenantKind = "generic",
         /// The time zone in which its days begin.
         pub timezone: Zone = "Europe/Stockholm",
+        /// File that holds the key under which its database is encrypted, 64 hexadecimal digits:
+        /// `openssl rand -hex 32` makes one. A bare name is a systemd credential. A tenant of the kind
+        /// "care" must have one. Without the key nobody can read the data, its owner neither.
+        pub store_key_file: Option<PathBuf> => "care-key",
+        /// File that holds the key of before, when there is a new one: the next start encrypts the
+        /// database anew. Then leave it out again, and destroy that key.
+        pub earlier_store_key_file: Option<PathBuf> => "earlier-care-key",
         /// How much may wait for its broker.
         pub buffer: Buffer = {},
+        /// Of kind "care": when who is told of an alarm. Left out: as here.
+        pub escalation: Option<EscalationSettings>,
+        /// Of kind "care": how long what has been erased or superseded may still lie on the card,
+        /// from 1min to 72h. Then it is overwritten.
+        pub erase_after: Duration = "1h",
         /// Its broker.
         pub upstream: Upstream,
     }

@@ -22,7 +22,8 @@ mod worker;
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
-use crate::config::{LorawanSettings, OutputSettings, Settings};
+use crate::config::secret::read_store_key;
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant, TenantKind};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -39,8 +40,8 @@ use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Room, Store, StoreError};
-use crate::units::Hertz;
+use crate::store::{Database, Room, Store, StoreError};
+use crate::units::{Hertz, TenantId};
 use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
@@ -114,6 +115,16 @@ pub enum GatewayError {
     /// A tenant's database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of a tenant's database cannot be read any more.
+    #[error("the key of the database of tenant {tenant}: {what}; {help}")]
+    Key {
+        /// Whose.
+        tenant: TenantId,
+        /// Why not.
+        what: String,
+        /// What to do.
+        help: String,
+    },
     /// The operating system gives no thread.
     #[error("cannot start thread {name}: {source}")]
     Thread {
@@ -134,6 +145,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The devices of the settings, with their keys.
     pub registry: Registry,
+    /// The residents of the settings, with their sensors.
+    pub households: Vec<Household>,
     /// A codec for each profile in use, by name.
     pub codecs: HashMap<String, Codec>,
     /// The clock that all go by.
@@ -182,7 +195,7 @@ impl Gateway {
     /// # Errors
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { settings, registry, codecs, clock, open_hat } = parts;
+        let Parts { settings, registry, households, codecs, clock, open_hat } = parts;
         let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
@@ -205,7 +218,15 @@ impl Gateway {
         };
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let (store, outbox) = Store::open_telling(&file, &clock, &at_work)?;
+            let database = database(&file, tenant)?;
+            let (store, outbox) = Store::open_telling(database, &clock, &at_work)?;
+            if store.is_renewed() {
+                log::info!(
+                    tenant = tenant.id.as_str(), file:% = file.display();
+                    "the database is encrypted with its key from now on; what could be read without it \
+                     was overwritten, what was set aside as well"
+                );
+            }
             let waker = inlet.clone();
             store.wake_by(move || {
                 // any question does
@@ -218,6 +239,11 @@ impl Gateway {
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
             let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
+            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            if tenant.kind == TenantKind::Care {
+                store.overwrite();
+                outbox.overwrite();
+            }
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -234,7 +260,16 @@ impl Gateway {
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
+                TenantSink {
+                    kind: tenant.kind,
+                    store,
+                    bounds,
+                    news,
+                    upstream,
+                    counters,
+                    tours,
+                    care,
+                },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -538,6 +573,18 @@ fn spawn_upstream(
         // a name server that does not answer would else hold up the stop
         runtime.shutdown_background();
     })
+}
+
+/// A tenant's database with its keys.
+///
+/// # Errors
+/// When a key cannot be read.
+pub(crate) fn database(file: &Path, tenant: &Tenant) -> Result<Database, GatewayError> {
+    let key = |file: &Option<PathBuf>| {
+        let key = file.as_deref().map(read_store_key).transpose();
+        key.map_err(|(what, help)| GatewayError::Key { tenant: tenant.id.clone(), what, help })
+    };
+    Ok(Database::new(file, key(&tenant.store_key_file)?, key(&tenant.earlier_store_key_file)?))
 }
 
 /// Makes the state directory and takes it for this process.

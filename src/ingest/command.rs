@@ -111,10 +111,17 @@ impl Ingest {
                 Ok(()) => return None,
                 Err(fault) => Err(fault),
             },
+            "acknowledge" | "away" | "staff" | "consent" => {
+                match self.of_resident(tenant, name, &request) {
+                    Ok(()) => return None,
+                    Err(fault) => Err(fault),
+                }
+            }
             _ => Err(Fault {
                 code: Code::UnknownCommand,
                 message: format!(
-                    "there is no command {name}; there are downlink, emptied and plan"
+                    "there is no command {name}; there are downlink, emptied and plan, and of \
+                     residents acknowledge, away, staff and consent"
                 ),
             }),
         };

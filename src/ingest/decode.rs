@@ -216,6 +216,7 @@ impl Ingest {
         let Some(ahead) = ahead else { return self.receive(&heard, None) };
         let device = ahead.device.dev_eui;
         let codec = self.codecs.get(&ahead.device.profile.name).filter(|c| c.is_script());
+        let codec = codec.filter(|_| self.may_be_read(&ahead.device));
         let job = match (ahead.f_port, codec) {
             (None | Some(0), _) | (_, None) => None,
             (Some(f_port), Some(codec)) => Some(Job {

@@ -9,15 +9,18 @@
 //! [`Ingest::run`] drives them.
 
 mod bins;
+mod care;
 mod command;
 mod decode;
 mod disk;
 mod downlinks;
 mod journal;
+mod residents;
 mod tours;
 mod watch;
 
 pub use bins::Bins;
+pub use care::{Care, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
@@ -146,6 +149,10 @@ pub struct TenantCounters {
     pub not_stored: AtomicU64,
     /// Payloads that could not be decoded; delivered raw.
     pub not_decoded: AtomicU64,
+    /// Frames of sensors in a home of which nothing may be read: counted, and nothing else.
+    pub unheeded: AtomicU64,
+    /// Whether somebody has to answer an alarm of a resident.
+    pub unanswered: AtomicBool,
     /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
     pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
@@ -183,6 +190,8 @@ pub struct TenantSink {
     pub counters: Arc<TenantCounters>,
     /// Its bins, and who makes its plans.
     pub tours: Tours,
+    /// Its residents.
+    pub care: Care,
 }
 
 /// What is not on disk yet.
@@ -392,6 +401,7 @@ impl Ingest {
         while let Some(fate) = self.downlinks.take_overdue(self.radio_now()) {
             self.note(Some(fate));
         }
+        self.look_after_residents();
         self.take_due(self.begin.elapsed());
         self.take_decoded();
         self.expire();
@@ -405,12 +415,14 @@ impl Ingest {
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
             self.commit();
         }
+        self.erase();
     }
 
     /// The last turn: nothing waits for anything any more.
     pub fn finish(mut self) {
         self.take_due(Duration::MAX);
         self.finish_decoding();
+        self.leave_residents();
         self.commit_last();
         // answers that cannot be sent any more leave a message behind
         if self.commit_at.is_some() {
@@ -426,6 +438,7 @@ impl Ingest {
         let reported =
             self.downlinks.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let waits = joined.into_iter().chain(written).chain(reported);
+        let waits = waits.chain(self.next_decision());
         let waits = waits.chain(self.decoding.patience());
         waits.chain([until(self.expire_at)]).min().unwrap_or(IDLE)
     }
@@ -493,7 +506,12 @@ impl Ingest {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
         self.watch.heard(device.dev_eui, heartbeat, heard);
+        let mut told = care::Told::default();
         let (mut messages, change) = match &event {
+            Event::Uplink(uplink) if self.is_of_home(&device) => {
+                told = self.sense(&device, uplink, decoded);
+                (Vec::new(), None)
+            }
             Event::Uplink(uplink) => self.decode(heard, &device, uplink, decoded),
             Event::Join(dev_addr) => {
                 self.journal.joined(&device);
@@ -524,6 +542,8 @@ impl Ingest {
         if sink.kind == TenantKind::Care {
             messages.clear();
         }
+        states.extend(told.states);
+        messages.extend(told.messages);
         let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
         let at_once = answer.is_some() || entry.is_urgent();
         let wait = if at_once { Duration::ZERO } else { self.commit_interval };

@@ -80,6 +80,11 @@ wrong! {
     resident_without_sensor: "bin = \"1739\"" => "resident = \"r1\"";
     resident_of_waste: "bin = \"1739\"" => "resident = \"r1\"\nsensor = \"bed\"";
     bin_of_care: "kind = \"waste\"" => "kind = \"care\"";
+    care_without_a_key: "\"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:1883\"]" => "\"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:1883\"]\n[[tenant]]\nid = \"care\"\nkind = \"care\"\nupstream = { urls = [\"mqtt://127.0.0.1\"] }";
+    store_key_missing: "[tenant.upstream]" => "store_key_file = \"keys/none\"\n[tenant.upstream]";
+    store_key_that_is_none: "[tenant.upstream]" => "store_key_file = \"lykta.toml\"\n[tenant.upstream]";
+    store_key_of_before_alone: "[tenant.upstream]" => "earlier_store_key_file = \"keys/care\"\n[tenant.upstream]";
+    store_key_of_before_the_same: "[tenant.upstream]" => "store_key_file = \"keys/care\"\nearlier_store_key_file = \"keys/care\"\n[tenant.upstream]";
     state_dir_without_parent: "\"state\"" => "\"/nowhere/lykta\"";
     state_dir_is_a_file: "\"state\"" => "\"lykta.toml\"";
     several_at_once: "[concentrator]" => "[concentrator]\nlisen = \"127.0.0.1:1700\"\ndedup_window = 3\n[sotre]\n[store]\ncommit_interval = true";
@@ -114,10 +119,22 @@ fn a_device_twice_in_two_files() {
 }
 
 #[test]
+fn a_bin_with_two_sensors() {
+    let site = Site::new(LEAST);
+    let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
+    let device = device.replace("70b3d50700001739", "70b3d5070000173a");
+    site.write("devices.d/a.toml", device.replace("260b1739", "260b173a"));
+    insta::assert_snapshot!(site.told());
+}
+
+#[test]
 fn a_session_twice() {
     let site = Site::new(LEAST);
     let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
-    site.write("devices.d/a.toml", device.replace("70b3d50700001739", "70b3d5070000173a"));
+    site.write(
+        "devices.d/a.toml",
+        device.replace("70b3d50700001739", "70b3d5070000173a").replace("\"1739\"", "\"173a\""),
+    );
     insta::assert_snapshot!(site.told());
 }
 
@@ -126,7 +143,7 @@ fn a_shared_address_is_no_fault() {
     let site = Site::new(LEAST);
     let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
     let other = device.replace("70b3d50700001739", "70b3d5070000173a").replace("8f1d", "8f1e");
-    site.write("devices.d/a.toml", other);
+    site.write("devices.d/a.toml", other.replace("\"1739\"", "\"173a\""));
     assert_eq!(site.told(), "ok");
 }
 

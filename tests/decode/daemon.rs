@@ -178,11 +178,11 @@ fn an_uplink_that_waits_when_the_power_fails_is_welcome_again() {
     let broker = Broker::start();
     let cloud = Subscriber::start(&broker, &[]);
     let bad = sensor(1, "bad");
-    let mut lykta = lykta(&broker, &[bad.clone()], &[("bad", ENDLESS, "")]);
+    let mut lykta = lykta(&broker, std::slice::from_ref(&bad), &[("bad", ENDLESS, "")]);
     lykta.restart();
     for f_cnt in 1..=5 {
         let frame = bad.uplink(f_cnt, 9, &[1]);
-        Concentrator::new(1, lykta.udp).forward(&[frame.clone()]);
+        Concentrator::new(1, lykta.udp).forward(std::slice::from_ref(&frame));
         lykta.kill();
         lykta.restart();
         // its device repeats it, as nobody has told it that it was heard

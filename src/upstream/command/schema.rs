@@ -1,5 +1,7 @@
 //! What is promised of commands and their replies.
 
+pub(crate) mod care;
+
 use super::{Code, MAX_ID, MAX_PAYLOAD};
 use serde_json::{Value, json};
 
