@@ -30,9 +30,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.js", required_unless_present_any = ["profile", "serve"])]
     codec: Option<PathBuf>,
 
-    /// A device profile: one that comes with lykta, or one in /etc/lykta/profiles
+    /// A device profile: one that comes with lykta, or one in profiles/ beside the configuration
     #[arg(long, value_name = "NAME", conflicts_with = "codec")]
     profile: Option<String>,
+
+    /// The configuration beside which profiles are
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
 
     /// The port
     #[arg(long, value_name = "N", required_unless_present = "serve")]
@@ -69,7 +73,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             by_script(file, *f_port, bytes)
         }
         Args { profile: Some(name), fport: Some(f_port), hex: Some(Bytes(bytes)), .. } => {
-            by_profile(name, *f_port, bytes)
+            by_profile(name, &args.config, *f_port, bytes)
         }
         _ => Ok(exit::USAGE.into()),
     }
@@ -116,9 +120,8 @@ fn has_errors(object: &str) -> bool {
     serde_json::from_str::<Result>(object).is_ok_and(|result| !result.errors.is_empty())
 }
 
-fn by_profile(name: &str, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> {
-    let base = Path::new(DEFAULT_FILE).parent().unwrap_or(Path::new("/"));
-    let (profiles, problems) = Profiles::of(base);
+fn by_profile(name: &str, config: &Path, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> {
+    let (profiles, problems) = Profiles::of(config.parent().unwrap_or(Path::new("")));
     for problem in &problems {
         complain(format_args!("{problem}"));
     }

@@ -2,7 +2,7 @@
 
 use super::key::{KeyPath, Part};
 use super::read::{Fault, Reader};
-use super::secret::{Places, Trouble, exposed, read_password};
+use super::secret::{Places, Trouble, exposed, read_password, read_store_key};
 use super::settings::{
     BrokerUrl, Concentrator, ModemSettings, Protocol, Settings, Tenant, TenantKind, Upstream,
 };
@@ -220,15 +220,51 @@ impl Checks<'_> {
     }
 
     fn tenant(&mut self, path: &KeyPath, tenant: &mut Tenant) {
-        if tenant.kind == TenantKind::Care {
-            self.warning(
+        let range = Duration::from_secs(60)..=Duration::from_secs(72 * 3600);
+        if !range.contains(&tenant.erase_after) {
+            let help = "write \"1h\", or from \"1min\" to \"72h\"";
+            self.error(&path.key("erase_after"), "what is erased is to be gone within days", help);
+        }
+        if let Some(escalation) = &tenant.escalation {
+            self.escalation(&path.key("escalation"), escalation);
+        }
+        self.store_keys(path, tenant);
+        self.upstream(&path.key("upstream"), &mut tenant.upstream);
+    }
+
+    fn store_keys(&mut self, path: &KeyPath, tenant: &mut Tenant) {
+        let keys = [
+            ("store_key_file", &mut tenant.store_key_file),
+            ("earlier_store_key_file", &mut tenant.earlier_store_key_file),
+        ];
+        let [key, earlier] = keys.map(|(name, file)| {
+            let (at, file) = (path.key(name), file.as_mut()?);
+            let found = self.noted(&at, self.places.secret(file))?;
+            let key = self.noted(&at, read_store_key(&found));
+            self.exposure(&at, &found);
+            *file = found;
+            key
+        });
+        if tenant.kind == TenantKind::Care && tenant.store_key_file.is_none() {
+            let id = &tenant.id;
+            self.error(
                 &path.key("kind"),
-                "night rules are not in this version: what these sensors send is authenticated, \
-                 counted and kept from leaving, but nothing is decided or published",
-                "do not rely on this tenant for anybody's safety",
+                "what is kept of residents is encrypted, and there is no key",
+                format!(
+                    "make one: openssl rand -hex 32 | sudo install -m 640 -g lykta /dev/stdin \
+                     /etc/lykta/{id}.key; keep a copy elsewhere, and add store_key_file = \
+                     \"/etc/lykta/{id}.key\" to the tenant"
+                ),
             );
         }
-        self.upstream(&path.key("upstream"), &mut tenant.upstream);
+        let at = path.key("earlier_store_key_file");
+        if tenant.earlier_store_key_file.is_some() && tenant.store_key_file.is_none() {
+            let help = "add store_key_file with the new key";
+            self.error(&at, "a key of before, and none for now", help);
+        } else if key.is_some() && key == earlier {
+            let help = "leave it out, or write a new key into the file of `store_key_file`";
+            self.error(&at, "the key of before is the present one", help);
+        }
     }
 
     fn upstream(&mut self, path: &KeyPath, upstream: &mut Upstream) {

@@ -217,7 +217,7 @@ impl Checks<'_> {
                 return None;
             }
         };
-        if let Some(why) = well_known(&key) {
+        if let Some(why) = well_known(&key.0) {
             self.warning(
                 &at,
                 why,

@@ -2,6 +2,7 @@
 
 use super::check::Checks;
 use super::file::File;
+use super::household::Household;
 use super::key::KeyPath;
 use super::key::Part;
 use super::layer::{Environment, Layers};
@@ -28,6 +29,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// All devices with their profiles and keys.
     pub registry: Registry,
+    /// The residents with their sensors.
+    pub households: Vec<Household>,
     /// The codec of every known profile, by the profile's name.
     pub codecs: HashMap<String, Codec>,
     /// What is doubtful.
@@ -94,7 +97,8 @@ pub fn load_with(
     let checked = settings.map(|mut settings| {
         checks.settings(&mut settings);
         let devices = checks.devices(&settings, &profiles);
-        (settings, Registry::new(devices))
+        let households = checks.households(&settings, &profiles);
+        (settings, Registry::new(devices), households)
     });
     let mut warnings = located(&layers, checks.warnings);
     let Reader { faults, leaves, .. } = reader;
@@ -102,8 +106,9 @@ pub fn load_with(
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
     let errors = located(&layers, faults);
     match checked {
-        Some((settings, registry)) if errors.is_empty() => {
-            Ok(Loaded { settings, sources, registry, codecs: profiles.codecs, warnings })
+        Some((settings, registry, households)) if errors.is_empty() => {
+            let codecs = profiles.codecs;
+            Ok(Loaded { settings, sources, registry, households, codecs, warnings })
         }
         _ => Err(Problems { errors, warnings, sources }),
     }

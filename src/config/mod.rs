@@ -16,6 +16,7 @@ mod check;
 mod devices;
 mod file;
 mod home;
+mod household;
 pub mod import;
 mod key;
 mod layer;
@@ -38,8 +39,12 @@ mod tours;
 mod value;
 
 pub use bin::{BinId, BinSettings};
-pub use care::{CheckSettings, DoorMode, ResidentSettings, RuleName, RuleSettings, SensorSettings};
+pub use care::{
+    CheckSettings, DoorMode, EscalationSettings, ResidentSettings, RuleName, RuleSettings,
+    SensorSettings,
+};
 pub use home::Home;
+pub use household::Household;
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
 pub use plan::{
     BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,

@@ -1,6 +1,6 @@
 //! Keys and passwords in files and systemd credentials. Nothing here repeats what it read.
 
-use crate::units::AesKey;
+use crate::units::{AesKey, StoreKey};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,19 @@ pub(super) fn read_key(path: &Path) -> Result<AesKey, Trouble> {
     })
 }
 
+/// The key of a database in a file.
+pub(crate) fn read_store_key(path: &Path) -> Result<StoreKey, Trouble> {
+    let holds = |what: String| {
+        (
+            format!("{} holds no key of a database: {what}", path.display()),
+            "put 64 random hexadecimal digits into it, and nothing else: openssl rand -hex 32"
+                .to_owned(),
+        )
+    };
+    let key: StoreKey = read(path)?.trim().parse().map_err(|e| holds(format!("{e}")))?;
+    well_known(&key.0).map_or(Ok(key), |why| Err(holds(why.to_owned())))
+}
+
 /// The password in a file: its first line.
 pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
     match read(path)?.lines().next() {
@@ -110,10 +123,9 @@ pub(super) fn exposed(path: &Path) -> Option<Trouble> {
 }
 
 /// Why a key is no secret: it is printed in data sheets or was never set.
-pub(super) fn well_known(key: &AesKey) -> Option<&'static str> {
+pub(super) fn well_known(key: &[u8]) -> Option<&'static str> {
     /// FIPS-197 appendix A.1 and RFC 4493; the default of many LoRaWAN stacks.
     const EXAMPLE: [u8; 16] = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
-    let key = &key.0;
     let counts_up = key.windows(2).all(|w| w[1] == w[0].wrapping_add(1));
     let counts_down = key.windows(2).all(|w| w[1] == w[0].wrapping_sub(1));
     match key {
@@ -121,7 +133,7 @@ pub(super) fn well_known(key: &AesKey) -> Option<&'static str> {
         [first, rest @ ..] if rest.iter().all(|b| b == first) => {
             Some("the key is one byte repeated")
         }
-        _ if *key == EXAMPLE => Some("the key is the example of the AES standard"),
+        _ if key == EXAMPLE => Some("the key is the example of the AES standard"),
         _ if counts_up || counts_down => Some("the key only counts up or down"),
         _ => None,
     }
@@ -133,7 +145,7 @@ mod tests {
 
     #[test]
     fn keys_that_everyone_knows() {
-        let of = |text: &str| well_known(&text.parse().expect("a key"));
+        let of = |text: &str| well_known(&text.parse::<AesKey>().expect("a key").0);
         assert_eq!(of("00000000000000000000000000000000"), Some("the key is all zeros"));
         assert_eq!(of("abababababababababababababababab"), Some("the key is one byte repeated"));
         assert!(of("2B7E151628AED2A6ABF7158809CF4F3C").is_some());

@@ -22,24 +22,27 @@ mod worker;
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
-use crate::config::{LorawanSettings, OutputSettings, Settings};
+use crate::config::secret::read_store_key;
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant, TenantKind};
 use crate::device::Registry;
 use crate::ingest::{
-    self, Decoding, Downlinks, Ingest, Stopped, TenantSink, Tours, Transmit, Watch,
+    self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
 };
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::button;
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
+use crate::pulse::Pulse;
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Room, Store, StoreError};
-use crate::units::Hertz;
+use crate::store::{Database, Room, Store, StoreError};
+use crate::units::{Hertz, TenantId};
 use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
@@ -113,6 +116,16 @@ pub enum GatewayError {
     /// A tenant's database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of a tenant's database cannot be read any more.
+    #[error("the key of the database of tenant {tenant}: {what}; {help}")]
+    Key {
+        /// Whose.
+        tenant: TenantId,
+        /// Why not.
+        what: String,
+        /// What to do.
+        help: String,
+    },
     /// The operating system gives no thread.
     #[error("cannot start thread {name}: {source}")]
     Thread {
@@ -133,6 +146,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The devices of the settings, with their keys.
     pub registry: Registry,
+    /// The residents of the settings, with their sensors.
+    pub households: Vec<Household>,
     /// A codec for each profile in use, by name.
     pub codecs: HashMap<String, Codec>,
     /// The clock that all go by.
@@ -153,8 +168,10 @@ pub struct Gateway {
     stop_air: watch::Sender<bool>,
     inlet: Inlet,
     radios: Vec<Worker>,
-    /// Shows on the status lamp how the gateway is.
+    /// Shows on the status lamp how the gateway is, and calls whoever is near.
     lamp: JoinHandle<()>,
+    /// Waits for somebody who answers alarms here.
+    button: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
     /// Restarts the modem when there is no broker for long.
@@ -169,6 +186,8 @@ pub struct Gateway {
     stop_planner: (Arc<AtomicBool>, Desk),
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
+    /// Of each part whose hanging would go unseen, with its name.
+    pulses: Vec<(String, Pulse)>,
     /// Held for as long as the gateway runs.
     _lock: File,
 }
@@ -179,7 +198,7 @@ impl Gateway {
     /// # Errors
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { settings, registry, codecs, clock, open_hat } = parts;
+        let Parts { settings, registry, households, codecs, clock, open_hat } = parts;
         let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
@@ -202,7 +221,15 @@ impl Gateway {
         };
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
-            let (store, outbox) = Store::open_telling(&file, &clock, &at_work)?;
+            let database = database(&file, tenant)?;
+            let (store, outbox) = Store::open_telling(database, &clock, &at_work)?;
+            if store.is_renewed() {
+                log::info!(
+                    tenant = tenant.id.as_str(), file:% = file.display();
+                    "the database is encrypted with its key from now on; what could be read without it \
+                     was overwritten, what was set aside as well"
+                );
+            }
             let waker = inlet.clone();
             store.wake_by(move || {
                 // any question does
@@ -215,6 +242,11 @@ impl Gateway {
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
             let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
+            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            if tenant.kind == TenantKind::Care {
+                store.overwrite();
+                outbox.overwrite();
+            }
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -231,7 +263,16 @@ impl Gateway {
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
+                TenantSink {
+                    kind: tenant.kind,
+                    store,
+                    bounds,
+                    news,
+                    upstream,
+                    counters,
+                    tours,
+                    care,
+                },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -280,7 +321,11 @@ impl Gateway {
             commit_interval: settings.store.commit_interval,
             commit_rows: settings.store.commit_rows as usize,
         });
-        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
+        let pulse = Pulse::default();
+        let mut pulses = hats.pulses();
+        pulses.push(("ingest".into(), pulse.clone()));
+        pulses.push(("concentrator".into(), udp.pulse.clone()));
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs, pulse))?;
         let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());
         let planner = Planner::new(planning::Parts {
             settings: &settings,
@@ -357,6 +402,7 @@ impl Gateway {
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
+        let button = answered_here(settings.output.button, inlet.clone());
         let reporter = Reporter {
             gateway: settings.gateway,
             card: Arc::clone(&card),
@@ -376,6 +422,7 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            button,
             account: account(card, Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
@@ -384,6 +431,7 @@ impl Gateway {
             stop_planner,
             upstreams,
             stop_upstreams,
+            pulses,
             _lock: lock,
             view,
         })
@@ -397,6 +445,12 @@ impl Gateway {
     /// Where concentrators are listened for, if the port is open.
     pub fn listening(&self) -> Option<SocketAddr> {
         self.listening
+    }
+
+    /// A part that has not shown its progress in time, and what it was doing. Nothing of what is
+    /// outside, be it a broker or a radio, can make one late.
+    pub fn hangs(&self) -> Option<(&str, &'static str)> {
+        self.pulses.iter().find_map(|(name, pulse)| Some((name.as_str(), pulse.overdue()?)))
     }
 
     /// Waits until a thread ends unasked, which only a bug can make it do.
@@ -444,6 +498,7 @@ impl Gateway {
             log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
+        self.button.abort();
         self.account.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
@@ -478,10 +533,10 @@ fn plan(settings: &Settings) -> Plan {
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Keeps the status lamp up to date. Without a lamp there is nothing to do.
+/// Keeps lamp, relay and buzzer up to date. Without any there is nothing to do.
 fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
     let (outputs, view) = (Outputs::open(settings), Arc::clone(view));
-    if settings.status_led.is_none() {
+    if settings.status_led.or(settings.relay).or(settings.buzzer).is_none() {
         return tokio::spawn(async {});
     }
     tokio::spawn(async move {
@@ -495,8 +550,24 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
             } else {
                 Lamp::NoBroker
             });
+            // who cannot be told by a broker may be near
+            let calls = |tenant: &TenantView| {
+                tenant.counters.unanswered.load(Relaxed) && !connected(tenant)
+            };
+            let calls = view.tenants().iter().any(calls);
+            outputs.relay(calls);
+            outputs.buzzer(calls);
             sleep(LAMP).await;
         }
+    })
+}
+
+/// Brings the presses of the button to the ingest loop.
+fn answered_here(pin: Option<u8>, inlet: Inlet) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Some(pin) = pin else { return };
+        // a press that finds no room is repeated by whoever still hears the buzzer
+        button::watch(pin, || _ = inlet.pass(Input::Answered)).await;
     })
 }
 
@@ -524,6 +595,18 @@ fn spawn_upstream(
         // a name server that does not answer would else hold up the stop
         runtime.shutdown_background();
     })
+}
+
+/// A tenant's database with its keys.
+///
+/// # Errors
+/// When a key cannot be read.
+pub(crate) fn database(file: &Path, tenant: &Tenant) -> Result<Database, GatewayError> {
+    let key = |file: &Option<PathBuf>| {
+        let key = file.as_deref().map(read_store_key).transpose();
+        key.map_err(|(what, help)| GatewayError::Key { tenant: tenant.id.clone(), what, help })
+    };
+    Ok(Database::new(file, key(&tenant.store_key_file)?, key(&tenant.earlier_store_key_file)?))
 }
 
 /// Makes the state directory and takes it for this process.

@@ -9,7 +9,7 @@
 use super::damaged;
 use super::remembered::{self, Room};
 use super::rescue::Identity;
-use super::{Entry, StoreError, failed, memory, schema};
+use super::{Database, Entry, StoreError, failed, memory, schema};
 use crate::lorawan::{Memory, Session, Slot};
 use crate::units::DevEui;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -30,8 +30,8 @@ const JUMP: u32 = 4096;
 /// The counters of downlinks, by session.
 pub(super) type Counters = HashMap<(DevEui, Slot), u32>;
 
-/// The log is copied back every 256 KB: this file is small.
-const CHECKPOINT_PAGES: i64 = 256;
+/// The log is copied back so often: this file is small.
+const CHECKPOINT_BYTES: i64 = 128 << 10;
 
 /// The second file.
 #[derive(Debug)]
@@ -51,26 +51,37 @@ impl Copy {
     }
 
     /// Opens it or makes it. A damaged one makes way for a new one: the first file has it all.
-    pub(super) fn open(file: &Path, now: Duration) -> Result<Self, StoreError> {
-        match Self::open_sound(file, now) {
+    pub(super) fn open(database: &Database, now: Duration) -> Result<Self, StoreError> {
+        match Self::open_sound(database, now) {
             Err(StoreError::Damaged { .. }) => {
+                let file = database.file();
                 let io = |source| StoreError::SetAside { file: file.to_owned(), source };
+                if database.is_sealed() {
+                    // it may be of the time before the key
+                    damaged::erase(file).map_err(io)?;
+                }
                 damaged::remove(file).map_err(io)?;
-                Self::open_sound(file, now)
+                Self::open_sound(database, now)
             }
             opened => opened,
         }
     }
 
-    fn open_sound(file: &Path, now: Duration) -> Result<Self, StoreError> {
-        let db = schema::open(file)?;
+    fn open_sound(database: &Database, now: Duration) -> Result<Self, StoreError> {
+        let file = database.file();
+        let db = schema::open(database)?;
         let prepare = || {
             db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            let pages = CHECKPOINT_BYTES / schema::page_size(&db)?;
+            db.pragma_update(None, "wal_autocheckpoint", pages)?;
             memory::read(&db)
         };
         prepare().map_err(|e| failed(file, e))?;
         Ok(Self { db, file: file.to_owned(), changes: 0, due: now + PERIOD })
+    }
+
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
     }
 
     /// Which store it is a copy of; `None` of none yet.

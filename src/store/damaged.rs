@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What belongs to a database.
@@ -60,24 +60,7 @@ pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
 /// Removes the oldest that were set aside: of each database a few are kept, and the last one in any
 /// case. That is `last` where it is known: its date may be of a clock that nobody has set.
 pub(super) fn tidy(file: &Path, last: Option<&Path>) {
-    let Some((directory, name)) = file.parent().zip(file.file_name().and_then(OsStr::to_str))
-    else {
-        return;
-    };
-    let mark = format!("{name}{MARK}");
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    // of one that was gone there is no more than its companions
-    let database = |name: &str| {
-        let of = COMPANIONS.iter().find_map(|suffix| name.strip_suffix(suffix));
-        of.unwrap_or(name).to_owned()
-    };
-    let kept: BTreeSet<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with(&mark))
-        .map(|name| database(&name))
-        .collect();
-    let mut kept: Vec<_> = kept.into_iter().rev().map(|name| directory.join(name)).collect();
+    let mut kept = asides(file);
     kept.sort_by_key(|aside| Some(aside.as_path()) != last);
     let mut bytes = 0;
     for (n, aside) in kept.iter().enumerate() {
@@ -89,6 +72,41 @@ pub(super) fn tidy(file: &Path, last: Option<&Path>) {
             }
         }
     }
+}
+
+/// What was set aside of a database, the newest first.
+pub(super) fn asides(file: &Path) -> Vec<PathBuf> {
+    let Some((directory, name)) = file.parent().zip(file.file_name().and_then(OsStr::to_str))
+    else {
+        return Vec::new();
+    };
+    let mark = format!("{name}{MARK}");
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    // of one that was gone there is no more than its companions
+    let database = |name: &str| {
+        let of = COMPANIONS.iter().find_map(|suffix| name.strip_suffix(suffix));
+        of.unwrap_or(name).to_owned()
+    };
+    let kept: BTreeSet<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&mark))
+        .map(|name| database(&name))
+        .collect();
+    kept.into_iter().rev().map(|name| directory.join(name)).collect()
+}
+
+/// Overwrites a file and removes it; nothing there is well, too. What a card keeps of it
+/// elsewhere is out of reach.
+pub(super) fn erase(file: &Path) -> io::Result<()> {
+    let mut open = match File::options().write(true).open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let len = open.metadata()?.len();
+    io::copy(&mut io::repeat(0).take(len), &mut open)?;
+    open.sync_all()?;
+    std::fs::remove_file(file)
 }
 
 /// Removes a database together with what belongs to it; nothing there is well, too.

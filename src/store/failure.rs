@@ -52,6 +52,38 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// Under a key that is not known.
+    #[error(
+        "{}: encrypted with another key than that in store_key_file; give the right one, or that of \
+         before as earlier_store_key_file. The file is as it was; move it away to begin anew",
+        file.display()
+    )]
+    WrongKey {
+        /// The database file.
+        file: PathBuf,
+    },
+    /// Under a key, and none is given.
+    #[error(
+        "{}: encrypted, and no key is given; name its key in the tenant's store_key_file. The file \
+         is as it was; move it away to begin anew",
+        file.display()
+    )]
+    NoKey {
+        /// The database file.
+        file: PathBuf,
+    },
+    /// The disk does not take a copy under another key.
+    #[error(
+        "{}: cannot be written anew under its key: {source}; make room on the disk, as much as it has \
+         now. Nothing is lost, and the next start tries again",
+        file.display()
+    )]
+    Renewal {
+        /// The database file.
+        file: PathBuf,
+        /// What the disk says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Not yet of this version, and only looked at.
     #[error(
         "{}: written by an older lykta (schema {found}): the daemon brings it up to date as it starts",

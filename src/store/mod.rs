@@ -16,9 +16,11 @@
 pub mod airtime;
 mod aside;
 mod boots;
+mod cipher;
 mod condition;
 mod copy;
 mod damaged;
+mod erasure;
 mod failure;
 mod memory;
 mod message;
@@ -28,6 +30,7 @@ mod packing;
 mod pages;
 mod record;
 mod remembered;
+mod renewal;
 mod rescue;
 mod rest;
 mod salvage;
@@ -38,6 +41,7 @@ mod transfer;
 mod wal;
 
 pub use aside::Outcast;
+pub use cipher::Database;
 pub use damaged::len_with_log;
 pub use failure::StoreError;
 pub use message::{Class, Command, Entry, Key, Message};
@@ -59,7 +63,6 @@ use opened::{Opened, is_as_left};
 use outbox::DAMAGED;
 use rescue::{Elsewhere, Identity};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +90,7 @@ const NOTE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
-    file: PathBuf,
+    database: Database,
     clock: Clock,
     epoch: String,
     next_sequence: u64,
@@ -110,6 +113,8 @@ pub struct Store {
     condition: Arc<Condition>,
     /// What became of a damaged file, until somebody asks.
     rescue: Option<Rescue>,
+    /// Whether it was brought under another key as it was opened.
+    is_renewed: bool,
     /// What is being given up.
     shedding: Option<shed::Shedding>,
     /// When messages are looked at next for their age, by the monotonic clock.
@@ -124,33 +129,58 @@ impl Store {
     /// [`Store::take_rescue`].
     ///
     /// # Errors
-    /// When the file cannot be opened or made, or is of a newer version.
-    pub fn open(file: &Path, clock: &Clock) -> Result<Self, StoreError> {
-        Self::open_both(file, clock).map(|(store, _)| store)
+    /// When the file cannot be opened or made, is of a newer version, or under another key.
+    pub fn open(database: impl Into<Database>, clock: &Clock) -> Result<Self, StoreError> {
+        Self::open_both(database, clock).map(|(store, _)| store)
     }
 
     /// Opens both views of a tenant's database.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_both(file: &Path, clock: &Clock) -> Result<(Self, Outbox), StoreError> {
-        Self::open_telling(file, clock, &|| {})
+    pub fn open_both(
+        database: impl Into<Database>,
+        clock: &Clock,
+    ) -> Result<(Self, Outbox), StoreError> {
+        Self::open_telling(database, clock, &|| {})
     }
 
-    /// Opens both views of a tenant's database. While a damaged one is replaced, which may take
-    /// minutes, `at_work` is called again and again.
+    /// Opens both views of a tenant's database. While a damaged one is replaced, or one is brought
+    /// under another key, which may take minutes, `at_work` is called again and again.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn open_telling(
-        file: &Path,
+        database: impl Into<Database>,
         clock: &Clock,
         at_work: &dyn Fn(),
     ) -> Result<(Self, Outbox), StoreError> {
+        let database = database.into();
+        let found = database.found()?;
+        if !database.differs(&found) {
+            return Self::open_found(&database, clock, at_work);
+        }
+        // whatever is wrong with it is mended first, in its own terms
+        let (mut store, outbox) = Self::open_found(&found, clock, at_work)?;
+        let rescue = store.take_rescue();
+        drop((store, outbox));
+        renewal::renew(&found, &database, at_work)?;
+        let (mut store, outbox) = Self::open_found(&database, clock, at_work)?;
+        store.rescue = store.rescue.take().or(rescue);
+        store.is_renewed = true;
+        Ok((store, outbox))
+    }
+
+    fn open_found(
+        database: &Database,
+        clock: &Clock,
+        at_work: &dyn Fn(),
+    ) -> Result<(Self, Outbox), StoreError> {
+        let file = database.file();
         let now = clock.now();
         let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-        let exists = rescue::resume(file, now.wall).map_err(io)?;
-        let copy = Copy::open(&Copy::beside(file), now.monotonic);
+        let exists = rescue::resume(database, now.wall).map_err(io)?;
+        let copy = Copy::open(&database.copy(), now.monotonic);
         let copied = copy.as_ref().is_ok();
         let copy = copy.ok();
         let known = copy.as_ref().and_then(Copy::identity);
@@ -162,10 +192,17 @@ impl Store {
         };
         let rescue = |reason: &StoreError| {
             let is_doubtful = matches!(reason, StoreError::Gap { .. });
-            rescue::rescue(file, &reason.to_string(), elsewhere(), now.wall, is_doubtful, at_work)
+            rescue::rescue(
+                database,
+                &reason.to_string(),
+                elsewhere(),
+                now.wall,
+                is_doubtful,
+                at_work,
+            )
         };
-        let opened = match is_as_left(file, exists, known.is_some()) {
-            Ok(()) => Opened::new(file),
+        let opened = match is_as_left(database, exists, known.is_some()) {
+            Ok(()) => Opened::new(database),
             Err(gone) => Err(gone),
         };
         let (opened, rescue) = match opened {
@@ -175,7 +212,7 @@ impl Store {
                 let what = "its version is damaged";
                 let reason = StoreError::Gone { file: file.to_owned(), what };
                 let rescue = rescue(&reason)?;
-                (Opened::new(file)?, Some(rescue))
+                (Opened::new(database)?, Some(rescue))
             }
             Err(
                 reason @ (StoreError::Damaged { .. }
@@ -183,7 +220,7 @@ impl Store {
                 | StoreError::Gap { .. }),
             ) => {
                 let rescue = rescue(&reason)?;
-                (Opened::new(file)?, Some(rescue))
+                (Opened::new(database)?, Some(rescue))
             }
             Err(error) => return Err(error),
         };
@@ -198,7 +235,7 @@ impl Store {
         let next_sequence = own.next_sequence.max(copied.unwrap_or(1)).max(outbox.1 + 1);
         let mut store = Self {
             db,
-            file: file.to_owned(),
+            database: database.clone(),
             clock: clock.clone(),
             epoch: own.epoch,
             next_sequence,
@@ -212,6 +249,7 @@ impl Store {
             copy_at: Duration::ZERO,
             condition: Arc::clone(&condition),
             rescue: None,
+            is_renewed: false,
             shedding: None,
             age_at: Duration::ZERO,
             again: None,
@@ -228,7 +266,7 @@ impl Store {
     fn reconcile(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now().monotonic;
         let Some(copy) = &mut self.copy else { return Ok(()) };
-        let failed = |e| failed(&self.file, e);
+        let failed = |e| failed(self.database.file(), e);
         // a copy that cannot be read is none
         let theirs = copy.memory().unwrap_or_default();
         let mine = memory::read(&self.db).map_err(failed)?;
@@ -263,12 +301,36 @@ impl Store {
         self.rescue.take()
     }
 
+    /// Whether it was brought under its key as it was opened: it was under the one before, or none.
+    pub fn is_renewed(&self) -> bool {
+        self.is_renewed
+    }
+
+    /// Makes sure that nothing removed can be read any more, whoever has the key: not in the
+    /// database, nor in its log, nor in the second file. Whether that is so: somebody may be reading just
+    /// now, and it is to be tried again. Only of a database under a key: others leave what was
+    /// removed in free pages.
+    ///
+    /// # Errors
+    /// When the disk cannot be written.
+    pub fn wipe(&mut self) -> Result<bool, StoreError> {
+        let now = self.clock.now().monotonic;
+        self.refresh_copy(now);
+        let of_copy = self.copy.as_ref().map(Copy::db);
+        let mut is_done = true;
+        for db in [Some(&self.db), of_copy].into_iter().flatten() {
+            let is_busy = renewal::empty_log(db).map_err(|e| failed(self.database.file(), e))?;
+            is_done &= !is_busy;
+        }
+        Ok(is_done)
+    }
+
     /// What is remembered of all devices.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn memory(&self) -> Result<Memory, StoreError> {
-        memory::read(&self.db).map_err(|e| failed(&self.file, e))
+        memory::read(&self.db).map_err(|e| failed(self.database.file(), e))
     }
 
     /// What a room remembers, by key.
@@ -276,7 +338,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn states(&self, room: Room) -> Result<Vec<(String, String)>, StoreError> {
-        let states = remembered::read(&self.db, room).map_err(|e| failed(&self.file, e))?;
+        let states =
+            remembered::read(&self.db, room).map_err(|e| failed(self.database.file(), e))?;
         Ok(states.into_iter().collect())
     }
 
@@ -289,7 +352,7 @@ impl Store {
             let mut query = self.db.prepare_cached("SELECT reply FROM command WHERE id = ?1")?;
             query.query_row([id], |row| row.get(0)).optional()
         };
-        read().map_err(|e| failed(&self.file, e)).inspect_err(|error| self.suspect(error))
+        read().map_err(|e| failed(self.database.file(), e)).inspect_err(|error| self.suspect(error))
     }
 
     /// Keeps an alarm in memory that the disk has not taken: it goes out under the id that it will
@@ -343,12 +406,12 @@ impl Store {
     /// When the database cannot be written: disk full, read-only, or broken.
     pub fn commit(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         self.recover()?;
-        let result = self.write(entries).map_err(|source| failed(&self.file, source));
+        let result = self.write(entries).map_err(|source| failed(self.database.file(), source));
         let result = match result {
             Err(error @ StoreError::Damaged { .. }) => {
                 self.suspect(&error);
                 self.recover()?;
-                self.write(entries).map_err(|source| failed(&self.file, source))
+                self.write(entries).map_err(|source| failed(self.database.file(), source))
             }
             result => result,
         };
@@ -378,7 +441,7 @@ impl Store {
     /// The copy, after it could not be used.
     fn reopened(&mut self, now: Duration) -> Option<Copy> {
         self.copy_at = now + COPY_AGAIN;
-        Copy::open(&Copy::beside(&self.file), now).ok()
+        Copy::open(&self.database.copy(), now).ok()
     }
 
     fn refresh_copy(&mut self, now: Duration) {
@@ -396,7 +459,10 @@ impl Store {
         if let Some((at, why)) = &self.again
             && now.monotonic < *at
         {
-            return Err(StoreError::Damage { file: self.file.clone(), why: why.clone() });
+            return Err(StoreError::Damage {
+                file: self.database.file().to_owned(),
+                why: why.clone(),
+            });
         }
         let next_sequence = self.next_sequence.max(self.reserved);
         let is_current = self.copy.is_some();
@@ -410,8 +476,8 @@ impl Store {
             counters: self.counters.clone(),
             is_current,
         };
-        let replaced = rescue::rescue(&self.file, &reason, known, now.wall, false, &|| {})
-            .and_then(|rescue| Ok((rescue, Opened::new(&self.file)?)));
+        let replaced = rescue::rescue(&self.database, &reason, known, now.wall, false, &|| {})
+            .and_then(|rescue| Ok((rescue, Opened::new(&self.database)?)));
         let (rescue, opened) = match replaced {
             Ok(replaced) => replaced,
             Err(error) => {

@@ -1,10 +1,11 @@
 //! A database as it is found at the start.
 
+use super::cipher::MAGIC;
 use super::copy::Counters;
 use super::failure::{StoreError, failed};
 use super::outbox::Outbox;
 use super::rescue::{self, Identity};
-use super::{Room, boots, copy, damaged, memory, remembered, schema, time, wal};
+use super::{Database, Room, boots, copy, damaged, memory, remembered, schema, time, wal};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::fs::File;
@@ -12,9 +13,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// How a database begins; where its header says who can write and who can read it; and the highest
-/// version that there is: with a write-ahead log.
-const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Where the header of a database says who can write and who can read it; and the highest version
+/// that there is: with a write-ahead log.
 const VERSIONS: Range<usize> = 18..20;
 const WAL_VERSION: u8 = 2;
 
@@ -35,8 +35,9 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub(super) fn new(file: &Path) -> Result<Self, StoreError> {
-        let db = schema::open(file)?;
+    pub(super) fn new(database: &Database) -> Result<Self, StoreError> {
+        let file = database.file();
+        let db = schema::open(database)?;
         let read = || {
             db.pragma_update(None, "synchronous", "FULL")?;
             let known = copy::identity(&db)?;
@@ -62,7 +63,7 @@ impl Opened {
                 return Err(StoreError::Gone { file: file.to_owned(), what });
             }
         }
-        let outbox = Outbox::open(file)?;
+        let outbox = Outbox::open(database)?;
         let last = outbox.last_sequence()?;
         if known.next_sequence.max(last) >= rescue::LAST as u64 {
             let what = "its numbers are damaged";
@@ -76,7 +77,7 @@ impl Opened {
 /// whose own word of its size or kind is damaged every disk is full.
 pub(super) fn is_as_long_as_it_says(db: &Connection, file: &Path) -> Result<(), StoreError> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let said = number("page_count").and_then(|pages| Ok(pages * number("page_size")?));
+    let said = number("page_count").and_then(|pages| Ok(pages * schema::page_size(db)?));
     let said = said.map_err(|e| failed(file, e))?;
     // a bit in the header, and no file of ours has it set
     let moves = number("auto_vacuum").map_err(|e| failed(file, e))? != 0;
@@ -89,7 +90,7 @@ pub(super) fn is_as_long_as_it_says(db: &Connection, file: &Path) -> Result<(), 
 }
 
 /// Whether its header says that only a later SQLite can write it, or read it: one that is damaged
-/// does, and then every write fails as on a disk that takes none.
+/// does, and then every write fails as on a disk that takes none. Under a key damage is told by its code.
 fn is_closed(file: &Path) -> bool {
     let mut header = [0; VERSIONS.end];
     let read = File::open(file).and_then(|file| file.read_exact_at(&mut header, 0));
@@ -100,7 +101,12 @@ fn is_closed(file: &Path) -> bool {
 
 /// Whether the file is there as it was left, before SQLite looks at it: that takes an empty one
 /// for a new one, and throws its log away.
-pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<(), StoreError> {
+pub(super) fn is_as_left(
+    database: &Database,
+    exists: bool,
+    is_known: bool,
+) -> Result<(), StoreError> {
+    let file = database.file();
     let gone = |what| Err(StoreError::Gone { file: file.to_owned(), what });
     if damaged::len(file) == 0 && (is_known || damaged::len_with_log(file) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
@@ -108,7 +114,7 @@ pub(super) fn is_as_left(file: &Path, exists: bool, is_known: bool) -> Result<()
     if is_closed(file) {
         return gone("its header is damaged");
     }
-    match wal::state(file) {
+    match wal::state(database) {
         wal::State::Sound => Ok(()),
         wal::State::Gap => Err(StoreError::Gap { file: file.to_owned() }),
         wal::State::Damaged => gone("its write-ahead log is damaged"),

@@ -1,7 +1,7 @@
 //! The upstream's view of a tenant's database: what waits, and what may go.
 
 use super::condition::Condition;
-use super::{Class, Key, Message, StoreError, boots, failed, packing, schema, shed};
+use super::{Class, Database, Key, Message, StoreError, boots, failed, packing, schema, shed};
 use crate::clock::history::{History, Told};
 use crate::clock::{ClockQuality, Moment};
 use jiff::Timestamp;
@@ -9,7 +9,6 @@ use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ impl Default for Cursor {
 #[derive(Debug)]
 pub struct Outbox {
     pub(super) db: Connection,
-    pub(super) file: PathBuf,
+    pub(super) database: Database,
     pub(super) past: Past,
     waiting: u64,
     condition: Arc<Condition>,
@@ -78,12 +77,14 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`super::Store::open`].
-    pub fn open(file: &Path) -> Result<Self, StoreError> {
-        Self::of(schema::open(file)?, file)
+    pub fn open(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into();
+        Self::of(schema::open(&database)?, &database)
     }
 
     /// The outbox of a database that is open.
-    pub(super) fn of(mut db: Connection, file: &Path) -> Result<Self, StoreError> {
+    pub(super) fn of(mut db: Connection, database: &Database) -> Result<Self, StoreError> {
+        let file = database.file();
         // what the writing view commits meanwhile may be an alarm, and waits to be sent
         db.busy_handler(Some(wait_a_little)).map_err(|e| failed(file, e))?;
         let read = || {
@@ -97,7 +98,7 @@ impl Outbox {
         let (epoch, waiting) = read().map_err(|e| failed(file, e))?;
         Ok(Self {
             db,
-            file: file.to_owned(),
+            database: database.clone(),
             past: Past { epoch: epoch.into(), history: History::default(), fresh: false },
             waiting,
             condition: Arc::default(),
@@ -115,7 +116,7 @@ impl Outbox {
         let generation = self.condition.generation();
         if generation != self.generation {
             let condition = Arc::clone(&self.condition);
-            *self = Self { condition, generation, ..Self::open(&self.file)? };
+            *self = Self { condition, generation, ..Self::open(&self.database)? };
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl Outbox {
 
     /// Damage is told to the writing view.
     pub(super) fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|e| failed(&self.file, e)).inspect_err(|error| {
+        result.map_err(|e| failed(self.database.file(), e)).inspect_err(|error| {
             if matches!(error, StoreError::Damaged { .. }) {
                 self.condition.report(error.to_string());
             }
@@ -298,7 +299,7 @@ impl Outbox {
         self.follow()?;
         // what is removed while the file is being replaced would come back, and be counted
         if let Some(why) = self.condition.damage() {
-            return Err(StoreError::Damage { file: self.file.clone(), why });
+            return Err(StoreError::Damage { file: self.database.file().to_owned(), why });
         }
         let mut remove = || {
             let mut removed = 0;

@@ -10,6 +10,8 @@
 //! about to move to another page is perhaps in neither. So the version before the damage, which is
 //! the one that SQLite sees, can be gone through as well.
 
+use super::Database;
+use super::cipher::MAGIC;
 use super::damaged::with;
 use super::record::{Cell, Value, cells, local_len, u16_at, u32_at, values, varint};
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
@@ -18,10 +20,6 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-
-/// What an SQLite file begins with.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// So many pages are read from the file at once.
 const READ_AHEAD: usize = 256;
@@ -35,8 +33,11 @@ pub(super) type Record = (Option<i64>, Vec<Value>);
 /// A database as bytes.
 #[derive(Debug)]
 pub(super) struct Pages {
+    database: Database,
     /// The length of a page.
     size: usize,
+    /// What of it is not its reserve.
+    usable: usize,
     file: Option<File>,
     log: Option<File>,
     /// With all that is in the log.
@@ -76,18 +77,22 @@ impl Pages {
     ///
     /// # Errors
     /// When one is there and cannot be opened.
-    pub(super) fn open(file: &Path) -> io::Result<Self> {
-        let open = |file: &Path| match File::open(file) {
+    pub(super) fn open(database: &Database) -> io::Result<Self> {
+        let file = database.file();
+        let open = |file: &std::path::Path| match File::open(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),
         };
         let (file, log) = (open(file)?, open(&with(file, "-wal"))?);
-        let size = page_size(file.as_ref(), log.as_ref());
+        let size = database.page_size();
+        let size = size.unwrap_or_else(|| page_size(file.as_ref(), log.as_ref()));
         let len = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|file| file.len()))?;
-        let frames = log.as_ref().map(|log| wal::frames(log, size)).transpose()?;
+        let frames = log.as_ref().map(|log| wal::frames(log, size, database)).transpose()?;
         let frames = frames.unwrap_or_default();
         let seen = wal::seen(&frames);
-        let mut pages = Self { size, file, log, newest: View::default(), before: None };
+        let (database, usable) = (database.clone(), database.usable(size));
+        let mut pages =
+            Self { database, size, usable, file, log, newest: View::default(), before: None };
         let len = u32::try_from(len / size as u64).unwrap_or(u32::MAX);
         pages.newest = pages.view(wal::newest(&frames), len);
         if wal::newest(&frames[seen..]).is_empty() {
@@ -137,7 +142,7 @@ impl Pages {
             }
             _ => return None,
         }
-        Some(page)
+        Some(self.database.opened(page, number))
     }
 
     /// The list of free pages; `None` when it is damaged.
@@ -150,7 +155,7 @@ impl Pages {
             }
             let page = self.page(view, trunk)?;
             let leaves = u32_at(&page, 4)? as usize;
-            if leaves > self.size / 4 - 2 {
+            if leaves > self.usable / 4 - 2 {
                 return None;
             }
             for n in 0..leaves {
@@ -207,7 +212,7 @@ impl Pages {
                 }
                 let from = (index - ahead_from) * size;
                 match ahead.get(from..from + size) {
-                    Some(page) => Some(page.to_vec()),
+                    Some(page) => Some(self.database.opened(page.to_vec(), number)),
                     // a sector in the middle of what is read at once may be gone
                     None => self.page(view, number),
                 }
@@ -263,7 +268,7 @@ impl Pages {
             true => Some(varint(page, &mut at)?),
             false => None,
         };
-        let local = local_len(len, cell.is_table, self.size);
+        let local = local_len(len, cell.is_table, self.usable);
         let mut payload = page.get(at..at + local)?.to_vec();
         if local < len {
             let mut next = u32_at(page, at + local)?;
@@ -272,7 +277,7 @@ impl Pages {
                     return None;
                 }
                 let page = self.page(view, next)?;
-                let part = (len - payload.len()).min(self.size - 4);
+                let part = (len - payload.len()).min(self.usable - 4);
                 payload.extend(&page[4..4 + part]);
                 next = u32_at(&page, 0)?;
             }
@@ -322,6 +327,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rusqlite::Connection;
+    use std::path::Path;
 
     /// A table and an index, with short and long rows, some of them only in the log.
     fn database(file: &Path, rows: usize) -> Connection {
@@ -346,7 +352,7 @@ mod tests {
 
     fn read(file: &Path) -> (Vec<Record>, Lost) {
         let mut rows = Vec::new();
-        let pages = Pages::open(file).expect("opens");
+        let pages = Pages::open(&file.into()).expect("opens");
         let lost = pages.visit(|record| {
             rows.push(record);
             true

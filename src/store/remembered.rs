@@ -42,6 +42,8 @@ pub enum Room {
     Sessions = 2,
     /// Commands to plan that are not answered yet, by the command's id: gone with the answer.
     Orders = 3,
+    /// What is known of residents, by the pseudonym; and the alarms that wait for an answer.
+    Care = 4,
 }
 
 /// Something remembered anew.
@@ -117,9 +119,12 @@ pub(super) fn write<'a>(
 ) -> rusqlite::Result<u64> {
     for (room, key, body) in words {
         let body = body.map(packing::bytes);
+        // of residents nothing lies about that holds no longer
+        let is_secret = room == Room::Care;
         let room = room as u8;
         // an addition keeps its place behind what it is added to
-        if body.as_ref().is_some_and(|body| body.len() > LONG) && !key.contains(ADDITION) {
+        let is_long = body.as_ref().is_some_and(|body| body.len() > LONG);
+        if is_secret || is_long && !key.contains(ADDITION) {
             db.prepare_cached("DELETE FROM recent WHERE room = ?1 AND key = ?2")?
                 .execute(params![room, key])?;
             forget_additions(db, "recent", room, key)?;
@@ -216,7 +221,7 @@ mod tests {
             repeat in 1usize..8,
         ) {
             let dir = tempfile::tempdir().expect("a directory");
-            let db = schema::open(&dir.path().join("t.db")).expect("opens");
+            let db = schema::open(&(&dir.path().join("t.db")).into()).expect("opens");
             let rooms = [Room::Bins, Room::Plans, Room::Sessions];
             let mut model: [BTreeMap<String, String>; 3] = Default::default();
             let mut said = Vec::new();

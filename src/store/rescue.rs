@@ -15,17 +15,17 @@ use super::pages::{Lost, Pages, Record};
 use super::record::Value;
 use super::rest::Rest;
 use super::salvage::{ByClass, Message, Messages};
-use super::{Class, StoreError, copy, failed, memory, schema};
+use super::{Class, Database, StoreError, copy, failed, memory, renewal, schema};
 use crate::lorawan::Memory;
 use jiff::Timestamp;
 use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the new file is called while it is made, and when it is whole.
-const PART: &str = ".new.part";
-const NEW: &str = ".new";
+pub(super) const PART: &str = ".new.part";
+pub(super) const NEW: &str = ".new";
 
 /// How long measurements may take to be brought over, from when all else is there. What is more
 /// important, and there is little of it, is not left behind.
@@ -95,7 +95,8 @@ impl fmt::Display for Rescue {
 }
 
 /// Finishes what a power cut has interrupted. Whether there is a database now.
-pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
+pub(super) fn resume(database: &Database, now: Timestamp) -> std::io::Result<bool> {
+    let file = database.file();
     let new = with(file, NEW);
     damaged::remove(&with(file, PART))?;
     let exists = file.try_exists()?;
@@ -109,7 +110,11 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
         std::fs::rename(&new, file)?;
         damaged::sync_directory(file)?;
     }
-    Ok(exists || file.try_exists()?)
+    let exists = exists || file.try_exists()?;
+    if exists {
+        renewal::sweep(database)?;
+    }
+    Ok(exists)
 }
 
 /// Makes a new database of what a damaged one and its copy still say, and puts it in its place.
@@ -117,22 +122,23 @@ pub(super) fn resume(file: &Path, now: Timestamp) -> std::io::Result<bool> {
 /// `at_work` is called again and again: it takes its time on a slow card. Where perhaps nothing is
 /// wrong, nothing is left behind, however long that takes.
 pub(super) fn rescue(
-    file: &Path,
+    database: &Database,
     reason: &str,
     known: Elsewhere,
     now: Timestamp,
     is_doubtful: bool,
     at_work: &dyn Fn(),
 ) -> Result<Rescue, StoreError> {
+    let file = database.file();
     let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-    let pages = Pages::open(file).map_err(io)?;
+    let pages = Pages::open(database).map_err(io)?;
     let (part, new) = (with(file, PART), with(file, NEW));
     damaged::remove(&part).map_err(io)?;
     damaged::remove(&new).map_err(io)?;
     damaged::tidy(file, None);
     let patience = (!is_doubtful).then_some(PATIENCE);
-    let (saved, left, lost) =
-        bring_over(&pages, &part, known, patience, at_work).inspect_err(|_| {
+    let (saved, left, lost) = bring_over(&pages, &database.at(&part), known, patience, at_work)
+        .inspect_err(|_| {
             // the card may be full, and half a file is of no use
             let _ = damaged::remove(&part);
         })?;
@@ -163,12 +169,12 @@ pub(super) type Brought = (ByClass, ByClass, Lost);
 
 pub(super) fn bring_over(
     pages: &Pages,
-    new: &Path,
+    new: &Database,
     known: Elsewhere,
     patience: Option<Duration>,
     at_work: &dyn Fn(),
 ) -> Result<Brought, StoreError> {
-    let sqlite = |error| failed(new, error);
+    let sqlite = |error| failed(new.file(), error);
     let db = schema::open(new)?;
     let has_copy = known.is_current && known.sessions.is_some();
     let identity = identity(pages, known.identity);
@@ -262,11 +268,12 @@ mod tests {
         };
         let entry = Entry::of(DevEui(1), (0..5000).map(message).collect());
         store.commit(&[entry]).expect("commits");
-        let pages = Pages::open(&file).expect("opens");
+        let pages = Pages::open(&(&file).into()).expect("opens");
         for (patience, kept) in [(Some(Duration::ZERO), 0), (None, 1000)] {
             let new = dir.path().join(format!("{kept}.db"));
             let (saved, left, _) =
-                bring_over(&pages, &new, Elsewhere::default(), patience, &|| {}).expect("works");
+                bring_over(&pages, &(&new).into(), Elsewhere::default(), patience, &|| {})
+                    .expect("works");
             let gone = 1000 - kept;
             assert_eq!((saved, left), ([1000, 1000, 1000, kept, kept], [0, 0, 0, gone, gone]));
             let store = Store::open(&new, &Clock::system()).expect("opens");

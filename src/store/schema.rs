@@ -1,27 +1,29 @@
 //! The shape of a tenant's database, and its settings.
 
+use super::record::u32_at;
 use super::remembered::Room;
-use super::{StoreError, failed, memory, remembered};
+use super::{Database, StoreError, failed, memory, remembered};
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::time::Duration;
 
 /// The newest schema; a file's own stands in its `user_version`.
 const VERSION: i64 = 4;
 
 /// Where that stands in the file.
-const USER_VERSION: u64 = 60;
+const USER_VERSION: usize = 60;
 
 /// Small pages: a short transaction writes fewer bytes (`cargo bench --bench card`). Fixed when the
 /// file is made; older files have pages of [`OLD_PAGE_SIZE`].
 pub(super) const PAGE_SIZE: i64 = 512;
 pub(super) const OLD_PAGE_SIZE: i64 = 1024;
 
+/// Under a key each page gives 80 bytes away, and to SQLite 432 are too few for one.
+pub(super) const SEALED_PAGE_SIZE: i64 = 1024;
+
 /// The WAL is copied back into the file every 4 MB.
-const CHECKPOINT_PAGES: i64 = 8000;
+const CHECKPOINT_BYTES: i64 = 8000 * PAGE_SIZE;
 
 /// A hard limit of 1 GiB, beyond which new uplinks are refused and counted: a full card would
 /// take the rest of the system down as well.
@@ -132,7 +134,7 @@ const TRUST: &str = "
         lasted_us INTEGER NOT NULL         -- at least
     ) STRICT;
     CREATE TABLE remembered (              -- see super::remembered
-        room INTEGER NOT NULL,             -- 0: bins, 1: plans, 2: sessions, 3: orders
+        room INTEGER NOT NULL,             -- 0: bins, 1: plans, 2: sessions, 3: orders, 4: care
         key TEXT NOT NULL,
         body BLOB,                         -- JSON, perhaps packed
         UNIQUE (room, key)
@@ -166,16 +168,17 @@ const FROM_1: &str = "
 ";
 
 /// Opens a file with the settings that both views share; makes the tables in a new one.
-pub(super) fn open(file: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(database: &Database) -> Result<Connection, StoreError> {
+    let file = database.file();
     let failed = |error| match failed(file, error) {
-        StoreError::Sqlite { file, source } => match earlier_version(&file) {
+        StoreError::Sqlite { file, source } => match earlier_version(database) {
             Some(found) => StoreError::Migration { file, found, known: VERSION, source },
             None => StoreError::Sqlite { file, source },
         },
         other => other,
     };
     let mut db = Connection::open(file).map_err(failed)?;
-    let found = prepare(&db).map_err(failed)?;
+    let found = unlock(&db, database).and_then(|()| prepare(&db)).map_err(failed)?;
     if found > VERSION {
         return Err(StoreError::Schema { file: file.to_owned(), found, known: VERSION });
     }
@@ -191,10 +194,12 @@ pub(super) fn new_epoch() -> String {
 }
 
 /// Opens a file for somebody who only looks: nothing is changed in it, and who writes goes on.
-pub(super) fn look(file: &Path) -> Result<Connection, StoreError> {
+pub(super) fn look(database: &Database) -> Result<Connection, StoreError> {
+    let file = database.file();
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(file, flags)?;
+        unlock(&db, database)?;
         db.busy_timeout(BUSY_TIMEOUT)?;
         db.pragma_update(None, "cache_size", -CACHE)?;
         // nor does the last one to look put the log in order
@@ -212,20 +217,39 @@ pub(super) fn look(file: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The version of a file that was made before this one. A full disk lets SQLite not even look.
-fn earlier_version(file: &Path) -> Option<i64> {
-    let mut version = [0; 4];
-    File::open(file).ok()?.read_exact_at(&mut version, USER_VERSION).ok()?;
-    Some(u32::from_be_bytes(version).into()).filter(|version| (1..VERSION).contains(version))
+fn earlier_version(database: &Database) -> Option<i64> {
+    let version = u32_at(&database.header()?, USER_VERSION)?;
+    Some(version.into()).filter(|version| (1..VERSION).contains(version))
+}
+
+/// Gives the key, before anything else is asked.
+fn unlock(db: &Connection, database: &Database) -> rusqlite::Result<()> {
+    match database.pragma() {
+        Some(key) => {
+            db.pragma_update(None, "key", key)?;
+            db.pragma_update(None, "cipher_page_size", SEALED_PAGE_SIZE)?;
+            // also what is removed by somebody who has the key is removed
+            db.pragma_update(None, "secure_delete", true)
+        }
+        None => db.pragma_update(None, "page_size", PAGE_SIZE),
+    }
+}
+
+/// The length of a page: under a key that is told as text.
+pub(super) fn page_size(db: &Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "page_size", |row| match row.get_ref(0)? {
+        ValueRef::Integer(size) => Ok(size),
+        _ => Ok(SEALED_PAGE_SIZE),
+    })
 }
 
 /// The version that is found.
 fn prepare(db: &Connection) -> rusqlite::Result<i64> {
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -CACHE)?;
-    db.pragma_update(None, "page_size", PAGE_SIZE)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    let page_size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let page_size = page_size(db)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_size)?;
     db.pragma_update(None, "max_page_count", MAX_BYTES / page_size)?;
     // a WAL that is deleted at a clean stop grows anew after it, at four times the writes
     db.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
@@ -234,7 +258,7 @@ fn prepare(db: &Connection) -> rusqlite::Result<i64> {
 
 fn migrate(db: &mut Connection, version: i64) -> rusqlite::Result<()> {
     // also of a file that is full: nothing could be delivered from it otherwise
-    let page_size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let page_size = page_size(db)?;
     db.pragma_update(None, "max_page_count", (MAX_BYTES + SPARE_BYTES) / page_size)?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {

@@ -5,7 +5,7 @@
 //! reason that there is room at all. It is done in small steps between other writes, each in a
 //! transaction of its own, until there is some room to go on with.
 
-use super::{Class, Key, Store, StoreError, failed};
+use super::{Class, Key, Store, StoreError, failed, schema};
 use crate::clock::ClockQuality;
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::HashMap;
@@ -143,7 +143,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn used(&self) -> Result<u64, StoreError> {
-        used(&self.db).map_err(|e| failed(&self.file, e))
+        used(&self.db).map_err(|e| failed(self.database.file(), e))
     }
 
     /// How many messages were given up since the store was made, by class.
@@ -151,7 +151,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn shed_so_far(&self) -> Result<[u64; Class::ALL.len()], StoreError> {
-        counts(&self.db).map_err(|e| failed(&self.file, e))
+        counts(&self.db).map_err(|e| failed(self.database.file(), e))
     }
 
     /// Gives up a little of what there is no room for, or whose time is over. Takes some
@@ -161,11 +161,15 @@ impl Store {
     /// # Errors
     /// When the database cannot be written; nothing is given up then.
     pub fn shed(&mut self, bounds: Bounds, full: bool) -> Result<Shed, StoreError> {
-        if full && let Err(error) = super::opened::is_as_long_as_it_says(&self.db, &self.file) {
+        if full
+            && let Err(error) = super::opened::is_as_long_as_it_says(&self.db, self.database.file())
+        {
             self.condition.report(error.to_string());
             return Err(error);
         }
-        self.step(bounds, full).map_err(|e| failed(&self.file, e)).inspect_err(|e| self.suspect(e))
+        self.step(bounds, full)
+            .map_err(|e| failed(self.database.file(), e))
+            .inspect_err(|e| self.suspect(e))
     }
 
     /// Brings the log back into the file, so that its room can be written anew; whether all of it is
@@ -267,7 +271,7 @@ pub(super) fn counts(db: &Connection) -> rusqlite::Result<[u64; Class::ALL.len()
 pub(super) fn used(db: &Connection) -> rusqlite::Result<u64> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let pages = number("page_count")? - number("freelist_count")?;
-    Ok((pages * number("page_size")?).max(0).cast_unsigned())
+    Ok((pages * schema::page_size(db)?).max(0).cast_unsigned())
 }
 
 /// Goes on with this stage, or to the next.

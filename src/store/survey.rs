@@ -1,12 +1,12 @@
 //! A tenant's database for somebody who only looks: beside the daemon that writes it, or one that
 //! was set aside.
 
-use super::copy::Copy;
 use super::outbox::{COLUMNS, DAMAGED, row};
 use super::pages::Pages;
 use super::rescue::{self, Elsewhere};
 use super::{
-    Class, Cursor, Outbox, Room, Row, StoreError, failed, memory, remembered, schema, shed, wal,
+    Class, Cursor, Database, Outbox, Room, Row, StoreError, failed, memory, remembered, schema,
+    shed, wal,
 };
 use crate::clock::history::Told;
 use crate::lorawan::Memory;
@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::de::IgnoredAny;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// So many rows are read at once.
@@ -74,9 +74,10 @@ impl Survey {
     /// Looks at a database that SQLite can read.
     ///
     /// # Errors
-    /// When it cannot, or the file is of another version.
-    pub fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(Self { outbox: Outbox::of(schema::look(file)?, file)?, salvaged: None })
+    /// When it cannot, or the file is of another version or under another key.
+    pub fn open(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into().found()?;
+        Ok(Self { outbox: Outbox::of(schema::look(&database)?, &database)?, salvaged: None })
     }
 
     /// Looks at what can be read of a damaged database, or of one of an older version. It is copied
@@ -84,13 +85,15 @@ impl Survey {
     ///
     /// # Errors
     /// When the file cannot be read, or there is no room.
-    pub fn salvage(file: &Path) -> Result<Self, StoreError> {
+    pub fn salvage(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into().found()?;
+        let file = database.file();
         let io = |source| StoreError::Unreadable { file: file.to_owned(), source };
         // read behind its log, and so as the power cut left it
-        let pages = Pages::open(file).map_err(io)?;
+        let pages = Pages::open(&database).map_err(io)?;
         let directory = std::env::temp_dir().join(format!("lykta-{}", Uuid::new_v4().simple()));
         DirBuilder::new().mode(0o700).create(&directory).map_err(io)?;
-        let new = directory.join("salvaged.db");
+        let new = database.at(&directory.join("salvaged.db"));
         let is_known = rescue::identity(&pages, None).is_some();
         let mut salvaged = Salvaged { lost_pages: 0, lost_rows: 0, is_known, directory };
         let (_, _, lost) = rescue::bring_over(&pages, &new, Elsewhere::default(), None, &|| {})?;
@@ -103,15 +106,16 @@ impl Survey {
     ///
     /// # Errors
     /// When not even the file can be read, there is no room, or it is of a newer version.
-    pub fn of_any(file: &Path) -> Result<Self, StoreError> {
-        let opened = match wal::state(file) == wal::State::Sound {
-            true => Self::open(file).and_then(|sound| Ok((sound.faults_of_pages()?, sound))),
-            false => return Self::salvage(file),
+    pub fn of_any(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let database = database.into().found()?;
+        let opened = match wal::state(&database) == wal::State::Sound {
+            true => Self::open(&database).and_then(|sound| Ok((sound.faults_of_pages()?, sound))),
+            false => return Self::salvage(&database),
         };
         match opened {
             Ok((faults, sound)) if faults.is_empty() => Ok(sound),
             Err(error @ StoreError::Schema { .. }) => Err(error),
-            _ => Self::salvage(file),
+            _ => Self::salvage(&database),
         }
     }
 
@@ -138,7 +142,7 @@ impl Survey {
     /// # Errors
     /// When the database cannot be read.
     pub fn outline(&mut self) -> Result<Vec<Outlined>, StoreError> {
-        let file = self.outbox.file.clone();
+        let file = self.outbox.database.file().to_owned();
         let Outbox { db, past, .. } = &mut self.outbox;
         past.fresh = false;
         let mut read = || {
@@ -182,7 +186,7 @@ impl Survey {
     /// # Errors
     /// When the database cannot be read.
     pub fn aside(&mut self) -> Result<Vec<(Row, String)>, StoreError> {
-        let file = self.outbox.file.clone();
+        let file = self.outbox.database.file().to_owned();
         let Outbox { db, past, .. } = &mut self.outbox;
         past.fresh = false;
         let mut read = || {
@@ -210,8 +214,8 @@ impl Survey {
     /// When the disk cannot be read.
     pub fn faults(&mut self, mut go_on: impl FnMut(u64)) -> Result<Vec<String>, StoreError> {
         let mut faults = Vec::new();
-        let file = self.outbox.file.clone();
-        if !(0..LOOKS).any(|_| wal::state(&file) == wal::State::Sound) {
+        let file = self.outbox.database.file().to_owned();
+        if !(0..LOOKS).any(|_| wal::state(&self.outbox.database) == wal::State::Sound) {
             faults.push(format!("{}-wal: damaged in the middle", file.display()));
         }
         faults.extend(self.faults_of_pages()?);
@@ -238,8 +242,7 @@ impl Survey {
             let damaged = words - sessions;
             faults.push(format!("{}: {damaged} sessions of devices are damaged", file.display()));
         }
-        let copy = Copy::beside(&file);
-        let copied = Self::open(&copy).and_then(|copy| {
+        let copied = Self::open(self.outbox.database.copy()).and_then(|copy| {
             let faults = copy.faults_of_pages()?;
             copy.memory().map(|_| faults)
         });
@@ -258,11 +261,13 @@ impl Survey {
         };
         let found = read().map_err(|e| self.failed(e))?;
         let faults = found.into_iter().filter(|fault| fault != "ok");
-        Ok(faults.map(|fault| format!("{}: {fault}", self.outbox.file.display())).collect())
+        Ok(faults
+            .map(|fault| format!("{}: {fault}", self.outbox.database.file().display()))
+            .collect())
     }
 
     fn failed(&self, error: rusqlite::Error) -> StoreError {
-        failed(&self.outbox.file, error)
+        failed(self.outbox.database.file(), error)
     }
 }
 

@@ -6,8 +6,10 @@ use crate::units::{AesKey, DevAddr, DevEui};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 mod damage;
+mod sealed;
 
 fn session(f_cnt_up: u32) -> Session {
     Session {
@@ -248,7 +250,7 @@ fn a_power_cut_after_a_rescue_costs_no_session() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = uncertain(dir.path());
     // up to where the new file is in its place
-    let copy = Copy::open(&Copy::beside(&file), Duration::ZERO).expect("opens");
+    let copy = Copy::open(&(&Copy::beside(&file)).into(), Duration::ZERO).expect("opens");
     let known = Elsewhere {
         identity: copy.identity(),
         sessions: Some(copy.memory().expect("reads")),
@@ -256,7 +258,8 @@ fn a_power_cut_after_a_rescue_costs_no_session() {
         is_current: true,
     };
     drop(copy);
-    rescue::rescue(&file, "damaged", known, Timestamp::now(), false, &|| {}).expect("rescues");
+    rescue::rescue(&(&file).into(), "damaged", known, Timestamp::now(), false, &|| {})
+        .expect("rescues");
     for _ in 0..2 {
         let store = Store::open(&file, &Clock::system()).expect("opens");
         assert_eq!(store.memory().expect("reads").sessions.len(), 50);

@@ -165,7 +165,7 @@ impl Store {
             tx.commit()?;
             Ok(recent)
         };
-        self.recent = take().map_err(|e| failed(&self.file, e))?;
+        self.recent = take().map_err(|e| failed(self.database.file(), e))?;
         let now = self.clock.now().monotonic;
         self.refresh_copy(now);
         let (new, newer) = (devices(&new), devices(&newer));

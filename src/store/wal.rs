@@ -14,6 +14,7 @@
 //!   last transaction of the store, or where it begins, which nothing tells from one that was under
 //!   way.
 
+use super::Database;
 use super::damaged::with;
 use super::record::{is_of_store, u32_at};
 use super::schema::{OLD_PAGE_SIZE, PAGE_SIZE};
@@ -21,7 +22,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 /// The headers of the log, and of each page in it.
 const HEADER: usize = 32;
@@ -59,10 +59,10 @@ fn sum_at(bytes: &[u8], at: usize) -> Option<Sum> {
 
 /// What is to be thought of the log of a database. What SQLite writes at its beginning is within
 /// one sector, and so there as a whole or not at all.
-pub(super) fn state(file: &Path) -> State {
+pub(super) fn state(database: &Database) -> State {
     let mut header = [0; HEADER];
     // there is none, or nothing in it
-    let Ok(log) = File::open(with(file, "-wal")) else { return State::Sound };
+    let Ok(log) = File::open(with(database.file(), "-wal")) else { return State::Sound };
     if log.read_exact_at(&mut header, 0).is_err() || is_blank(&log) {
         return State::Sound;
     }
@@ -70,7 +70,7 @@ pub(super) fn state(file: &Path) -> State {
         None if big_endian(&header).is_none() => State::Damaged,
         // of pages of another length SQLite knows
         None => State::Sound,
-        Some(size) => frames(&log, size).map_or(State::Sound, |frames| judged(&frames)),
+        Some(size) => frames(&log, size, database).map_or(State::Sound, |frames| judged(&frames)),
     }
 }
 
@@ -96,7 +96,7 @@ fn judged(frames: &[Frame]) -> State {
     // it ends is perhaps not known
     let (mut is_whole, mut is_of_store) = (true, false);
     for (at, frame) in frames.iter().enumerate() {
-        is_of_store |= frame.is_whole() && frame.is_of_store;
+        is_of_store |= frame.is_of_store;
         is_whole &= frame.is_whole();
         if !frame.is_of_log || !frame.ends {
             continue;
@@ -143,7 +143,7 @@ pub(super) struct Frame {
     is_of_log: bool,
     /// Whether its checksum holds.
     holds: bool,
-    /// Whether it has what only the store writes.
+    /// Whether it is whole and has what only the store writes.
     is_of_store: bool,
 }
 
@@ -157,7 +157,7 @@ impl Frame {
 ///
 /// SQLite believes nothing behind the first damaged frame. But the checksum of each frame goes on
 /// from that of the one before, which is written there, so that those behind can be told as well.
-pub(super) fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
+pub(super) fn frames(log: &File, page_size: usize, database: &Database) -> io::Result<Vec<Frame>> {
     let frame_len = FRAME_HEADER + page_size;
     let mut header = [0; HEADER];
     let mut frames = Vec::new();
@@ -185,14 +185,19 @@ pub(super) fn frames(log: &File, page_size: usize) -> io::Result<Vec<Frame>> {
         let page = u32_at(&frame, 0).unwrap_or(0);
         // the checksum of nothing but zeros holds as well
         salts = salts.or(salt.filter(|_| holds && page != 0));
-        frames.push(Frame {
+        let mut found = Frame {
             at: at + FRAME_HEADER as u64,
             page,
             ends: u32_at(&frame, 4) != Some(0),
             is_of_log: salt == salts,
             holds,
-            is_of_store: is_of_store(&frame[FRAME_HEADER..], page),
-        });
+            is_of_store: false,
+        };
+        if found.is_whole() {
+            let page = database.opened(frame[FRAME_HEADER..].to_vec(), page);
+            found.is_of_store = is_of_store(&page, found.page);
+        }
+        frames.push(found);
         written = sum;
         at += frame_len as u64;
     }
@@ -224,7 +229,7 @@ mod tests {
     use crate::store::{Class, Cursor, Entry, Message, Outbox, Store};
     use crate::units::DevEui;
     use std::cell::Cell;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     const FRAME: usize = FRAME_HEADER + PAGE_SIZE as usize;
@@ -285,7 +290,8 @@ mod tests {
                 }
             }
             let bytes = std::fs::read(&log).expect("reads");
-            let frames = frames(&File::open(&log).expect("opens"), PAGE_SIZE as usize);
+            let frames =
+                frames(&File::open(&log).expect("opens"), PAGE_SIZE as usize, &(&file).into());
             let mut frames = frames.expect("reads");
             assert!(frames.iter().any(|frame| !frame.is_of_log), "there is an older one behind");
             frames.truncate(seen(&frames));
@@ -314,7 +320,7 @@ mod tests {
             change(&mut bytes);
             let file = self.dir.path().join("c.db");
             std::fs::write(with(&file, "-wal"), bytes).expect("writes");
-            state(&file)
+            state(&(&file).into())
         }
 
         /// After the loss of a sector: zeros, or what was there before.

@@ -161,6 +161,23 @@ impl<'de> Deserialize<'de> for AesKey {
     }
 }
 
+/// The key of a database: AES-256. As secret as an [`AesKey`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreKey(pub [u8; 32]);
+
+impl FromStr for StoreKey {
+    type Err = ParseIdError;
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_hex(text).map(Self)
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(…)")
+    }
+}
+
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -256,6 +256,7 @@ impl World {
             upstream: Arc::default(),
             counters: Arc::clone(&tenant),
             tours: Tours::default(),
+            care: lykta::ingest::Care::default(),
         };
         let only_rx2 = setup.only_rx2;
         let give = ways.clone();

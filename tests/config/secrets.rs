@@ -1,14 +1,14 @@
 //! Keys and passwords appear nowhere, whatever is wrong around them.
 
 use crate::check::check;
-use crate::site::{LEAST, Site};
+use crate::site::{KEY, LEAST, Site};
 use proptest::prelude::*;
 
 const NWK: &str = "8f1d4a90b7c3e25660a1f4d2798bce03";
 const APP: &str = "c9e07a5134bd286ff15e90a24c8d3b76";
 
 fn silent(text: &str) {
-    for secret in [NWK, APP, "hunter2", "8f1d4a90", "c9e07a51"] {
+    for secret in [NWK, APP, KEY, "hunter2", "8f1d4a90", "c9e07a51", "4a1c9e27"] {
         assert!(!text.contains(secret), "{secret} is told:\n{text}");
     }
 }
@@ -21,6 +21,7 @@ fn configuration() -> String {
             "urls",
             "password = \"hunter2\"\nusername = \"gw\"\npassword_file = \"secret/mqtt\"\nurls",
         )
+        .replace("[tenant.up", "store_key_file = \"keys/care\"\n[tenant.up")
 }
 
 #[test]
@@ -28,6 +29,7 @@ fn in_no_output() {
     for text in [
         configuration(),
         LEAST.to_owned(),
+        LEAST.replace("[tenant.up", "store_key_file = \"keys/care\"\n[tenant.up"),
         LEAST.replace("{ abp", "{ abp ="),
         LEAST.replace("nwk_s_key", "nwk_skey"),
         LEAST.replace("\"8f1d", "\"x8f1d"),

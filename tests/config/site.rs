@@ -24,6 +24,9 @@ activation = { abp = { dev_addr = "260b1739", nwk_s_key = "8f1d4a90b7c3e25660a1f
 bin = "1739"
 "#;
 
+/// What is in `keys/care`.
+pub(crate) const KEY: &str = "4a1c9e27f8d05b36714e2fa98c03d6b5e07f3a9284d61c5bb9e2470f35a8d1c6";
+
 pub(crate) struct Site(tempfile::TempDir);
 
 impl Site {
@@ -31,6 +34,7 @@ impl Site {
     pub(crate) fn new(toml: &str) -> Self {
         let site = Self(tempfile::tempdir().unwrap());
         site.write("lykta.toml", toml);
+        site.write("keys/care", KEY);
         std::fs::create_dir(site.path("state")).unwrap();
         site
     }

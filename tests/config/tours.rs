@@ -94,7 +94,7 @@ fn the_environment_reaches_into_a_plan() {
     assert_eq!(loaded.settings.plan.first_key_value().unwrap().1.seed, 7);
 }
 
-const NIGHT: &str = "\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\n\
+const NIGHT: &str = "\n[[tenant]]\nid = \"care\"\nkind = \"care\"\nstore_key_file = \"keys/care\"\n[tenant.upstream]\n\
     urls = [\"mqtt://127.0.0.1:1883\"]\n[plan.night]\ntenant = \"care\"\nkind = \"patrol\"\n\
     timezone = \"Europe/Stockholm\"\nat = \"21:00\"\n[[plan.night.depot]]\nid = \"base\"\nlat = 59.3293\nlon = 18.0686\n\
     [[plan.night.vehicle]]\nid = \"car-1\"\nshift = \"22:00-06:00\"\n\

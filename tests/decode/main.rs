@@ -6,6 +6,7 @@ mod anything;
 mod command;
 mod daemon;
 mod hostile;
+mod install;
 mod profiles;
 mod serve;
 mod shapes;

@@ -1,7 +1,7 @@
 //! Databases with bytes flipped, cut off or gone, as a card that wears out leaves them.
 
 use crate::shelf::{DEVICES, Shelf, class, companion, session, uplink, waiting};
-use crate::support::{entry, message};
+use crate::support::{entry, message, store_key};
 use lykta::lorawan::Slot;
 use lykta::store::Class;
 use lykta::units::DevEui;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The length of a page.
+/// The length of a page; of one under a key a half.
 const PAGE: usize = 512;
 
 /// No page has more rows of any kind than this: the shortest has some 40 bytes.
@@ -85,8 +85,12 @@ proptest! {
     /// Whatever bytes of the file are flipped or cut off: it opens, in time, all that was not
     /// touched is there under the id that it had, and every device can be heard and answered.
     #[test]
-    fn what_is_not_touched_is_kept(damage in Damage::any(), removed in 0u64..300) {
-        let shelf = Shelf::with(UPLINKS);
+    fn what_is_not_touched_is_kept(
+        damage in Damage::any(),
+        removed in 0u64..300,
+        is_sealed in any::<bool>(),
+    ) {
+        let shelf = Shelf::under(is_sealed.then(|| store_key(1)), UPLINKS);
         let (store, mut outbox) = shelf.open();
         let before = waiting(&mut outbox);
         let keys: Vec<_> = {
@@ -144,13 +148,14 @@ proptest! {
     fn a_damaged_log_costs_no_number_and_no_device(
         damage in Damage::any(),
         more in 1u64..60,
+        is_sealed in any::<bool>(),
     ) {
-        let shelf = Shelf::with(UPLINKS);
+        let shelf = Shelf::under(is_sealed.then(|| store_key(1)), UPLINKS);
         let mut store = shelf.open().0;
         for n in UPLINKS..UPLINKS + more {
             store.commit(&[uplink(n)]).unwrap();
         }
-        let before = waiting(&mut lykta::store::Outbox::open(&shelf.file).unwrap());
+        let before = waiting(&mut lykta::store::Outbox::open(shelf.database()).unwrap());
         // as a power cut leaves them
         let files: Vec<_> = std::fs::read_dir(shelf.directory.path())
             .unwrap()
@@ -163,7 +168,8 @@ proptest! {
         for (bytes, path) in files {
             std::fs::write(cut.path().join(path.file_name().unwrap()), bytes).unwrap();
         }
-        let shelf = Shelf { file: cut.path().join("waste.db"), directory: cut };
+        let (file, key) = (cut.path().join("waste.db"), shelf.key);
+        let shelf = Shelf { file, directory: cut, key };
         damage.inflict(&shelf.log());
         let (mut store, mut outbox) = shelf.open();
         let after = waiting(&mut outbox);

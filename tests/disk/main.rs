@@ -9,5 +9,6 @@ mod damage;
 mod earlier;
 mod mounted;
 mod running;
+mod sealed;
 mod shed;
 mod shelf;

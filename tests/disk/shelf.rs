@@ -1,11 +1,11 @@
 //! A tenant's database with something in it, and what is to be found there afterwards.
 
-use crate::support::{entry, message};
+use crate::support::{database, entry, message};
 use lykta::clock::Clock;
 use lykta::device::Abp;
 use lykta::lorawan::{Changes, Counter, Join, Link, Session, Slot};
-use lykta::store::{Class, Cursor, Entry, Outbox, Room, State, Store};
-use lykta::units::{AesKey, DevAddr, DevEui};
+use lykta::store::{Class, Cursor, Database, Entry, Outbox, Room, State, Store};
+use lykta::units::{AesKey, DevAddr, DevEui, StoreKey};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -71,14 +71,20 @@ pub fn uplink(n: u64) -> Entry {
 pub struct Shelf {
     pub directory: tempfile::TempDir,
     pub file: PathBuf,
+    pub key: Option<StoreKey>,
 }
 
 impl Shelf {
     /// With so many uplinks, closed in order.
     pub fn with(uplinks: u64) -> Self {
+        Self::under(None, uplinks)
+    }
+
+    /// As [`Shelf::with`], encrypted with this key.
+    pub fn under(key: Option<StoreKey>, uplinks: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("waste.db");
-        let shelf = Self { directory, file };
+        let shelf = Self { directory, file, key };
         let mut store = shelf.open().0;
         let all: Vec<_> = (0..uplinks).map(uplink).collect();
         all.chunks(40).for_each(|some| store.commit(some).unwrap());
@@ -92,7 +98,11 @@ impl Shelf {
     }
 
     pub fn open(&self) -> (Store, Outbox) {
-        Store::open_both(&self.file, &Clock::system()).unwrap()
+        Store::open_both(self.database(), &Clock::system()).unwrap()
+    }
+
+    pub fn database(&self) -> Database {
+        database(&self.file, self.key.as_ref())
     }
 
     pub fn log(&self) -> PathBuf {

@@ -61,6 +61,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
             upstream: Arc::default(),
             counters: Arc::default(),
             tours: Tours::default(),
+            care: lykta::ingest::Care::default(),
         };
         tenants.insert(id, sink);
     }

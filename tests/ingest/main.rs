@@ -10,20 +10,22 @@ mod scripts;
 
 use jiff::tz::TimeZone;
 use lykta::bins::{Geometry, Rules};
+use lykta::care;
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Bins, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink,
-    Tours, Watch,
+    Bins, Care, CareRules, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts,
+    TenantCounters, TenantSink, Tours, Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::planning::Desk;
+use lykta::pulse::Pulse;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Class, Cursor, Entry, Outbox, Room, Store};
-use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, TenantId};
+use lykta::units::{AesKey, DevEui, GatewayEui, Hertz, LoRa, Metres, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,6 +93,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     let rules = Rules::new(geometry, TimeZone::UTC);
     let rules = (1..=3).map(|n: u32| (n.to_string(), rules.clone())).collect();
     let bins = Bins::new(rules, store.states(Room::Bins).unwrap());
+    let clock = Clock::system();
     let sink = TenantSink {
         kind,
         store,
@@ -99,8 +102,8 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
         tours: Tours::new(bins, Desk::default()),
+        care: cared_for(&[scripts::scripted().dev_eui], &clock),
     };
-    let clock = Clock::system();
     let air_db = directory.join("air.db");
     // nobody transmits here: what is answered is told elsewhere
     let nobody = Box::new(|_| Err(TxError::NoWay));
@@ -121,8 +124,30 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         commit_rows: 100,
     });
     let (inputs, received) = sync_channel(64);
-    let thread = std::thread::spawn(move || ingest.run(&received));
+    let thread = std::thread::spawn(move || ingest.run(&received, Pulse::default()));
     Running { inputs, thread, air, tenant: counters, file, codecs: Some(asker) }
+}
+
+/// Somebody who consents, with motion sensors.
+fn cared_for(devices: &[DevEui], clock: &Clock) -> Care {
+    let sensor = |device: &DevEui| care::Sensor {
+        id: device.to_string(),
+        kind: care::SensorKind::Motion,
+        hold: Duration::ZERO,
+        heartbeat: None,
+        loss: None,
+        sees_bed: false,
+    };
+    let resident = care::Resident {
+        id: "r1".to_owned(),
+        consent: true,
+        zone: TimeZone::UTC,
+        sensors: devices.iter().map(sensor).collect(),
+        rules: Vec::new(),
+        checks: Vec::new(),
+    };
+    let homes = [(resident, devices.to_vec())];
+    Care::new(CareRules::default(), homes, [], clock.now())
 }
 
 impl Running {
@@ -271,8 +296,10 @@ fn nothing_of_a_care_tenants_devices_leaves() {
     running.hear(Sensor::new(2).uplink(1, 99, b"what is this"));
     let (_, tenant, topics) = running.stop();
     assert_eq!(n(&tenant.accepted), 2, "but they are authenticated and counted");
-    assert_eq!(n(&tenant.not_decoded), 1);
-    assert_eq!(topics, [""; 0]);
+    assert_eq!(n(&tenant.unheeded), 2, "nobody has consented");
+    assert_eq!(n(&tenant.not_decoded), 0);
+    // where nobody sets this machine's clock, that is said
+    assert!(topics.iter().all(|topic| topic == "care/r1/alarm"), "{topics:?}");
 }
 
 #[derive(Debug, Clone)]

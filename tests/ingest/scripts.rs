@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Something stands there; 20 degrees; 3.5 V.
 const TAKEN: [u8; 11] = [1, 0x66, 1, 2, 0x67, 0, 200, 3, 0x74, 1, 0x5e];
 
-fn scripted() -> Sensor {
+pub(crate) fn scripted() -> Sensor {
     Sensor::new(4)
 }
 

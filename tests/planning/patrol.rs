@@ -1,7 +1,7 @@
 //! Whom the night patrol visits when.
 
 use crate::running::{Running, at, plan};
-use crate::support::wait_until;
+use crate::support::{care_key, wait_until};
 use crate::world::{BINS, PLAN, TRUCK, Town};
 use jiff::{SignedDuration, Timestamp};
 use lykta::clock::Clock;
@@ -197,9 +197,11 @@ fn the_alarm_centre_calls_and_reads_who_goes_where_on_a_topic_of_care() {
     let since = now.hour();
     let duty = format!("{since:02}:00-{:02}:59", (since + 23) % 24);
     let settings = three().replace("22:00-06:00", &duty).replace("window", "#");
+    let keys = tempfile::tempdir().unwrap();
+    let key = care_key(keys.path());
     let mut town = Town::with(|broker| {
         format!(
-            "[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\n\
+            "[[tenant]]\nid = \"care\"\nkind = \"care\"\n{key}[tenant.upstream]\n\
              urls = [\"{}\"]\nreconnect_min = \"100ms\"\n{settings}",
             broker.url()
         )

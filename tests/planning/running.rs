@@ -1,6 +1,6 @@
 //! The thread that plans, alone, by a clock of the test's.
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, care_key};
 use crate::world::{BINS, PLAN, TRUCK};
 use jiff::Timestamp;
 use lykta::bins::View;
@@ -175,9 +175,10 @@ fn loaded(settings: &str) -> Loaded {
         "gateway = \"gw-1\"\nstate_dir = {:?}\n\
          [[tenant]]\nid = \"waste\"\nkind = \"waste\"\n\
          [tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n\
-         [[tenant]]\nid = \"care\"\nkind = \"care\"\n\
+         [[tenant]]\nid = \"care\"\nkind = \"care\"\n{}\
          [tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{settings}",
-        directory.path()
+        directory.path(),
+        care_key(directory.path())
     );
     let file = directory.path().join("lykta.toml");
     std::fs::write(&file, text).unwrap();

@@ -5,12 +5,14 @@ use crate::calls;
 use crate::load::{Day, Load};
 use crate::platter::{Fate, Platter};
 use crate::promise::Promise;
+use crate::support::store_key;
 use crate::tape::Event;
+use lykta::units::StoreKey;
 use std::collections::HashMap;
 use std::path::Path;
 
 /// How many kinds of days there are below.
-const DAYS: usize = 6;
+const DAYS: usize = 8;
 
 /// How many images of each.
 fn images() -> usize {
@@ -58,9 +60,9 @@ fn careless_settings_lose_what_was_accepted() {
     const CARELESS: &str = "careless";
     calls::be_careless_in(CARELESS);
     let directory = tempfile::Builder::new().prefix(CARELESS).tempdir().unwrap();
-    let mut load = Load::new(directory.path(), 0, 1);
+    let mut load = Load::new(directory.path(), 0, 1, None);
     load.live(&QUIET);
-    let broken = cuts(&load.tape().0.lock().unwrap().events, 1, images());
+    let broken = cuts(&load.tape().0.lock().unwrap().events, 1, images(), None);
     println!("{} of {} images lost something", broken.len(), images());
     assert!(broken.len() > images() / 4, "{broken:?}");
 }
@@ -68,11 +70,28 @@ fn careless_settings_lose_what_was_accepted() {
 /// A gateway whose power fails again and again, and which lives on with what is left each time.
 #[test]
 fn one_cut_after_the_other() {
+    one_after_the_other(None, images());
+}
+
+/// The same under a key, where a page that is half written says nothing at all.
+#[test]
+fn one_cut_after_the_other_under_a_key() {
+    one_after_the_other(Some(store_key(1)), images());
+}
+
+#[test]
+fn bursts_and_restarts_under_a_key() {
+    let day = Day { commits: 60, frames: 1..20, filling: 20..1_500, restart: 0.1, ..QUIET };
+    keeps_them_under(Some(store_key(1)), day, 7);
+}
+
+fn one_after_the_other(key: Option<StoreKey>, images: usize) {
     let mut random = fastrand::Rng::with_seed(6);
-    let (mut promise, mut number, mut rescues) = (Promise::default(), 0, 0);
+    let mut promise = Promise::under(key.clone());
+    let (mut number, mut rescues) = (0, 0);
     let mut directory = tempfile::tempdir().unwrap();
-    for life in 0..images() as u64 {
-        let mut load = Load::new(directory.path(), number, life);
+    for life in 0..images as u64 {
+        let mut load = Load::new(directory.path(), number, life, key.as_ref());
         let day = Day { commits: random.usize(1..12), deliver: 0.8, restart: 0.1, ..QUIET };
         load.live(&day);
         let (tape, last) = load.tape();
@@ -105,7 +124,7 @@ fn one_cut_after_the_other() {
         drop(tape);
         directory = left;
     }
-    println!("{rescues} of {} cuts might have been damage", images());
+    println!("{rescues} of {images} cuts might have been damage");
     assert!(rescues > 0, "none could not be told from damage");
 }
 
@@ -117,17 +136,21 @@ fn copy(from: &Path, to: &Path) {
 
 /// A day, and cuts all over it. What happened on it.
 fn keeps_its_promises(day: Day, seed: u64) -> Vec<Event> {
+    keeps_them_under(None, day, seed)
+}
+
+fn keeps_them_under(key: Option<StoreKey>, day: Day, seed: u64) -> Vec<Event> {
     let directory = tempfile::tempdir().unwrap();
-    let mut load = Load::new(directory.path(), 0, seed);
+    let mut load = Load::new(directory.path(), 0, seed, key.as_ref());
     load.live(&day);
     let events = std::mem::take(&mut load.tape().0.lock().unwrap().events);
-    let broken = cuts(&events, seed, images());
+    let broken = cuts(&events, seed, images(), key);
     assert!(broken.is_empty(), "{} of {} images: {:#?}", broken.len(), images(), &broken[..1]);
     events
 }
 
 /// Cuts the power at so many instants; what was broken at which.
-fn cuts(events: &[Event], seed: u64, images: usize) -> Vec<String> {
+fn cuts(events: &[Event], seed: u64, images: usize, key: Option<StoreKey>) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(seed);
     let rare = rare(events);
     let mut instants: Vec<_> = (0..images)
@@ -137,7 +160,7 @@ fn cuts(events: &[Event], seed: u64, images: usize) -> Vec<String> {
         })
         .collect();
     instants.sort_unstable();
-    let (mut platter, mut promise) = (Platter::default(), Promise::default());
+    let (mut platter, mut promise) = (Platter::default(), Promise::under(key));
     let mut broken = Vec::new();
     let (mut at, mut at_risk) = (0, 0);
     for (n, instant) in instants.into_iter().enumerate() {

@@ -2,9 +2,11 @@
 
 use crate::calls::{self, Shared};
 use crate::promise::{FILE, Frame, Mark, number};
-use lykta::store::{Class, Cursor, Key, Outbox, Store};
+use crate::support::database;
+use lykta::store::{Class, Cursor, Database, Key, Outbox, Store};
+use lykta::units::StoreKey;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What kind of a day it is.
@@ -26,7 +28,7 @@ const BINS: u64 = 20;
 
 pub struct Load {
     tape: Shared,
-    file: PathBuf,
+    database: Database,
     open: Option<(Store, Outbox)>,
     cursor: Cursor,
     /// Read and not yet delivered.
@@ -38,12 +40,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// In this directory, which may be empty or hold what an earlier one has left. Messages get
-    /// numbers above `number`.
-    pub fn new(directory: &Path, number: u64, seed: u64) -> Self {
+    /// In this directory, which may be empty or hold what an earlier one has left, under this key.
+    /// Messages get numbers above `number`.
+    pub fn new(directory: &Path, number: u64, seed: u64, key: Option<&StoreKey>) -> Self {
         let mut load = Self {
             tape: calls::record(directory),
-            file: directory.join(FILE),
+            database: database(&directory.join(FILE), key),
             open: None,
             cursor: Cursor::default(),
             sent: Vec::new(),
@@ -82,8 +84,8 @@ impl Load {
             drop(outbox);
             drop(store);
         }
-        let store = Store::open(&self.file, &lykta::clock::Clock::system()).unwrap();
-        let outbox = Outbox::open(&self.file).unwrap();
+        let store = Store::open(&self.database, &lykta::clock::Clock::system()).unwrap();
+        let outbox = Outbox::open(&self.database).unwrap();
         for ((eui, _), session) in store.memory().unwrap().sessions {
             let known = session.counter.map_or(0, |counter| counter.f_cnt_up);
             self.counters[eui.0 as usize - 1] = known;

@@ -16,4 +16,5 @@ mod images;
 mod load;
 mod platter;
 mod promise;
+mod renewal;
 mod tape;

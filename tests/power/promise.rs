@@ -1,9 +1,9 @@
 //! What lykta has promised at an instant, and whether a directory keeps it.
 
-use crate::support::{entry, message};
+use crate::support::{database, entry, message};
 use lykta::lorawan::{Changes, Counter, Link, Session, Slot};
-use lykta::store::{Class, Cursor, Entry, Outbox, Room, State, Store};
-use lykta::units::DevEui;
+use lykta::store::{Class, Cursor, Entry, Outbox, Room, State, Store, Survey};
+use lykta::units::{DevEui, StoreKey};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -73,6 +73,8 @@ pub enum Mark {
 /// All that was promised.
 #[derive(Debug, Clone, Default)]
 pub struct Promise {
+    /// Under which all of it is.
+    key: Option<StoreKey>,
     /// Not known of a store that is made anew.
     epoch: Option<String>,
     /// Whether one was made anew, and what it was made of is still there.
@@ -104,6 +106,11 @@ struct Found {
 pub type Id = (Arc<str>, u64);
 
 impl Promise {
+    /// Of a database under this key.
+    pub fn under(key: Option<StoreKey>) -> Self {
+        Self { key, ..Self::default() }
+    }
+
     pub fn note(&mut self, mark: &Mark) {
         match mark {
             Mark::Opened(epoch) => self.epoch = Some(epoch.clone()),
@@ -127,7 +134,7 @@ impl Promise {
     /// Says what a directory does not keep of it. What it does keep is all that is promised from
     /// now on. Whether it was made anew.
     pub fn check(&mut self, directory: &Path) -> Result<bool, String> {
-        let found = Found::read(directory)?;
+        let found = Found::read(directory, self.key.as_ref())?;
         self.is_rescued |= found.is_rescued;
         let is_another = self.epoch.as_ref().is_some_and(|epoch| *epoch != found.epoch);
         if is_another && !found.is_rescued {
@@ -187,14 +194,14 @@ impl Promise {
 
     /// A number that was seen is never given to another message.
     fn is_new_afterwards(&self, directory: &Path) -> Result<(), String> {
-        let file = directory.join(FILE);
+        let database = database(&directory.join(FILE), self.key.as_ref());
         let mut store =
-            Store::open(&file, &lykta::clock::Clock::system()).map_err(|e| e.to_string())?;
+            Store::open(database, &lykta::clock::Clock::system()).map_err(|e| e.to_string())?;
         let body = r#"{"n":0}"#.into();
         let next = Frame { device: 1, f_cnt: 0, messages: vec![(0, Class::Alarm, body)] };
         store.commit(&[next.entry()]).map_err(|e| e.to_string())?;
         drop(store);
-        let rows = Found::read(directory)?.rows;
+        let rows = Found::read(directory, self.key.as_ref())?.rows;
         let (_, (_, sequence), _) = rows.iter().find(|(n, ..)| *n == 0).ok_or("no new message")?;
         let used = self.seen.values().map(|(_, sequence)| *sequence).max().unwrap_or(0);
         if *sequence > used {
@@ -206,27 +213,25 @@ impl Promise {
 }
 
 impl Found {
-    fn read(directory: &Path) -> Result<Self, String> {
-        let file = directory.join(FILE);
+    fn read(directory: &Path, key: Option<&StoreKey>) -> Result<Self, String> {
+        let database = database(&directory.join(FILE), key);
         let failed = |e: lykta::store::StoreError| format!("not readable: {e}");
-        let mut store = Store::open(&file, &lykta::clock::Clock::system()).map_err(failed)?;
+        let mut store = Store::open(&database, &lykta::clock::Clock::system()).map_err(failed)?;
         let rescue = store.take_rescue();
         if let Some(rescue) = rescue.as_ref().filter(|rescue| !rescue.is_doubtful) {
             return Err(format!("a power cut is taken for damage: {}", rescue.reason));
         }
-        let mut outbox = Outbox::open(&file).map_err(failed)?;
+        let mut outbox = Outbox::open(&database).map_err(failed)?;
         let rows =
             outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).map_err(failed)?;
         let sessions = store.memory().map_err(failed)?.sessions;
         let states = store.states(Room::Bins).map_err(failed)?;
         let epoch = outbox.epoch().to_owned();
         drop((store, outbox));
-        let db = rusqlite::Connection::open(&file).map_err(|e| e.to_string())?;
-        let integrity: String = db
-            .pragma_query_value(None, "integrity_check", |row| row.get(0))
-            .map_err(|e| format!("not readable: {e}"))?;
-        if integrity != "ok" {
-            return Err(format!("not sound: {integrity}"));
+        let faults = Survey::open(&database).and_then(|mut survey| survey.faults(|_| {}));
+        let faults = faults.map_err(failed)?;
+        if !faults.is_empty() {
+            return Err(format!("not sound: {faults:?}"));
         }
         let others = std::fs::read_dir(directory).map_err(|e| e.to_string())?.flatten();
         let names = others.map(|other| other.file_name().to_string_lossy().into_owned());

@@ -16,6 +16,7 @@ mod lykta;
 mod mote;
 mod promises;
 mod proxy;
+mod sealed;
 mod settings;
 
 pub use broker::{Broker, Received, Subscriber};
@@ -27,6 +28,7 @@ pub use lykta::Lykta;
 pub use mote::{Mote, Say, Told};
 pub use promises::{Channel, Promises, assert_kept};
 pub use proxy::{Proxy, Way};
+pub use sealed::{care_key, database, store_key};
 pub use settings::upstream;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};

@@ -72,7 +72,13 @@ fn import(args: &Args) -> Result<(), Ended> {
     })?;
     let file = daemon.state_dir.join(format!("{}.db", args.tenant));
     let mut rescue = None;
-    let taken = Store::open(&file, &Clock::system()).and_then(|mut store| {
+    let tenant = loaded.and_then(|l| l.settings.tenant.iter().find(|t| t.id == args.tenant));
+    let database = match tenant {
+        Some(tenant) => gateway::database(&file, tenant)
+            .map_err(|error| told(exit::CONFIG, error.to_string()))?,
+        None => (&file).into(),
+    };
+    let taken = Store::open(database, &Clock::system()).and_then(|mut store| {
         rescue = store.take_rescue();
         store.take_over(&theirs)
     });

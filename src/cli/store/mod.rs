@@ -7,7 +7,8 @@ mod verify;
 
 use super::ask::Target;
 use super::exit;
-use crate::store::{StoreError, Survey};
+use crate::gateway;
+use crate::store::{self, StoreError, Survey};
 use crate::units::TenantId;
 use crate::upstream;
 use std::fs::File;
@@ -61,6 +62,8 @@ struct Which {
 struct Database {
     tenant: TenantId,
     file: PathBuf,
+    /// The same, with its key as far as that is known.
+    sealed: store::Database,
     /// What the configuration says, as far as it could be read.
     known: Option<Known>,
     /// Whether a daemon may be using it.
@@ -89,17 +92,24 @@ impl Which {
         };
         let settings = daemon.loaded.as_ref().map(|loaded| &loaded.settings);
         let database = |tenant: TenantId, file: Option<&Path>| {
-            let known = settings.and_then(|settings| {
+            let found = settings.and_then(|settings| {
                 let found = settings.tenant.iter().find(|known| known.id == tenant)?;
-                Some(Known {
-                    gateway: settings.gateway.clone(),
-                    root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
-                    max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
-                })
+                Some((settings, found))
+            });
+            let known = found.map(|(settings, found)| Known {
+                gateway: settings.gateway.clone(),
+                root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
+                max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
             });
             let own = || daemon.state_dir.join(format!("{tenant}.db"));
             let is_live = file.is_none();
-            Database { file: file.map_or_else(own, Path::to_owned), tenant, known, is_live }
+            let file = file.map_or_else(own, Path::to_owned);
+            let sealed = match found {
+                Some((_, found)) => gateway::database(&file, found)
+                    .map_err(|error| told(exit::CONFIG, error.to_string()))?,
+                None => (&file).into(),
+            };
+            Ok(Database { file, sealed, tenant, known, is_live })
         };
         let named = self.file.as_deref().and_then(tenant_of);
         let tenants = match (&self.tenant, &self.file) {
@@ -116,8 +126,10 @@ impl Which {
                 None => return Err(told(exit::CONFIG, "which tenant's? --tenant ID")),
             },
         };
-        let databases: Vec<_> =
-            tenants.into_iter().map(|tenant| database(tenant, self.file.as_deref())).collect();
+        let databases: Vec<_> = tenants
+            .into_iter()
+            .map(|tenant| database(tenant, self.file.as_deref()))
+            .collect::<Result<_, Ended>>()?;
         if let (Some(_), [Database { known: None, tenant, .. }]) = (settings, &databases[..]) {
             return Err(told(exit::USAGE, format!("there is no tenant {tenant}: lykta check")));
         }
@@ -135,8 +147,8 @@ impl Database {
     fn open(&self) -> Result<Survey, Ended> {
         self.is_there()?;
         let opened = match self.is_live {
-            true => Survey::open(&self.file),
-            false => Survey::of_any(&self.file),
+            true => Survey::open(&self.sealed),
+            false => Survey::of_any(&self.sealed),
         };
         let survey = opened.map_err(|error| failed(&error))?;
         if let Some(salvaged) = survey.salvaged() {
@@ -175,6 +187,7 @@ impl Database {
 /// A database that cannot be used.
 fn failed(error: &StoreError) -> Ended {
     let code = match error {
+        StoreError::WrongKey { .. } | StoreError::NoKey { .. } => exit::CONFIG,
         StoreError::Sqlite { .. } | StoreError::Unreadable { .. } => exit::IO,
         _ => exit::DATA,
     };

@@ -68,7 +68,7 @@ struct Verdict {
 fn look(database: &Database) -> Result<Verdict, Ended> {
     database.is_there()?;
     let look = || {
-        let mut survey = Survey::open(&database.file)?;
+        let mut survey = Survey::open(&database.sealed)?;
         let (messages, sessions) = (survey.waiting(), survey.memory()?.sessions.len());
         let mut progress = Progress::new(messages, "messages");
         let faults = survey.faults(|done| progress.reach(done))?;

@@ -23,7 +23,7 @@ fn half_of_a_new_file_is_not_taken_for_the_whole() {
     // the file is gone, only its log is there, and the power has failed while all of that was read
     std::fs::remove_file(&file).expect("removes");
     std::fs::write(damaged::with(&file, "-wal"), log).expect("writes");
-    drop(schema::open(&damaged::with(&file, ".new.part")).expect("opens"));
+    drop(schema::open(&(&damaged::with(&file, ".new.part")).into()).expect("opens"));
     let mut store = Store::open(&file, &Clock::system()).expect("opens");
     let rescue = store.take_rescue().expect("told");
     assert_eq!((rescue.saved[0], alarms(&file).len()), (9, 9));

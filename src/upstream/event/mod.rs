@@ -6,6 +6,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod bin;
+pub(crate) mod care;
 mod downlink;
 mod join;
 mod status;

@@ -5,7 +5,7 @@
 //! those back to back hide the file system's updates of times; what the file system holds back at
 //! the end counts, and so does the copying of the WAL into the file.
 //! Options after `--`: `--quick` (a fifth of the commits), `--pages` (which tables are written,
-//! instead), `--json`.
+//! instead), `--sealed` (under a key), `--only PART` (of a case's name), `--json`.
 //!
 //! A *packet* is a row of 60 bytes that is put into the outbox and later removed; a *whole uplink*
 //! is one of 200 bins in random order that goes the daemon's way: frame counter, level of the bin,
@@ -21,13 +21,13 @@ mod pages;
 mod peer;
 mod town;
 
-use lykta::store::{Class, Cursor, Key, Outbox, Store};
+use lykta::store::{Class, Cursor, Database, Key, Outbox, Store};
 use pages::Pages;
 use peer::Peer;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::{Disk, entry, message};
+use support::{Disk, entry, message, store_key};
 use town::Town;
 
 const BINS: u32 = 200;
@@ -146,6 +146,12 @@ fn work(disk: &Disk, commits: usize, mut commit: impl FnMut()) -> Measured {
     Measured { bytes: written.bytes, flushes: written.flushes, commits, wal }
 }
 
+/// The database in this file; with `--sealed` under a key.
+fn database(file: &Path) -> Database {
+    let is_sealed = std::env::args().any(|option| option == "--sealed");
+    support::database(file, is_sealed.then(|| store_key(1)).as_ref())
+}
+
 /// A store, and who reads and removes what is in it.
 struct Mailbox {
     file: PathBuf,
@@ -160,8 +166,8 @@ impl Mailbox {
     fn open(directory: &Path) -> Self {
         let file = directory.join("waste.db");
         Self {
-            store: Store::open(&file, &lykta::clock::Clock::system()).unwrap(),
-            outbox: Outbox::open(&file).unwrap(),
+            store: Store::open(database(&file), &lykta::clock::Clock::system()).unwrap(),
+            outbox: Outbox::open(database(&file)).unwrap(),
             cursor: Cursor::default(),
             acknowledged: Vec::new(),
             number: 0,
@@ -298,7 +304,7 @@ fn breakdown() {
             let all: u64 = pages.frames.values().sum();
             println!("  {what:<10}{:<44}{:>8.3}", "all", all as f64 / uplinks);
         }
-        let mut outbox = Outbox::open(&rows.file).unwrap();
+        let mut outbox = Outbox::open(database(&rows.file)).unwrap();
         town.hear(1);
         for row in outbox.next(Class::Diagnostic, &mut rows.cursor, 2).unwrap() {
             println!("  {} ({} bytes): {}", row.topic, row.body.len(), row.body);

@@ -33,8 +33,11 @@ impl Town {
     /// With what its files in this directory remember.
     pub fn open(directory: &Path, bins: u32, seed: u64) -> Self {
         let sensors: Vec<_> = (1..=bins).map(Sensor::new).collect();
-        let store =
-            Store::open(&directory.join("waste.db"), &lykta::clock::Clock::system()).unwrap();
+        let store = Store::open(
+            crate::database(&directory.join("waste.db")),
+            &lykta::clock::Clock::system(),
+        )
+        .unwrap();
         let memory = store.memory().unwrap();
         let counters = sensors.iter().map(|sensor| {
             let session = memory.sessions.iter().find(|((eui, _), _)| *eui == sensor.dev_eui);
@@ -74,6 +77,7 @@ impl Town {
             upstream: Arc::default(),
             counters: Arc::default(),
             tours: Tours::new(bins, Desk::default()),
+            care: lykta::ingest::Care::default(),
         };
         let clock = Clock::system();
         let answers = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ pub fn during_a_drain(full: &Path, ack_delay: Duration) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("waste.db");
     std::fs::copy(full, &file).unwrap();
-    let mut store = Store::open(&file, &lykta::clock::Clock::system()).unwrap();
+    let mut store = Store::open(crate::database(&file), &lykta::clock::Clock::system()).unwrap();
     let (port, books) = sink::broker(ack_delay);
     let shared = Shared {
         news: Arc::default(),
@@ -32,7 +32,7 @@ pub fn during_a_drain(full: &Path, ack_delay: Duration) -> Value {
         &"gw-1".parse().unwrap(),
         &"waste".parse().unwrap(),
         upstream(format!("mqtt://127.0.0.1:{port}"), Protocol::V5),
-        Outbox::open(&file).unwrap(),
+        Outbox::open(crate::database(&file)).unwrap(),
         Clock::system(),
         shared,
     )

@@ -3,7 +3,8 @@
 //! A million messages wait. The shipped program brings them to a broker that only counts, and to
 //! a real mosquitto; beside it, in turns, the MQTT library alone with the same messages from
 //! memory, and a mosquitto that bridges to the other one. Then alarms are committed into a drain.
-//! Options after `--`: `--rows N` (1,000,000), `--rounds N` (3), `--json`.
+//! Options after `--`: `--rows N` (1,000,000), `--rounds N` (3), `--sealed` (under a
+//! key), `--json`.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 #[path = "../../support/mod.rs"]
@@ -15,12 +16,12 @@ mod bridge;
 mod sink;
 
 use bridge::Bridge;
-use lykta::store::{Class, Cursor, Outbox, Store};
+use lykta::store::{Class, Cursor, Database, Outbox, Store};
 use serde_json::{Value, json};
 use sink::Shared;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::{Broker, Lykta, entry, message};
+use support::{Broker, Lykta, entry, message, store_key};
 
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
@@ -120,9 +121,15 @@ fn rest(report: &Value) {
     }
 }
 
+/// The database in this file; with `--sealed` under a key.
+fn database(file: &Path) -> Database {
+    let is_sealed = std::env::args().any(|option| option == "--sealed");
+    support::database(file, is_sealed.then(|| store_key(1)).as_ref())
+}
+
 /// A database in which so many messages of 100 bytes wait, of 5,000 devices in turn.
 fn fill(file: &Path, rows: u64) {
-    let mut store = Store::open(file, &lykta::clock::Clock::system()).unwrap();
+    let mut store = Store::open(database(file), &lykta::clock::Clock::system()).unwrap();
     let mut number = 0;
     while number < rows {
         let group = (rows - number).min(10_000);
@@ -139,7 +146,7 @@ fn fill(file: &Path, rows: u64) {
 /// How long it takes to open it, and to read as many as go out at once, in milliseconds.
 fn first_batch(full: &Path) -> (f64, f64) {
     let begin = Instant::now();
-    let mut outbox = Outbox::open(full).unwrap();
+    let mut outbox = Outbox::open(database(full)).unwrap();
     let open = begin.elapsed();
     let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 100).unwrap();
     assert_eq!(rows.len(), 100);
@@ -161,8 +168,14 @@ impl Draining {
     fn start(full: &Path, port: u16) -> Self {
         let state = tempfile::tempdir().unwrap();
         std::fs::copy(full, state.path().join("waste.db")).unwrap();
+        let key = state.path().join("key");
+        std::fs::write(&key, hex::encode(store_key(1).0)).unwrap();
+        let key = match std::env::args().any(|option| option == "--sealed") {
+            true => format!("store_key_file = {key:?}\n"),
+            false => String::new(),
+        };
         let tenant = format!(
-            "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
+            "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n{key}[tenant.upstream]\n\
              urls = [\"mqtt://127.0.0.1:{port}\"]\nbacklog_rate = 0\n"
         );
         let mut lykta = Lykta::configured_with_state(state.path(), &tenant);
