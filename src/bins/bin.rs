@@ -235,9 +235,7 @@ impl Bin {
 
     /// Somebody says that it was emptied then, and nothing speaks against it.
     pub(super) fn note_emptied(&mut self, at: i64) {
-        if at <= self.at.saturating_add(DAY) {
-            self.emptied = self.emptied.max(Some(at));
-            self.stand.ask_again();
-        }
+        self.emptied = self.emptied.max(Some(at));
+        self.stand.ask_again();
     }
 }

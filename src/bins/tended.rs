@@ -142,8 +142,9 @@ impl Tended {
 
     /// A crew says that it was emptied then.
     pub fn report(&mut self, rules: &Rules, at: Timestamp, now: Timestamp) -> Report {
-        let (second, today) = (at.as_second(), now.as_second());
+        // nobody knows what will be
         let at = at.min(now);
+        let (second, today) = (at.as_second(), now.as_second());
         let seen = self.bin.emptied().map(Timestamp::as_second);
         if self.said.crew.confirms(second, today, seen) {
             return Report::Confirmed;
@@ -360,6 +361,25 @@ mod tests {
         assert_eq!(bin.report(&rules(), at(500), at(500)), Report::Unseen);
         let news = bin.pass(&rules(), at(500), Timestamp::MIN);
         assert_eq!(news, [News::Due(Due::No), News::PickupMade]);
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_read() {
+        let (mut bin, _) = filled(150);
+        bin.report(&rules(), at(149), at(149));
+        let mut old = serde_json::to_value(&bin).expect("a plain struct");
+        let body = old.as_object_mut().expect("an object");
+        // it knew a geometry by its step, and one emptying that waited for its report
+        body.remove("mark");
+        body.insert("step".to_owned(), 1.into());
+        let said = body["said"].as_object_mut().expect("an object");
+        assert!(said.contains_key("open") && said.contains_key("reported"), "{said:?}");
+        said.insert("seen".to_owned(), BEGIN.into());
+        said.remove("delay");
+        let mut read: Tended = serde_json::from_value(old).expect("as it was written");
+        let next = reading(150, 0.63);
+        assert_eq!(read.offer(&rules(), &next).0.fill, bin.offer(&rules(), &next).0.fill);
+        assert_eq!(read.bin, bin.bin, "nothing is forgotten");
     }
 
     #[test]

@@ -78,6 +78,8 @@ fn crews_that_report_once_a_week_are_not_told_of_each_emptying() {
         }
     }
     assert!(told.conflicts().is_empty(), "{:?}", told.conflicts());
+    let kept = serde_json::to_string(&told.bin).unwrap().len();
+    assert!(kept < 2048, "{kept} bytes");
     // when they stop, that is told
     told.live(14 * 24, emptied_each_third_day);
     assert!(told.conflicts().iter().any(|news| matches!(news, News::Unreported(_))));
@@ -113,6 +115,7 @@ fn a_report_is_believed_where_the_sensor_is_blind_or_dies() {
         assert_eq!(told.bin.bin.due(), Due::Must, "by what is expected");
         for week in 0..4 {
             assert_eq!(told.report(told.hour), Report::Unseen, "week {week}");
+            assert_eq!(told.bin.bin.emptied(), Some(at(told.hour)));
             told.live(24, |_| silent);
             assert_eq!(told.bin.bin.due(), Due::No, "week {week}: {:?}", told.news);
             told.live(24 * 10, |_| silent);
