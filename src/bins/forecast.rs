@@ -50,7 +50,7 @@ pub struct Forecast {
 }
 
 /// What part of a day's waste has come so many seconds after five.
-fn come(second: i64) -> f64 {
+pub(super) fn come(second: i64) -> f64 {
     let (from, to) = COMES;
     ((second - from) as f64 / (to - from) as f64).clamp(0.0, 1.0)
 }

@@ -101,9 +101,14 @@ impl Rules {
 
     /// The day of waste that a time is in, and when it began, in seconds since 1970.
     pub(super) fn day(&self, at: i64) -> (i64, i64) {
-        let stamp = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
-        let ahead = i64::from(self.zone.to_offset(stamp).seconds());
-        let day = (at + ahead - MORNING).div_euclid(DAY);
-        (day, day * DAY + MORNING - ahead)
+        day_of(&self.zone, at)
     }
+}
+
+/// The day of waste that a time is in somewhere, and when it began, in seconds since 1970.
+pub(super) fn day_of(zone: &TimeZone, at: i64) -> (i64, i64) {
+    let stamp = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    let ahead = i64::from(zone.to_offset(stamp).seconds());
+    let day = (at + ahead - MORNING).div_euclid(DAY);
+    (day, day * DAY + MORNING - ahead)
 }

@@ -9,6 +9,7 @@ mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod pages;
 mod plan;
 mod progress;
 mod replay;
@@ -60,6 +61,8 @@ enum Command {
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
     Store(store::Args),
+    #[command(hide = true)]
+    Pages(pages::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Codec(args) => codec::run(args),
         Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
+        Command::Pages(args) => pages::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -102,7 +102,7 @@ fn describe(status: &Status) -> String {
             (tenant.set_aside, "set aside"),
             (tenant.not_stored, "lost to the disk"),
             (tenant.not_decoded, "not decoded"),
-            (tenant.not_mapped, "readings missing"),
+            (tenant.not_mapped, "outputs not mapped"),
         ] {
             if n > 0 {
                 let _ = write!(text, ", {n} {what}");

@@ -116,6 +116,37 @@ impl DecodeError {
     }
 }
 
+/// Why no payload could be made of an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The device's profile has no script.
+    #[error("the device's profile has no codec that encodes: send data or hex")]
+    NoScript,
+    /// The profile does not say that its sensor understands this.
+    #[error("the device does not understand {name:?}; it understands: {known}")]
+    Unknown {
+        /// The name in the object.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// The script gave no object.
+    #[error("the codec failed: {0}")]
+    Script(Failure),
+    /// The script says that it cannot encode this.
+    #[error("the codec says: {0}")]
+    Errors(String),
+    /// The script gave no list of bytes.
+    #[error("the codec returned no bytes")]
+    NoBytes,
+    /// Nobody says which port.
+    #[error("the codec tells no port from 1 to 223: give fPort")]
+    NoPort,
+    /// The script was not done in time.
+    #[error("the codec did not answer in time: send it again")]
+    Late,
+}
+
 /// One decoded payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
@@ -330,6 +361,40 @@ impl Codec {
         Ok(self.map(object))
     }
 
+    /// What a script sends to its device for an object: port and bytes. A port that is told goes
+    /// to the script, which may know better.
+    ///
+    /// # Errors
+    /// When there is no script, or it fails, or there is no port.
+    pub fn encode(
+        &self,
+        keeper: &mut Keeper,
+        object: &Object,
+        f_port: Option<u8>,
+    ) -> Result<(u8, Vec<u8>), EncodeError> {
+        let Way::Script(script) = &self.way else { return Err(EncodeError::NoScript) };
+        let known = &self.profile.downlinks;
+        if let Some(name) = object.keys().find(|name| !known.contains(name)) {
+            let (name, known) = (name.clone(), known.join(", "));
+            return Err(EncodeError::Unknown { name, known });
+        }
+        let input = json!({ "data": object, "fPort": f_port, "variables": {} });
+        let told =
+            |error: serde_json::Error| EncodeError::Script(Failure::Script(error.to_string()));
+        let input = serde_json::value::to_raw_value(&input).map_err(told)?;
+        let out = keeper.ask(script, Routine::EncodeDownlink, &input).out;
+        let out = out.map_err(EncodeError::Script)?;
+        let out: Object = serde_json::from_str(out.get()).map_err(told)?;
+        if let Some(errors) = errors(&out) {
+            return Err(EncodeError::Errors(errors));
+        }
+        let bytes = out.get("bytes").cloned().unwrap_or_default();
+        let bytes = serde_json::from_value(bytes).map_err(|_| EncodeError::NoBytes)?;
+        let said = out.get("fPort").and_then(Value::as_u64).and_then(|port| port.try_into().ok());
+        let port = said.or(f_port).filter(|port| matches!(port, 1..=223));
+        Ok((port.ok_or(EncodeError::NoPort)?, bytes))
+    }
+
     fn map(&self, object: Object) -> Decoded {
         let (readings, unmapped) = mapping::map(&self.profile, &object);
         Decoded { object, readings, unmapped }
@@ -354,18 +419,23 @@ fn ask(
     }
     let out = answer.out.map_err(DecodeError::Script)?;
     let mut out: Object = serde_json::from_str(out.get()).map_err(told)?;
-    match out.get("errors") {
-        Some(Value::Array(errors)) if !errors.is_empty() => {
-            let errors = errors.iter().map(|e| e.as_str().map_or(e.to_string(), str::to_owned));
-            return Err(DecodeError::Errors(errors.collect::<Vec<_>>().join("; ")));
-        }
-        Some(Value::String(error)) if !error.is_empty() => {
-            return Err(DecodeError::Errors(error.clone()));
-        }
-        _ => {}
+    if let Some(errors) = errors(&out) {
+        return Err(DecodeError::Errors(errors));
     }
     match out.remove("data") {
         Some(Value::Object(data)) => Ok(data),
         _ => Err(DecodeError::NoData),
+    }
+}
+
+/// What a script says is wrong.
+fn errors(out: &Object) -> Option<String> {
+    match out.get("errors")? {
+        Value::Array(errors) if !errors.is_empty() => {
+            let errors = errors.iter().map(|e| e.as_str().map_or(e.to_string(), str::to_owned));
+            Some(errors.collect::<Vec<_>>().join("; "))
+        }
+        Value::String(error) if !error.is_empty() => Some(error.clone()),
+        _ => None,
     }
 }

@@ -36,6 +36,7 @@ use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
+use crate::pulse::Pulse;
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
@@ -185,6 +186,8 @@ pub struct Gateway {
     stop_planner: (Arc<AtomicBool>, Desk),
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
+    /// Of each part whose hanging would go unseen, with its name.
+    pulses: Vec<(String, Pulse)>,
     /// Held for as long as the gateway runs.
     _lock: File,
 }
@@ -314,7 +317,11 @@ impl Gateway {
             commit_interval: settings.store.commit_interval,
             commit_rows: settings.store.commit_rows as usize,
         });
-        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
+        let pulse = Pulse::default();
+        let mut pulses = hats.pulses();
+        pulses.push(("ingest".into(), pulse.clone()));
+        pulses.push(("concentrator".into(), udp.pulse.clone()));
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs, pulse))?;
         let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());
         let planner = Planner::new(planning::Parts {
             settings: &settings,
@@ -420,6 +427,7 @@ impl Gateway {
             stop_planner,
             upstreams,
             stop_upstreams,
+            pulses,
             _lock: lock,
             view,
         })
@@ -433,6 +441,12 @@ impl Gateway {
     /// Where concentrators are listened for, if the port is open.
     pub fn listening(&self) -> Option<SocketAddr> {
         self.listening
+    }
+
+    /// A part that has not shown its progress in time, and what it was doing. Nothing of what is
+    /// outside, be it a broker or a radio, can make one late.
+    pub fn hangs(&self) -> Option<(&str, &'static str)> {
+        self.pulses.iter().find_map(|(name, pulse)| Some((name.as_str(), pulse.overdue()?)))
     }
 
     /// Waits until a thread ends unasked, which only a bug can make it do.

@@ -5,11 +5,13 @@
 //! and the disk know nothing of it: a power cut costs what was never acknowledged to anybody, and
 //! a repetition is welcome. Whatever becomes of the script, the uplink is taken in: without
 //! readings, with the reason, if there is no answer in time. What the same device says
-//! meanwhile waits behind it; nobody else does.
+//! meanwhile waits behind it; nobody else does. Downlinks in words wait for theirs beside them
+//! ([`super::encode`]).
 
 use super::Ingest;
+use super::encode::{Encoded, HeldCommand};
 use crate::codec::script::{Failure, Keeper};
-use crate::codec::{Codec, DecodeError, Decoded};
+use crate::codec::{Codec, DecodeError, Decoded, Object};
 use crate::config::TenantKind;
 use crate::lorawan::Ahead;
 use crate::radio::Heard;
@@ -41,22 +43,27 @@ const MOST: usize = 64;
 
 type Outcome = Result<Decoded, DecodeError>;
 
+/// There and back.
+type Way = (SyncSender<(u64, Job)>, Receiver<Done>);
+
 /// The uplinks that wait.
 #[derive(Default)]
 pub struct Decoding {
     /// `None` when no device needs a script.
-    asked: Option<(SyncSender<Job>, Receiver<Done>)>,
+    asked: Option<Way>,
     /// By device, in the order in which they were heard.
     held: HashMap<DevEui, VecDeque<Held>>,
     /// How many they are.
     waiting: usize,
+    /// Downlinks in words that wait for theirs, in the order in which they came.
+    pub(super) commands: VecDeque<HeldCommand>,
     /// The number of the next job.
     next: u64,
 }
 
 /// The thread's end.
 pub struct Codecs {
-    jobs: Receiver<Job>,
+    jobs: Receiver<(u64, Job)>,
     done: SyncSender<Done>,
     wake: Box<dyn Fn() + Send>,
     stopped: Stopped,
@@ -66,22 +73,22 @@ pub struct Codecs {
 #[derive(Debug, Clone, Default)]
 pub struct Stopped(Arc<Mutex<BTreeSet<String>>>);
 
-/// A payload to be decoded.
-struct Job {
-    number: u64,
-    device: DevEui,
-    codec: Codec,
-    f_port: u8,
-    payload: Vec<u8>,
-    heard: Timestamp,
+/// Something to be asked of a script.
+pub(super) struct Job {
+    pub(super) codec: Codec,
+    pub(super) work: Work,
     /// Nobody waits for it any longer.
-    until: Instant,
+    pub(super) until: Instant,
 }
 
-struct Done {
-    number: u64,
-    device: DevEui,
-    outcome: Outcome,
+pub(super) enum Work {
+    Decode { device: DevEui, f_port: u8, payload: Vec<u8>, heard: Timestamp },
+    Encode { object: Object, f_port: Option<u8> },
+}
+
+enum Done {
+    Decoded { number: u64, device: DevEui, outcome: Outcome },
+    Encoded { number: u64, outcome: Encoded },
 }
 
 /// A frame that waits.
@@ -115,32 +122,40 @@ impl Stopped {
 impl Decoding {
     /// Both ends. `wake` makes the ingest loop turn.
     pub fn new(wake: impl Fn() + Send + 'static) -> (Self, Codecs) {
-        let (jobs, to_do) = sync_channel(MOST);
+        let (jobs, to_do) = sync_channel(2 * MOST);
         let (done, answers) = sync_channel(MOST);
         let stopped = Stopped::default();
         let codecs = Codecs { jobs: to_do, done, wake: Box::new(wake), stopped };
         (Self { asked: Some((jobs, answers)), ..Self::default() }, codecs)
     }
 
-    /// Asks for a payload to be decoded; the number of the job.
-    fn ask(&mut self, mut job: Job) -> Result<u64, DecodeError> {
-        let Some((jobs, _)) = &self.asked else { return Err(nobody()) };
-        job.number = self.next;
+    /// Asks a script; the number of the job. `None` when there is no room for another.
+    pub(super) fn ask(&mut self, job: Job) -> Option<u64> {
+        let (jobs, _) = self.asked.as_ref()?;
+        let number = self.next;
         self.next += 1;
-        let number = job.number;
-        jobs.try_send(job).map(|()| number).map_err(|_| DecodeError::Crowd)
+        jobs.try_send((number, job)).ok().map(|()| number)
     }
 
-    fn is_asking(&self) -> bool {
+    pub(super) fn is_asking(&self) -> bool {
         self.asked.is_some()
     }
 
     /// Takes an answer in. One that comes too late finds nobody.
     fn note(&mut self, done: Done) {
-        let held = self.held.get_mut(&done.device).into_iter().flatten();
-        if let Some(held) = held.into_iter().find(|held| held.asked == Some(done.number)) {
-            held.asked = None;
-            held.outcome = Some(done.outcome);
+        match done {
+            Done::Decoded { number, device, outcome } => {
+                let mut held = self.held.get_mut(&device).into_iter().flatten();
+                if let Some(held) = held.find(|held| held.asked == Some(number)) {
+                    held.asked = None;
+                    held.outcome = Some(outcome);
+                }
+            }
+            Done::Encoded { number, outcome } => {
+                if let Some(held) = self.commands.iter_mut().find(|held| held.number == number) {
+                    held.outcome = Some(outcome);
+                }
+            }
         }
     }
 
@@ -163,13 +178,10 @@ impl Decoding {
     /// How long nothing is to be done here.
     pub(super) fn patience(&self) -> Option<Duration> {
         let first = self.held.values().filter_map(|line| line.front());
-        let until = first.map(|held| held.until).min()?;
+        let commands = self.commands.iter().map(|held| held.until);
+        let until = first.map(|held| held.until).chain(commands).min()?;
         Some(until.saturating_duration_since(Instant::now()))
     }
-}
-
-fn nobody() -> DecodeError {
-    DecodeError::Script(Failure::NoWorker("nobody is there to ask them".into()))
 }
 
 impl Codecs {
@@ -182,13 +194,21 @@ impl Codecs {
     pub fn run(self, mut keeper: Keeper) {
         // the first uplink need not wait for it
         keeper.warm();
-        for job in &self.jobs {
-            if job.until <= Instant::now() {
+        for (number, Job { codec, work, until }) in &self.jobs {
+            if until <= Instant::now() {
                 continue;
             }
-            let outcome = job.codec.decode(&mut keeper, job.f_port, &job.payload, job.heard);
-            self.note(&job.codec, &outcome);
-            let done = Done { number: job.number, device: job.device, outcome };
+            let done = match work {
+                Work::Decode { device, f_port, payload, heard } => {
+                    let outcome = codec.decode(&mut keeper, f_port, &payload, heard);
+                    self.note(&codec, &outcome);
+                    Done::Decoded { number, device, outcome }
+                }
+                Work::Encode { object, f_port } => {
+                    let outcome = codec.encode(&mut keeper, &object, f_port);
+                    Done::Encoded { number, outcome }
+                }
+            };
             if self.done.send(done).is_err() {
                 return;
             }
@@ -220,13 +240,9 @@ impl Ingest {
         let job = match (ahead.f_port, codec) {
             (None | Some(0), _) | (_, None) => None,
             (Some(f_port), Some(codec)) => Some(Job {
-                number: 0,
-                device,
                 codec: codec.clone(),
-                f_port,
-                heard: heard.at.wall,
                 until: now + self.patience_for(&ahead, &heard),
-                payload: ahead.payload,
+                work: Work::Decode { device, f_port, payload: ahead.payload, heard: heard.at.wall },
             }),
         };
         if job.is_none() && !self.decoding.held.contains_key(&device) {
@@ -242,8 +258,8 @@ impl Ingest {
         let until = job.as_ref().map_or(now, |job| job.until);
         let (asked, outcome) = match job.map(|job| self.decoding.ask(job)) {
             None => (None, None),
-            Some(Ok(number)) => (Some(number), None),
-            Some(Err(error)) => (None, Some(Err(error))),
+            Some(Some(number)) => (Some(number), None),
+            Some(None) => (None, Some(Err(DecodeError::Crowd))),
         };
         self.decoding.hold(device, Held { heard, until, asked, outcome });
         self.let_in_due(device);
@@ -272,6 +288,7 @@ impl Ingest {
         for device in devices {
             self.let_in_due(device);
         }
+        self.take_encoded();
     }
 
     /// Waits for all answers that may still come in time, and takes everything in.

@@ -14,6 +14,7 @@ mod command;
 mod decode;
 mod disk;
 mod downlinks;
+mod encode;
 mod journal;
 mod residents;
 mod tours;
@@ -35,6 +36,7 @@ use crate::lorawan::{
     Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
 };
 use crate::planning::Planned;
+use crate::pulse::Pulse;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
@@ -61,6 +63,14 @@ const MAX_INPUTS: usize = 256;
 /// How long the loop may sleep with nothing to do: what waits for a device expires, and a radio
 /// may be deaf.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// How long the loop sleeps at most before it shows that it still turns.
+const SHOWS: Duration = Duration::from_secs(5);
+
+/// One turn takes milliseconds. One that takes so long is taken for one that hangs.
+const TURN: Duration = Duration::from_secs(30);
+
+const TAKES_IN: &str = "takes frames in";
 
 /// What comes in.
 #[derive(Debug)]
@@ -146,7 +156,8 @@ pub struct TenantCounters {
     pub unheeded: AtomicU64,
     /// Whether somebody has to answer an alarm of a resident.
     pub unanswered: AtomicBool,
-    /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
+    /// Outputs of a decoder that were not what the profile takes them for, or that it does not
+    /// know: readings are missing.
     pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
     pub commits: AtomicU64,
@@ -256,6 +267,8 @@ pub struct Ingest {
     rescued: Vec<(TenantId, Rescue)>,
     /// When there is more to give up.
     shed_at: Option<Instant>,
+    /// Shows that it turns.
+    pulse: Pulse,
 }
 
 /// What a loop is made of.
@@ -324,14 +337,21 @@ impl Ingest {
             commit_at: None,
             expire_at: Instant::now() + IDLE,
             journal: Journal::default(),
+            pulse: Pulse::default(),
         }
     }
 
-    /// Runs until every sender is gone.
-    pub fn run(mut self, inputs: &Receiver<Input>) {
+    /// Runs until every sender is gone, and shows its progress by this pulse.
+    pub fn run(mut self, inputs: &Receiver<Input>, pulse: Pulse) {
+        self.pulse = pulse;
+        self.pulse.begins(TAKES_IN, TURN);
         self.resume();
         loop {
-            match inputs.recv_timeout(self.patience()) {
+            let patience = self.patience().min(SHOWS);
+            self.pulse.begins("waits for frames", patience + TURN);
+            let input = inputs.recv_timeout(patience);
+            self.pulse.begins(TAKES_IN, TURN);
+            match input {
                 Ok(input) => self.offer(input),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),

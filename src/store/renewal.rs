@@ -60,7 +60,7 @@ fn copy(from: &Connection, to: &Connection, at_work: &dyn Fn()) -> rusqlite::Res
     for table in tables {
         to.execute(&format!("DELETE FROM {table}"), [])?;
         let mut rows = from.prepare(&format!("SELECT * FROM {table}"))?;
-        let columns: Vec<_> = rows.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<_> = rows.column_names().map(str::to_owned).collect();
         let (width, columns) = (columns.len(), columns.join(", "));
         let values = vec!["?"; width].join(", ");
         let insert = format!("INSERT INTO {table} ({columns}) VALUES ({values})");

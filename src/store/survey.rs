@@ -242,7 +242,7 @@ impl Survey {
             let damaged = words - sessions;
             faults.push(format!("{}: {damaged} sessions of devices are damaged", file.display()));
         }
-        let copied = Self::open(&self.outbox.database.copy()).and_then(|copy| {
+        let copied = Self::open(self.outbox.database.copy()).and_then(|copy| {
             let faults = copy.faults_of_pages()?;
             copy.memory().map(|_| faults)
         });

@@ -96,7 +96,7 @@ fn judged(frames: &[Frame]) -> State {
     // it ends is perhaps not known
     let (mut is_whole, mut is_of_store) = (true, false);
     for (at, frame) in frames.iter().enumerate() {
-        is_of_store |= frame.is_whole() && frame.is_of_store;
+        is_of_store |= frame.is_of_store;
         is_whole &= frame.is_whole();
         if !frame.is_of_log || !frame.ends {
             continue;
@@ -143,7 +143,7 @@ pub(super) struct Frame {
     is_of_log: bool,
     /// Whether its checksum holds.
     holds: bool,
-    /// Whether it has what only the store writes.
+    /// Whether it is whole and has what only the store writes.
     is_of_store: bool,
 }
 
@@ -185,14 +185,19 @@ pub(super) fn frames(log: &File, page_size: usize, database: &Database) -> io::R
         let page = u32_at(&frame, 0).unwrap_or(0);
         // the checksum of nothing but zeros holds as well
         salts = salts.or(salt.filter(|_| holds && page != 0));
-        frames.push(Frame {
+        let mut found = Frame {
             at: at + FRAME_HEADER as u64,
             page,
             ends: u32_at(&frame, 4) != Some(0),
             is_of_log: salt == salts,
             holds,
-            is_of_store: is_of_store(&database.opened(frame[FRAME_HEADER..].to_vec(), page), page),
-        });
+            is_of_store: false,
+        };
+        if found.is_whole() {
+            let page = database.opened(frame[FRAME_HEADER..].to_vec(), page);
+            found.is_of_store = is_of_store(&page, found.page);
+        }
+        frames.push(found);
         written = sum;
         at += frame_len as u64;
     }

@@ -1,8 +1,6 @@
 //! The real daemon with a real broker.
 
-use crate::support::{
-    Broker, Concentrator, Lykta, Received, Sensor, Subscriber, care_key, wait_until,
-};
+use crate::support::{Broker, Concentrator, Lykta, Received, Sensor, Subscriber, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -14,8 +12,6 @@ struct House {
     air: Concentrator,
     door: Sensor,
     f_cnt: u32,
-    /// Holds its key.
-    _vault: tempfile::TempDir,
 }
 
 impl House {
@@ -28,11 +24,9 @@ impl House {
         let broker = Broker::start();
         let cloud = Subscriber::start(&broker, &[]);
         let door = Sensor { profile: "browan-tbdw100", ..Sensor::new(1) };
-        let vault = tempfile::tempdir().unwrap();
-        let key = care_key(vault.path());
         let mut lykta = Lykta::configured(&format!(
             "[[tenant]]\nid = \"care\"\nkind = \"care\"\nerase_after = \"1min\"\n\
-             {key}[tenant.escalation]\n{escalation}\n\
+             [tenant.escalation]\n{escalation}\n\
              [tenant.upstream]\nurls = [\"{}\"]\nreconnect_min = \"50ms\"\n\
              reconnect_max = \"200ms\"\n{}resident = \"kastanj\"\nsensor = \"front\"\n\
              [[resident]]\nid = \"kastanj\"\nconsent = true\n\
@@ -45,7 +39,7 @@ impl House {
         lykta.restart();
         lykta.wait_for_log(&format!("connected to {}", broker.url()));
         let air = Concentrator::new(1, lykta.udp);
-        Self { broker, cloud, lykta, air, door, f_cnt: 0, _vault: vault }
+        Self { broker, cloud, lykta, air, door, f_cnt: 0 }
     }
 
     fn opens(&mut self, open: bool) {

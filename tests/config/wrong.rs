@@ -82,7 +82,7 @@ wrong! {
     bin_of_care: "kind = \"waste\"" => "kind = \"care\"";
     care_without_a_key: "\"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:1883\"]" => "\"waste\"\nkind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:1883\"]\n[[tenant]]\nid = \"care\"\nkind = \"care\"\nupstream = { urls = [\"mqtt://127.0.0.1\"] }";
     store_key_missing: "[tenant.upstream]" => "store_key_file = \"keys/none\"\n[tenant.upstream]";
-    store_key_that_is_none: "[tenant.upstream]" => "store_key_file = \"lykta.toml\"\n[tenant.upstream]";
+    store_key_that_is_none: "[tenant.upstream]" => "store_key_file = \"./lykta.toml\"\n[tenant.upstream]";
     store_key_of_before_alone: "[tenant.upstream]" => "earlier_store_key_file = \"keys/care\"\n[tenant.upstream]";
     store_key_of_before_the_same: "[tenant.upstream]" => "store_key_file = \"keys/care\"\nearlier_store_key_file = \"keys/care\"\n[tenant.upstream]";
     state_dir_without_parent: "\"state\"" => "\"/nowhere/lykta\"";

@@ -1,6 +1,10 @@
 //! Devices whose codecs are scripts, through the shipped daemon and a real broker.
 
-use crate::support::{Broker, Concentrator, Lykta, Received, Sensor, Subscriber, wait_until};
+use crate::support::{
+    Broker, Concentrator, Forwarder, Lykta, Received, Sensor, Subscriber, wait_until,
+};
+use lykta::lorawan::frame::Frame;
+use lykta::units::AesKey;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -226,4 +230,91 @@ fn a_profile_whose_script_changed_underneath_is_refused_with_all_one_needs_to_kn
     let (code, told) = check();
     assert_eq!(code, Some(78));
     assert!(told.contains("there is no codec \"own.js\""), "{told}");
+}
+
+#[test]
+fn a_command_in_words_is_sent_as_the_codec_writes_it() {
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let (room, house) = (sensor(1, "netvox-rb11e"), Sensor::new(2));
+    let mut lykta = lykta(&broker, &[room.clone(), house.clone()], &[]);
+    lykta.restart();
+    cloud.wait_until_commands_are_answered(&broker);
+    let send = |id: &str, args: Value| {
+        let command = json!({"id": id, "args": args}).to_string();
+        broker.publish("lykta/gw-1/waste/command/downlink", &[], std::slice::from_ref(&command));
+        let reply = || {
+            let replies = cloud.on("/waste/command/downlink/reply");
+            replies.into_iter().map(|reply| reply.body).rfind(|body| body["id"] == id)
+        };
+        wait_until("it is answered", || reply().is_some());
+        reply().unwrap()
+    };
+    let (eui, other) = (room.dev_eui.to_string(), house.dev_eui.to_string());
+    for (id, args, code, told) in [
+        (
+            "w-1",
+            json!({"devEui": eui, "object": {"led": 1}}),
+            "not_supported",
+            "it understands: MinTime",
+        ),
+        (
+            "w-2",
+            json!({"devEui": eui, "object": {"MinTime": 0, "MaxTime": 9}}),
+            "invalid",
+            "MinTime: 1 to",
+        ),
+        (
+            "w-3",
+            json!({"devEui": other, "object": {"a": 1}}),
+            "not_supported",
+            "no codec that encodes",
+        ),
+        (
+            "w-4",
+            json!({"devEui": "0102030405060708", "object": {}}),
+            "unknown_device",
+            "no such device",
+        ),
+        (
+            "w-5",
+            json!({"devEui": eui, "object": {}, "hex": "00", "fPort": 1}),
+            "invalid",
+            "not both",
+        ),
+    ] {
+        let error = send(id, args)["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(told), "{error}");
+    }
+    let args = json!({"devEui": eui, "object": {"MinTime": 60, "MaxTime": 3600}});
+    // where others compute, too, the codec may have had no time; then it is to be sent again
+    let reply = (0..50)
+        .map(|n| send(&format!("right-{n}"), args.clone()))
+        .find(|reply| reply["error"]["code"] != "busy");
+    let reply = reply.unwrap();
+    assert_eq!(
+        (&reply["ok"], &reply["result"]["state"]),
+        (&json!(true), &json!("queued")),
+        "{reply}"
+    );
+    // once for one id
+    let id = reply["id"].as_str().unwrap().to_owned();
+    assert_eq!(send(&id, args)["result"], reply["result"]);
+
+    let forwarder = Forwarder::new(0xa1, lykta.udp);
+    forwarder.pull();
+    let report = hex::decode("0103012409c4012c010000").unwrap();
+    let answer = (1..100).find_map(|f_cnt| {
+        forwarder.forward(&room.uplink(f_cnt, 6, &report), f_cnt * 10_000_000);
+        forwarder
+            .is_addressed_within(std::time::Duration::from_secs(4))
+            .then(|| forwarder.downlink())
+    });
+    let answer = answer.unwrap();
+    let Ok(Frame::Data(frame)) = Frame::parse(&answer.phy) else { panic!("no data frame") };
+    assert_eq!(frame.f_port, Some(7));
+    let (nwk, app) = (AesKey(room.nwk_s_key), AesKey(room.app_s_key));
+    let payload = frame.decrypt(&nwk, &app, u32::from(frame.f_cnt));
+    assert_eq!(hex::encode(payload), "0103003c0e100100640064");
 }

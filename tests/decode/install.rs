@@ -21,7 +21,7 @@ fn examples() -> Value {
          "output": {"data": data, "warnings": []}},
         {"type": "uplink", "description": "another port", "input": {"fPort": 9, "bytes": "00"},
          "output": {"errors": ["unknown FPort"]}},
-        {"type": "downlink-encode", "input": {"data": {}}, "output": {"bytes": []}},
+        {"type": "downlink-encode", "input": {"data": {"interval": 9}}, "output": {"bytes": [9]}},
     ]})
 }
 
@@ -71,6 +71,8 @@ fn a_vendors_codec_becomes_a_profile_with_readings() {
     let installed = place.install(&[]);
     assert!(installed.status.success(), "{}", told(&installed));
     assert!(String::from_utf8_lossy(&installed.stdout).contains("output = \"Distance\""));
+    let profile = std::fs::read_to_string(place.path().join("etc/profiles/acme-bin.toml")).unwrap();
+    assert!(profile.contains("downlinks = [\"interval\"]"), "{profile}");
     let payload = ["decode", "--profile", "acme-bin", "--fport", "2", "--hex", "0320240001"];
     let decoded = place.lykta(&payload);
     assert!(decoded.status.success(), "{}", told(&decoded));

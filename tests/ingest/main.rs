@@ -21,6 +21,7 @@ use lykta::ingest::{
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::planning::Desk;
+use lykta::pulse::Pulse;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Class, Cursor, Entry, Outbox, Room, Store};
@@ -123,7 +124,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         commit_rows: 100,
     });
     let (inputs, received) = sync_channel(64);
-    let thread = std::thread::spawn(move || ingest.run(&received));
+    let thread = std::thread::spawn(move || ingest.run(&received, Pulse::default()));
     Running { inputs, thread, air, tenant: counters, file, codecs: Some(asker) }
 }
 

@@ -49,6 +49,14 @@ impl Lykta {
 
     fn at(state: PathBuf, directory: tempfile::TempDir, rest: &str) -> Self {
         let udp = free_udp_address();
+        // no care without a key
+        let rest = match rest.contains("store_key_file") {
+            true => rest.to_owned(),
+            false => {
+                let care = "kind = \"care\"\n";
+                rest.replace(care, &format!("{care}{}", super::care_key(directory.path())))
+            }
+        };
         // a test does not wait for others to share a write, unless it is about that
         let store = match rest.contains("[store]") {
             true => "",
@@ -139,6 +147,18 @@ impl Lykta {
                 }
             }
         }
+    }
+
+    /// What the service manager was told and nobody has waited for, by lines.
+    pub fn drain_notifications(&self) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        self.notify.set_nonblocking(true).unwrap();
+        while let Ok(len) = self.notify.recv(&mut buffer) {
+            seen.extend(String::from_utf8_lossy(&buffer[..len]).lines().map(str::to_owned));
+        }
+        self.notify.set_nonblocking(false).unwrap();
+        seen
     }
 
     /// kill -9.

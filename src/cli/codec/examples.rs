@@ -14,12 +14,21 @@ pub(super) struct Example {
     pub(super) fails: bool,
 }
 
+/// A vendor's examples.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Examples {
+    /// Of uplinks.
+    pub(super) uplinks: Vec<Example>,
+    /// The names in the objects of which downlinks are made, each once.
+    pub(super) downlinks: Vec<String>,
+}
+
 /// Reads examples: a list, or an object with `examples`, as TS013 has them (`type`, `description`,
-/// `input`, `output`) or ChirpStack (`name`, `input`, `expected`). Those of downlinks are left out.
+/// `input`, `output`) or ChirpStack (`name`, `input`, `expected`).
 ///
 /// # Errors
 /// With what is wrong, and with which example.
-pub(super) fn read(text: &str) -> Result<Vec<Example>, String> {
+pub(super) fn read(text: &str) -> Result<Examples, String> {
     let value: Value = serde_json::from_str(text)
         .map_err(|e| format!("{e}; examples are JSON: [{{\"input\": {{\"fPort\": 1, \"bytes\": \"0a0b\"}}, \"output\": {{\"data\": {{…}}}}}}]"))?;
     let list = match &value {
@@ -30,12 +39,25 @@ pub(super) fn read(text: &str) -> Result<Vec<Example>, String> {
             .ok_or("there is no list of examples")?,
         _ => return Err("there is no list of examples".to_owned()),
     };
-    let is_uplink = |example: &&Value| {
-        example.get("type").and_then(Value::as_str).is_none_or(|kind| kind.contains("uplink"))
-    };
-    let all = list.iter().enumerate().filter(|(_, example)| is_uplink(example));
-    all.map(|(n, example)| one(example).map_err(|error| format!("example {}: {error}", n + 1)))
-        .collect()
+    let mut examples = Examples::default();
+    for (n, example) in list.iter().enumerate() {
+        match example.get("type").and_then(Value::as_str).unwrap_or("uplink") {
+            "uplink" => {
+                let read = one(example).map_err(|error| format!("example {}: {error}", n + 1));
+                examples.uplinks.push(read?);
+            }
+            "downlink-encode" => {
+                let data = example.pointer("/input/data").and_then(Value::as_object);
+                for name in data.into_iter().flat_map(Map::keys) {
+                    if !examples.downlinks.contains(name) {
+                        examples.downlinks.push(name.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(examples)
 }
 
 fn one(example: &Value) -> Result<Example, String> {

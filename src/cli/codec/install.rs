@@ -1,6 +1,6 @@
 //! `lykta codec install`: a vendor's codec becomes a profile.
 
-use super::examples::{Example, read, same};
+use super::examples::{Example, Examples, read, same};
 use crate::cli::table::{count, printable};
 use crate::cli::{complain, exit};
 use crate::codec::proposal::Proposal;
@@ -84,9 +84,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let file = args.examples.clone().unwrap_or_else(|| args.file.with_file_name("examples.json"));
-    let examples = match fs::read_to_string(&file) {
+    let Examples { uplinks: examples, downlinks } = match fs::read_to_string(&file) {
         Ok(text) => match read(&text) {
-            Ok(examples) if examples.is_empty() => {
+            Ok(examples) if examples.uplinks.is_empty() => {
                 complain(format_args!("{}: it has no example of an uplink", file.display()));
                 return Ok(exit::DATA.into());
             }
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(exit::DATA.into());
     }
     let proposal = Proposal::of(&outcome.objects);
-    let header = header(args, &script, proposal.needs_hold());
+    let header = header(args, &script, proposal.needs_hold(), &downlinks);
     let profile = format!("{header}{}", proposal.toml());
     let codec = builtin::parse(&format!("{name}.toml"), &profile)
         .map_err(anyhow::Error::new)
@@ -190,19 +190,23 @@ fn try_out(
 }
 
 /// What a profile begins with.
-fn header(args: &Args, script: &Script, needs_hold: bool) -> String {
+fn header(args: &Args, script: &Script, needs_hold: bool, downlinks: &[String]) -> String {
     let name = &args.profile;
     let (vendor, model) = name.split_once('-').unwrap_or((name, name));
     let hold = match needs_hold {
         true => format!("hold = \"{}\"\n", duration::format(args.hold)),
         false => String::new(),
     };
+    let downlinks = match downlinks.is_empty() {
+        true => String::new(),
+        false => format!("downlinks = {}\n", json!(downlinks)),
+    };
     format!(
         "# Drafted by `lykta codec install` from the outputs of the codec's examples. To be looked\n\
          # at: names and units are guessed; set heartbeat and hold to what the sensor does, and\n\
          # range and missing to what its manual says.\n\n\
          name = \"{name}\"\nvendor = \"{vendor}\"\nmodel = \"{model}\"\ncodec = \"{name}.js\"\n\
-         sha256 = \"{}\"\nheartbeat = \"{}\"\n{hold}",
+         sha256 = \"{}\"\nheartbeat = \"{}\"\n{hold}{downlinks}",
         script.hash(),
         duration::format(args.heartbeat)
     )

@@ -14,7 +14,7 @@ mod request;
 pub(crate) mod schema;
 
 pub use care::{Acknowledge, Consent, Presence};
-pub use downlink::{Downlink, MAX_PAYLOAD};
+pub use downlink::{Downlink, MAX_PAYLOAD, Worded};
 pub use emptied::Emptied;
 pub use planning::{Given, Planning};
 pub use receipt::{Receipt, Settled};
