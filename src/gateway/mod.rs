@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
-use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant, TenantKind};
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -243,10 +243,6 @@ impl Gateway {
             let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
             let care = house::care(tenant, &settings, &households, &store, clock.now())?;
-            if tenant.kind == TenantKind::Care {
-                store.overwrite();
-                outbox.overwrite();
-            }
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it

@@ -157,7 +157,7 @@ impl Ingest {
     pub(super) fn erase(&mut self) {
         let now = self.clock.now();
         for (sink, batch) in self.tenants.values_mut().filter(|(sink, _)| sink.care.erases(now)) {
-            let worked = !batch.is_waiting() && sink.store.scrub();
+            let worked = !batch.is_waiting() && matches!(sink.store.wipe(), Ok(true));
             sink.care.erased(worked, now);
         }
     }

@@ -20,7 +20,6 @@ mod cipher;
 mod condition;
 mod copy;
 mod damaged;
-mod erasure;
 mod failure;
 mod memory;
 mod message;

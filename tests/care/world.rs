@@ -1,7 +1,7 @@
 //! The one way of an uplink in a home, driven without network and broker, and by a clock that goes
 //! as fast as the test.
 
-use crate::support::{Sensor, care_key, reception};
+use crate::support::{Sensor, care_key, database, reception, store_key};
 use lykta::care::escalation::Chain;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, TenantKind, load_with};
@@ -74,8 +74,8 @@ impl World {
     pub fn start(&mut self) {
         drop(self.ingest.take());
         let file = self.directory.path().join("care.db");
-        let (store, _) = Store::open_both(&file, &self.clock).unwrap();
-        store.overwrite();
+        let key = store_key(1);
+        let (store, _) = Store::open_both(database(&file, Some(&key)), &self.clock).unwrap();
         let id: TenantId = "care".parse().unwrap();
         let registry = &self.loaded.registry;
         let memory = Memory::gather(vec![(id.clone(), store.memory().unwrap())], registry);
@@ -216,9 +216,24 @@ impl World {
         told.into_iter().map(|(_, body)| body).filter(|body| body["id"] == id).collect()
     }
 
+    /// What is remembered of the resident.
+    pub fn remembered(&self) -> Value {
+        let file = self.directory.path().join("care.db");
+        let store = Store::open(database(&file, Some(&store_key(1))), &self.clock).unwrap();
+        let mut states = store.states(Room::Care).unwrap().into_iter();
+        let (_, body) = states.find(|(key, _)| key == "r1").expect("it is remembered");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// How many bytes the log of the database has, in which stands what was superseded.
+    pub fn log(&self) -> u64 {
+        std::fs::metadata(self.directory.path().join("care.db-wal")).unwrap().len()
+    }
+
     /// All that waits for the cloud, in the order in which it came about.
     pub fn told(&self) -> Vec<(String, Value)> {
-        let mut outbox = Outbox::open(&self.directory.path().join("care.db")).unwrap();
+        let file = self.directory.path().join("care.db");
+        let mut outbox = Outbox::open(database(&file, Some(&store_key(1)))).unwrap();
         let mut cursor = Cursor::default();
         let mut rows = outbox.next(Class::Diagnostic, &mut cursor, usize::MAX >> 1).unwrap();
         rows.sort_by_key(|row| row.key.sequence());
@@ -271,10 +286,10 @@ pub fn load(state: &std::path::Path, sensors: &[(&Sensor, &str)], home: &str) ->
             format!("{}resident = \"r1\"\nsensor = \"{name}\"\n", sensor.table("care"))
         })
         .collect();
+    let key = care_key(state);
     let text = format!(
         "gateway = \"gw-1\"\nstate_dir = {state:?}\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n\
-         {}[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{devices}{home}",
-        care_key(state)
+         {key}[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{devices}{home}"
     );
     let file = state.join("lykta.toml");
     std::fs::write(&file, text).unwrap();

@@ -216,9 +216,10 @@ impl Lykta {
 
     /// As [`Lykta::accepted`], of this tenant.
     pub fn accepted_by(&self, tenant: &str) -> HashMap<u64, u32> {
-        let store =
-            lykta::store::Store::open(&self.database(tenant), &lykta::clock::Clock::system())
-                .unwrap();
+        // only those of care are under a key, and it is one for all tests
+        let key = (tenant == "care").then(|| super::store_key(1));
+        let database = super::database(&self.database(tenant), key.as_ref());
+        let store = lykta::store::Store::open(database, &lykta::clock::Clock::system()).unwrap();
         let sessions = store.memory().unwrap().sessions.into_iter();
         sessions.filter_map(|((eui, _), s)| Some((eui.0, s.counter?.f_cnt_up))).collect()
     }
