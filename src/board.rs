@@ -141,6 +141,14 @@ pub fn input(number: u8) -> Result<InputPin, BoardError> {
     Ok(pin(number)?.into_input())
 }
 
+/// A button between this pin and ground, by its BCM number: low while it is pressed.
+///
+/// # Errors
+/// When there is no such pin, or no right to it.
+pub fn button(number: u8) -> Result<InputPin, BoardError> {
+    Ok(pin(number)?.into_input_pullup())
+}
+
 /// An SPI device. Asynchronous in name only: a transaction takes about a millisecond, on the
 /// radio's own thread.
 pub struct Spi(Wiring);

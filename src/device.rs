@@ -16,8 +16,24 @@ pub struct Profile {
     pub vendor: String,
     /// The vendor's name of the model.
     pub model: String,
-    /// Which payload decoder reads it; one of those in `codec`.
-    pub decoder: String,
+    /// Which payload decoder of the house reads it; one of those in `codec`. Either this or a
+    /// script.
+    #[serde(default)]
+    pub decoder: Option<String>,
+    /// Which script reads it: the name of a file in `codecs/`.
+    #[serde(default)]
+    pub codec: Option<String>,
+    /// The SHA-256 of that script, in hexadecimal: one that says something else under the same
+    /// name is not run.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Outputs of the script that are no reading, on purpose. Any other that no reading is made
+    /// of is counted as not mapped.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// What the script's `encodeDownlink` understands: the names in its object.
+    #[serde(default)]
+    pub downlinks: Vec<String>,
     /// The longest silence of a healthy sensor: it reports at least this often.
     #[serde(deserialize_with = "duration::deserialize")]
     pub heartbeat: Duration,
@@ -104,6 +120,9 @@ pub enum InputUnit {
     /// A share between 0 and 1.
     #[serde(rename = "/")]
     Ratio,
+    /// Tenths of a whole.
+    #[serde(rename = "1/10")]
+    Tenths,
     /// Degrees of angle.
     #[serde(rename = "deg")]
     Degrees,
@@ -116,6 +135,27 @@ pub enum InputUnit {
     /// Minutes.
     #[serde(rename = "min")]
     Minutes,
+    /// Hours.
+    #[serde(rename = "h")]
+    Hours,
+    /// Amperes.
+    #[serde(rename = "A")]
+    Amperes,
+    /// Milliamperes.
+    #[serde(rename = "mA")]
+    Milliamperes,
+    /// Watts.
+    #[serde(rename = "W")]
+    Watts,
+    /// Joules.
+    #[serde(rename = "J")]
+    Joules,
+    /// Watt-hours.
+    #[serde(rename = "Wh")]
+    WattHours,
+    /// Kilowatt-hours.
+    #[serde(rename = "kWh")]
+    KilowattHours,
 }
 
 /// The fixed session of a device that never joins (activation by personalisation, LoRaWAN 1.0.x).

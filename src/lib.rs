@@ -16,6 +16,7 @@
 //! | --- | --- | --- |
 //! | [`units`], [`device`], [`message`] | typed quantities and ids, the device registry, the ids of journal messages | yes |
 //! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
+//! | [`pulse`] | what a loop shows of its progress, so that one that hangs is found | no |
 //! | [`eu868`] | the law and the plan of the band: channels, data rates, sub-bands, time on air, duty cycle | yes |
 //! | [`radio`] | frames in and out: concentrators over the Semtech UDP protocol, radio HATs by lora-phy, copies joined | parsing, joining, planning, yes |
 //! | [`board`] | the pins and SPI of this machine; the one file that names rppal | no |
@@ -76,6 +77,7 @@ pub mod lorawan;
 pub mod message;
 pub mod ops;
 pub mod planning;
+pub mod pulse;
 pub mod radio;
 pub mod route;
 #[cfg(test)]

@@ -20,6 +20,8 @@ messages! {
     STOPPING = "8c9f6a2e4d0b4f57a1e35d7c90b1e202";
     /// lykta cannot go on.
     FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e203";
+    /// A part of lykta hangs; the service manager ends lykta and starts it again.
+    HANGS = "8c9f6a2e4d0b4f57a1e35d7c90b1e205";
     /// Something in the configuration deserves a look.
     CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204";
     /// The UDP port for concentrators cannot be opened; lykta keeps trying.

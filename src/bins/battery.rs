@@ -13,6 +13,8 @@ const FLAT: f64 = 1e-4;
 const COLD: f64 = -5.0;
 /// A cell warms by a degree, and its voltage rises by about so much, until more is known.
 const USUAL_PER_DEGREE: f64 = 0.002;
+/// It is so warm where nobody measures that.
+const MILD: f64 = 10.0;
 /// The prior for that weighs as much as so many readings ten degrees apart.
 const USUAL_WEIGHT: f64 = 20.0;
 const SPREAD: f64 = 100.0;
@@ -32,11 +34,15 @@ pub(super) struct Battery {
 }
 
 impl Battery {
-    /// Takes a voltage and the temperature that it was measured at.
-    pub(super) fn read(&mut self, at: i64, volts: Volts, degrees: Celsius) {
+    /// Takes a voltage and the temperature that it was measured at; without one it is as warm as it
+    /// was on average.
+    pub(super) fn read(&mut self, at: i64, volts: Volts, degrees: Option<Celsius>) {
         let day = at as f64 / 86_400.0;
+        let known = self.moments[0] > 0.0;
+        let usual = if known { f64::from(self.moments[2]) } else { MILD };
+        let degrees = degrees.unwrap_or(Celsius(usual));
         let sound = (0.5..=30.0).contains(&volts.0) && (-45.0..=90.0).contains(&degrees.0);
-        if !sound || (self.moments[0] > 0.0 && day <= self.last) {
+        if !sound || (known && day <= self.last) {
             return;
         }
         let mut m = self.moments.map(f64::from);
@@ -65,6 +71,13 @@ impl Battery {
         m[0] = weight;
         self.moments = m.map(|moment| moment as f32);
         self.last = day;
+    }
+
+    /// What was learned from a clock that was ahead of this time is forgotten.
+    pub(super) fn begin_again(&mut self, at: i64) {
+        if self.last * 86_400.0 > at as f64 {
+            *self = Self::default();
+        }
     }
 
     /// In how many days it falls to this voltage; none if it does not fall, or too little is known.
@@ -101,7 +114,7 @@ mod tests {
             let volts = 3.60 - 0.0008 * day + 0.003 * (degrees - 10.0);
             // as the sensor tells it, in steps of 10 mV
             let volts = (volts * 100.0).round() / 100.0;
-            battery.read(hour * 3600, Volts(volts), Celsius(degrees.round()));
+            battery.read(hour * 3600, Volts(volts), Some(Celsius(degrees.round())));
             if hour % (24 * 20) == 0 && day > 100.0 {
                 told.push(day + battery.days(Volts(3.0)).expect("it falls"));
             }
@@ -117,7 +130,7 @@ mod tests {
     fn a_flat_battery_curve_ends_nowhere() {
         let mut battery = Battery::default();
         for hour in 0..24 * 60_i64 {
-            battery.read(hour * 3600, Volts(3.6), Celsius(10.0));
+            battery.read(hour * 3600, Volts(3.6), Some(Celsius(10.0)));
         }
         assert_eq!(battery.days(Volts(3.0)), None);
     }

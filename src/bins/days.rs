@@ -1,10 +1,11 @@
 //! What came into a bin on each day, and what that says of the days to come.
 //!
 //! A day begins at five in the morning, local time: at night nothing comes. What a day will bring
-//! is what came on days like it: of the same weekday, and from a level like today's (a bin that is
+//! is what came on days like it: of the same weekday (a holiday is a Sunday), and from a level like today's (a bin that is
 //! nearly full takes less, and an echo that sticks to a part of the bin moves late). The middle of
 //! these is the forecast, and their outer tenths are its interval.
 
+use super::calendar::Calendar;
 use super::packed::{Pack, Packed};
 use serde::{Deserialize, Serialize};
 
@@ -86,12 +87,6 @@ pub(super) struct Means {
     pub(super) around: f64,
 }
 
-/// What weekday a day is, from Monday, 0.
-pub(super) fn weekday(day: i64) -> usize {
-    // 1970 began on a Thursday
-    (day + 3).rem_euclid(7) as usize
-}
-
 fn like_weekday(a: usize, b: usize) -> f64 {
     match (a >= 5, b >= 5) {
         _ if a == b => 1.0,
@@ -118,22 +113,34 @@ impl Days {
         self.0.0.iter().rev().take_while(|day| day.came().abs() <= STILL).count()
     }
 
+    /// Forgets these: nobody saw what came on them.
+    pub(super) fn forget_still(&mut self) {
+        let moved = self.0.0.len() - self.still();
+        self.0.0.truncate(moved);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.0.len()
     }
 
     /// What will come on a day, when the surface is here now; `usual` is the mean of other bins,
     /// and `depth` that of this one.
-    pub(super) fn coming(&self, day: i64, base: f64, usual: f64, depth: f64) -> Coming {
+    pub(super) fn coming(
+        &self,
+        (calendar, day): (Calendar, i64),
+        base: f64,
+        usual: f64,
+        depth: f64,
+    ) -> Coming {
+        let weekday = |day| calendar.weekday(day);
+        let like = weekday(day);
         let own = self.0.0.iter().map(|known| {
             let ago = (day - i64::from(known.day)).max(0) as f64;
             let off = (f64::from(known.from) - base) / (ALIKE * depth);
             let alike = UNLIKE + (1.0 - UNLIKE) * (-off * off / 2.0).exp();
             (
                 known.came(),
-                (-ago / MEMORY).exp()
-                    * like_weekday(weekday(known.day.into()), weekday(day))
-                    * alike,
+                (-ago / MEMORY).exp() * like_weekday(weekday(known.day.into()), like) * alike,
             )
         });
         let part = USUAL_WEIGHT / USUAL.len() as f64;
@@ -149,12 +156,13 @@ impl Days {
     }
 
     /// The mean of each weekday, from Monday on, and of all days.
-    pub(super) fn means(&self, today: i64, usual: f64) -> Means {
+    pub(super) fn means(&self, (calendar, today): (Calendar, i64), usual: f64) -> Means {
+        let weekday = |day: u16| calendar.weekday(day.into());
         let weight = |day: &Day| (-(today - i64::from(day.day)).max(0) as f64 / MEMORY).exp();
         // the weight of each weekday, and of what came on it
         let mut own = [(0.0, 0.0); 7];
         for day in &self.0.0 {
-            let (weights, sum) = &mut own[weekday(day.day.into())];
+            let (weights, sum) = &mut own[weekday(day.day)];
             *weights += weight(day);
             *sum += weight(day) * day.came();
         }
@@ -171,7 +179,7 @@ impl Days {
         let prior = (USUAL_MEAN_WEIGHT, USUAL_MEAN_WEIGHT * usual * usual);
         let (mut weights, mut within, mut around) = (prior.0, prior.1, prior.1);
         for day in &self.0.0 {
-            let own: f64 = weekdays[weekday(day.day.into())];
+            let own: f64 = weekdays[weekday(day.day)];
             weights += weight(day);
             within += weight(day) * (day.came() - own).powi(2);
             around += weight(day) * (day.came() - all).powi(2);

@@ -1,7 +1,8 @@
 //! When a bin will be full, with an interval.
 
-use super::bin::{Bin, DAY, ESTIMATED, HOUR, MORNING, Rules};
-use super::days::{Means, weekday};
+use super::bin::{Bin, DAY, ESTIMATED, HOUR, MORNING};
+use super::days::{Coming, Means};
+use super::rules::Rules;
 use crate::units::{Metres, Ratio};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ pub struct Forecast {
 }
 
 /// What part of a day's waste has come so many seconds after five.
-fn come(second: i64) -> f64 {
+pub(super) fn come(second: i64) -> f64 {
     let (from, to) = COMES;
     ((second - from) as f64 / (to - from) as f64).clamp(0.0, 1.0)
 }
@@ -68,19 +69,24 @@ impl Bin {
     }
 
     fn means(&self, rules: &Rules, now: i64) -> Means {
-        self.days.means(rules.day(now).0, self.usual(rules))
+        self.days.means((rules.calendar(), rules.day(now).0), rules.usual())
     }
 
     fn distance(&self, rules: &Rules, now: i64, means: &Means) -> Option<Tenths<Metres>> {
         let surface = self.hours.latest()?;
         let (day, began) = rules.day(now);
         let day = if now - began < MIDDAY { day } else { day + 1 };
-        let coming = self.days.coming(day, surface.base, self.usual(rules), rules.depth());
+        let base = self.base(surface);
+        let mut coming =
+            self.days.coming((rules.calendar(), day), base, rules.usual(), rules.depth());
+        if self.shelf.stands() {
+            coming = Coming { little: 0.0, middle: 0.0, ..coming };
+        }
         // what came in the meantime, and nobody heard
         let passed = (now.saturating_sub(self.at).max(0) as f64 / DAY as f64).min(30.0);
         let more = if passed * DAY as f64 > ESTIMATED as f64 { means.all * passed } else { 0.0 };
         let at = |came: f64| {
-            let metres = (surface.base - came - more) * rules.step();
+            let metres = (base - came - more) * rules.step();
             Metres(metres.clamp(0.0, rules.geometry.farthest()))
         };
         Some(Tenths { p10: at(coming.much), p50: at(coming.middle), p90: at(coming.little) })
@@ -90,7 +96,7 @@ impl Bin {
     #[must_use]
     pub fn daily(&self, rules: &Rules) -> (f64, f64) {
         let means = self.means(rules, self.at.max(0));
-        let height = self.height(rules);
+        let height = rules.height();
         (means.all / height, means.around / height)
     }
 
@@ -114,8 +120,9 @@ impl Bin {
     ) -> Option<Tenths<Timestamp>> {
         let part = self.expected_part(rules, now)?;
         let missing = rules.geometry.part_at(level) - part;
-        let height = self.height(rules);
+        let height = rules.height();
         let (today, began) = rules.day(now);
+        let calendar = rules.calendar();
         let gone = come(now - began);
         // in how many seconds what came is `aside` deviations more than expected
         let when = |aside: f64| {
@@ -125,7 +132,7 @@ impl Bin {
             let (mut sum, mut variance) = (0.0, 0.0);
             for ahead in 0..=HORIZON {
                 let left = if ahead == 0 { 1.0 - gone } else { 1.0 };
-                let comes = means.weekdays[weekday(today + ahead)] / height * left;
+                let comes = means.weekdays[calendar.weekday(today + ahead)] / height * left;
                 let varies = (means.within / height).powi(2) * left;
                 if over(sum + comes, variance + varies) || over(sum, variance) {
                     let parts = (0..=24).map(|n| f64::from(n) / 24.0);

@@ -17,6 +17,8 @@ pub struct Geometry {
     pub depth: Metres,
     /// From the sensor to the surface when the bin is full, straight down.
     pub dead_zone: Metres,
+    /// What is added to each distance that the sensor says: its zero is not where it hangs.
+    pub offset: Metres,
     /// How far the sensor looks away from straight down. What it measures is so much longer.
     pub angle: Degrees,
     /// Parts of the volume, from 0 to 1, at heights that part the bin evenly; without any it has
@@ -28,7 +30,8 @@ impl Geometry {
     /// A bin with straight walls and a sensor that looks straight down.
     #[must_use]
     pub fn straight(depth: Metres, dead_zone: Metres) -> Self {
-        Self { depth, dead_zone, angle: Degrees(0.0), volumes: Vec::new() }
+        let (offset, angle) = (Metres(0.0), Degrees(0.0));
+        Self { depth, dead_zone, offset, angle, volumes: Vec::new() }
     }
 
     /// From full to empty.
@@ -40,7 +43,18 @@ impl Geometry {
     /// Straight down, what is so far away along the sensor's view.
     #[must_use]
     pub fn down(&self, distance: Metres) -> Metres {
-        Metres(distance.0 * self.angle.0.to_radians().cos())
+        let along = distance.0 + self.offset.0;
+        // what is nearer than the zero touches it; a negative distance is none
+        let along = if distance.0 >= 0.0 { along.max(0.0) } else { distance.0 };
+        Metres(along * self.angle.0.to_radians().cos())
+    }
+
+    /// Another number for each other geometry, as far as four bytes go (FNV-1a).
+    #[must_use]
+    pub fn mark(&self) -> u32 {
+        let numbers = [self.depth.0, self.dead_zone.0, self.offset.0, self.angle.0];
+        let bytes = numbers.iter().chain(&self.volumes).flat_map(|number| number.to_le_bytes());
+        bytes.fold(0x811c_9dc5, |mark, byte| (mark ^ u32::from(byte)).wrapping_mul(0x0100_0193))
     }
 
     /// What part of the height is filled when the surface is so far below the sensor: clamped to
@@ -132,6 +146,7 @@ mod tests {
     #[test]
     fn a_distance_is_a_level_and_clamped_both_ways() {
         let straight = Geometry::straight(Metres(1.5), Metres(0.3));
+        let set_off = Geometry { offset: Metres(-0.2), ..straight.clone() };
         let askew = Geometry { angle: Degrees(60.0), ..straight.clone() };
         for (geometry, metres, fill) in [
             (&straight, 1.5, Some(0.0)),
@@ -146,6 +161,10 @@ mod tests {
             (&straight, 9.0, None),
             (&straight, -0.1, None),
             (&straight, f64::NAN, None),
+            (&set_off, 1.7, Some(0.0)),
+            (&set_off, 1.1, Some(0.5)),
+            (&set_off, 0.1, Some(1.0)),
+            (&set_off, -0.1, None),
             (&askew, 3.0, Some(0.0)),
             (&askew, 1.8, Some(0.5)),
             (&askew, 0.6, Some(1.0)),

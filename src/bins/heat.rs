@@ -20,6 +20,11 @@ const HOT: f64 = 85.0;
 /// A sensor's own fire bit is a threshold that the sun reaches, too. It counts from here on.
 const BIT: f64 = 60.0;
 
+/// After so many seconds without another reading a jump may be a wrong byte: then it waits for the
+/// next one, which has to be warm, too, or hotter by so many degrees.
+const LONE: i64 = 1200;
+const HOTTER: f64 = 5.0;
+
 /// It is over when it is no longer warm, and so many degrees cooler than the hottest reading, or so
 /// many minutes later.
 const COOLED: f64 = 15.0;
@@ -61,12 +66,22 @@ pub(super) struct Heat {
     /// Since when, and the hottest since then.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     burning: Option<(i64, i16)>,
+    /// A jump that waits for the next reading: when it was, and how hot.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    doubted: Option<(i64, i16)>,
 }
 
 impl Heat {
     /// Whether it burns, as far as is known.
     pub(super) fn burns(&self) -> bool {
         self.burning.is_some()
+    }
+
+    /// Who is hot and then silent for so many seconds, of which somebody has listened since then,
+    /// may have burnt: whether a fire begins.
+    pub(super) fn wait(&mut self, now: i64, listening: i64, patience: i64) -> bool {
+        let silent = self.doubted.take_if(|(at, _)| now - (*at).max(listening) >= patience);
+        silent.is_some_and(|(at, degrees)| self.begin(at, degrees))
     }
 
     /// Takes a temperature and what the sensor itself thinks of it; whether a fire begins.
@@ -103,9 +118,16 @@ impl Heat {
             let fast = rise >= STEEP.1 && rise / minutes >= STEEP.0;
             fast || (degrees >= WARM && rise >= SLOW.0 && minutes <= SLOW.1)
         };
-        let fire = degrees >= HOT
-            || (bit == Some(true) && degrees >= BIT)
-            || self.felt.0.iter().any(steep);
+        let told = bit == Some(true) && degrees >= BIT;
+        let hot = degrees >= HOT || self.felt.0.iter().any(steep);
+        let lone = self.felt.0.last().is_some_and(|felt| at - felt.at > LONE);
+        let confirmed = self.doubted.take().is_some_and(|(_, before)| {
+            degrees >= WARM || f64::from(now) >= f64::from(before) + HOTTER * 10.0
+        });
+        let fire = told || confirmed || (hot && !lone);
+        if hot && !fire && self.burning.is_none() {
+            self.doubted = Some((at, now));
+        }
         self.felt.push(Felt { at, degrees: now }, KEPT);
         let felt = &mut self.felt.0;
         if let [.., anchor, middle, _, _] = felt[..]
@@ -128,9 +150,16 @@ mod tests {
     use super::*;
 
     fn fires(series: &[(i64, f64)]) -> usize {
+        begins(series).len()
+    }
+
+    /// The minutes at which fires begin; who is silent is waited for.
+    fn begins(series: &[(i64, f64)]) -> Vec<i64> {
         let mut heat = Heat::default();
         let felt = series.iter();
-        felt.filter(|(at, degrees)| heat.feel(at * 60, Some(Celsius(*degrees)), None)).count()
+        felt.filter(|(at, degrees)| heat.feel(at * 60, Some(Celsius(*degrees)), None))
+            .map(|(at, _)| *at)
+            .collect()
     }
 
     #[test]
@@ -152,8 +181,33 @@ mod tests {
 
     #[test]
     fn an_hourly_report_knows_a_fire_by_its_heat() {
-        assert_eq!(fires(&[(0, 20.0), (60, 58.0)]), 1);
-        assert_eq!(fires(&[(0, 20.0), (600, 90.0)]), 1);
+        assert_eq!(begins(&[(0, 20.0), (60, 58.0), (120, 70.0)]), [120]);
+        assert_eq!(begins(&[(0, 20.0), (600, 90.0), (601, 88.0)]), [601]);
+        assert_eq!(begins(&[(0, 20.0), (60, 165.0), (120, 190.0), (180, 180.0)]), [120]);
+    }
+
+    #[test]
+    fn a_wrong_byte_in_an_hourly_report_is_none() {
+        for wrong in [60.0, 90.0, 127.0, 205.0, -40.0] {
+            for usual in [-5.0, 5.0, 20.0, 35.0] {
+                assert_eq!(fires(&[(0, usual), (60, usual), (120, wrong), (180, usual)]), 0);
+                let before = [(0, usual), (60, wrong), (120, usual), (180, usual), (240, usual)];
+                assert_eq!(fires(&before), 0, "{wrong} among {usual}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_hot_report_and_then_silence_is_a_fire() {
+        let mut heat = Heat::default();
+        heat.feel(0, Some(Celsius(20.0)), None);
+        assert!(!heat.feel(3600, Some(Celsius(95.0)), None), "a single reading");
+        assert!(!heat.wait(3600 + 3000, 0, 5400), "the next may still come");
+        assert!(heat.wait(3600 + 5400, 0, 5400) && heat.burns());
+        assert!(!heat.wait(3600 + 9000, 0, 5400), "told once");
+        let mut sensor = Heat::default();
+        sensor.feel(0, Some(Celsius(20.0)), None);
+        assert!(sensor.feel(3600, Some(Celsius(70.0)), Some(true)), "two signs at once");
     }
 
     #[test]

@@ -12,6 +12,12 @@ const NOW: i64 = 6;
 /// What was seen in the night before five o'clock counts as seen at five.
 const MORNING: i64 = 8;
 const LEAST_MORNING: usize = 2;
+/// A sensor that reports less often than every so many hours is asked for one reading; and less
+/// often than every so many others it shows another level each time: only the last counts, which
+/// is no older than one of its intervals and a bit.
+const OFTEN: f64 = 2.0;
+pub(super) const RARE: f64 = 4.5;
+const LATE: f64 = 1.1;
 /// No more readings than these make a median.
 const MEDIAN: usize = 7;
 
@@ -78,9 +84,16 @@ impl Hours {
         self.before(self.last + 1, NOW, 1)
     }
 
-    /// The surface when this hour began, by the hours of the night before it.
-    pub(super) fn morning(&self, hour: i64) -> Option<Surface> {
-        self.before(hour, MORNING, LEAST_MORNING)
+    /// The surface when this hour began, by the hours of the night before it, of a sensor that
+    /// reports every so many hours.
+    pub(super) fn morning(&self, hour: i64, every: f64) -> Option<Surface> {
+        if every > RARE {
+            let (at, step) = self.back(hour).next()?;
+            let seen = f64::from(step);
+            let late = (every * LATE).ceil() as i64;
+            return (hour - at <= late.max(MORNING)).then_some(Surface { seen, base: seen });
+        }
+        self.before(hour, MORNING, if every > OFTEN { 1 } else { LEAST_MORNING })
     }
 
     fn before(&self, end: i64, span: i64, least: usize) -> Option<Surface> {

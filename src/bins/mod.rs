@@ -12,6 +12,8 @@
 
 mod battery;
 mod bin;
+mod calendar;
+mod crew;
 mod days;
 mod due;
 mod emptying;
@@ -21,19 +23,26 @@ mod heat;
 mod hours;
 pub mod inflow;
 mod input;
+mod level;
+mod news;
+mod outcome;
 mod packed;
 mod posture;
+mod rules;
 mod shelf;
 mod silence;
 mod tended;
 mod view;
 
-pub use bin::{Alarm, Bin, EchoFrom, Emptying, Outcome, Rules, Trust};
+pub use bin::Bin;
 pub use due::Due;
 pub use forecast::{Forecast, Tenths};
 pub use geometry::Geometry;
 pub use inflow::Inflow;
 pub use input::{Echo, Input};
+pub use news::{News, Report};
+pub use outcome::{Alarm, EchoFrom, Emptying, Outcome, Trust};
 pub use posture::Posture;
-pub use tended::{LOOK_AGAIN, News, Report, Tended};
+pub use rules::Rules;
+pub use tended::{LOOK_AGAIN, Tended};
 pub use view::View;

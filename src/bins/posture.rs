@@ -1,4 +1,7 @@
 //! Whether a bin stands as it was put: one odd byte is none, two readings are.
+//!
+//! How it was put is the first angle that it kept for a day: sensors are switched on in a van. Who
+//! was there may have put it otherwise, and then it is asked again.
 
 use super::Input;
 use crate::units::Degrees;
@@ -13,6 +16,8 @@ const ASKEW: f64 = 20.0;
 const AGREED: u8 = 2;
 /// What part of a reading goes into the usual angle.
 const LEARNED: f64 = 0.1;
+/// An angle that so many readings in a row show is how it was put.
+const PUT: u8 = 24;
 
 /// What a bin looks like, in the words of Smart Data Models' `WasteContainer`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,12 @@ pub enum Posture {
 pub(super) struct Stand {
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     usual: Option<f32>,
+    /// By so many readings the usual angle was shown; from [`PUT`] on it stays.
+    #[serde(rename = "n", default)]
+    shown: u8,
+    /// Until then: another angle, and by how many readings in a row.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    other: Option<(f32, u8)>,
     #[serde(rename = "p", default)]
     pub(super) posture: Posture,
     /// Another posture, and by how many readings.
@@ -65,15 +76,45 @@ impl Stand {
         Some(seen)
     }
 
+    /// Somebody was there: how it stands from now on may be how it was put.
+    pub(super) fn ask_again(&mut self) {
+        self.shown = 0;
+    }
+
+    /// How far an angle is from the usual one, which it moves a little if it is near.
+    fn off(&mut self, angle: f64) -> f64 {
+        let usual = f64::from(*self.usual.get_or_insert(angle as f32));
+        let off = (angle - usual).abs();
+        if off < ASKEW {
+            self.usual = Some((usual + (angle - usual) * LEARNED) as f32);
+            self.shown = self.shown.saturating_add(1).min(PUT);
+            self.other = None;
+        }
+        off
+    }
+
+    /// Whether another angle is how it was put, and becomes the usual one.
+    fn is_put(&mut self, angle: f64) -> bool {
+        if self.shown >= PUT {
+            return false;
+        }
+        let times = match self.other {
+            Some((other, times)) if (f64::from(other) - angle).abs() < ASKEW => times + 1,
+            _ => 1,
+        };
+        let is_put = times >= PUT;
+        self.other = (!is_put).then_some((angle as f32, times));
+        if is_put {
+            self.usual = Some(angle as f32);
+        }
+        is_put
+    }
+
     fn seen(&mut self, input: &Input) -> Option<Posture> {
         let angle = input.tilt.map(|Degrees(angle)| angle).filter(|a| (0.0..=MOST).contains(a));
         let off = angle.map(|angle| {
-            let usual = f64::from(*self.usual.get_or_insert(angle as f32));
-            let off = (angle - usual).abs();
-            if off < ASKEW {
-                self.usual = Some((usual + (angle - usual) * LEARNED) as f32);
-            }
-            off
+            let off = self.off(angle);
+            if off >= ASKEW && self.is_put(angle) { self.off(angle) } else { off }
         });
         let nothing = off.is_none() && input.tilted.is_none() && input.lid_open.is_none();
         if nothing && input.tamper.is_none() {
@@ -116,6 +157,39 @@ mod tests {
     fn what_hangs_askew_does_so_as_usual() {
         assert_eq!(postures(&[70.0, 71.0, 69.0, 71.0]), []);
         assert_eq!(postures(&[70.0, 71.0, 2.0, 3.0]), [Posture::Dropped]);
+    }
+
+    #[test]
+    fn one_that_was_switched_on_in_a_van_stands_as_it_was_put() {
+        let angles: Vec<f64> = [90.0; 20].into_iter().chain([2.0; 60]).collect();
+        assert_eq!(postures(&angles), [Posture::Dropped, Posture::Ok]);
+        let falls: Vec<f64> = angles.into_iter().chain([88.0; 300]).collect();
+        let seen = postures(&falls);
+        assert_eq!(
+            seen,
+            [Posture::Dropped, Posture::Ok, Posture::Dropped],
+            "and lies until mended"
+        );
+    }
+
+    #[test]
+    fn who_was_there_may_have_put_it_otherwise() {
+        let mut stand = Stand::default();
+        let mut see = |angle, times, asked| {
+            if asked {
+                stand.ask_again();
+            }
+            let mut input = Input::new(Timestamp::UNIX_EPOCH, true);
+            input.tilt = Some(Degrees(angle));
+            (0..times).for_each(|_| {
+                stand.see(&input);
+            });
+            stand.posture
+        };
+        assert_eq!(see(2.0, 30, false), Posture::Ok);
+        assert_eq!(see(60.0, 300, false), Posture::Dropped);
+        assert_eq!(see(60.0, 20, true), Posture::Dropped, "not at once");
+        assert_eq!(see(60.0, 10, false), Posture::Ok);
     }
 
     #[test]

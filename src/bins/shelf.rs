@@ -26,6 +26,10 @@ const REMAINING: f32 = 0.03;
 /// shows a fixed echo.
 const STILL_DAYS: usize = 14;
 const STILL_PART: f64 = 0.6;
+/// When it is nearly empty nothing came, as it seems, and twice as much has to be missing.
+const STILL_EMPTY: f64 = 1.2;
+/// It stands no longer when so many readings in a row are elsewhere.
+const MOVED: u8 = 3;
 
 /// What is known of a fixed echo.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,7 +44,10 @@ pub(super) struct Shelf {
     all: f32,
     /// Whether it is sure.
     #[serde(rename = "f", default)]
-    pub(super) fixed: bool,
+    fixed: bool,
+    /// Where it stands still, in steps, and how many readings in a row were elsewhere.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    still: Option<(u8, u8)>,
 }
 
 impl Shelf {
@@ -49,9 +56,29 @@ impl Shelf {
         self.wrong / self.all.max(1.0)
     }
 
+    /// Whether what the sensor sees is no waste.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.fixed || self.stands()
+    }
+
+    /// Whether it sees the same all the time.
+    pub(super) fn stands(&self) -> bool {
+        self.still.is_some()
+    }
+
     /// Whether a reading comes from there.
     pub(super) fn is_at(&self, step: u8, depth: f64) -> bool {
-        self.fixed && (f64::from(step) - f64::from(self.at)).abs() <= BAND * depth
+        let near = |at: f64| (f64::from(step) - at).abs() <= BAND * depth;
+        let still = self.still.is_some_and(|(at, _)| near(at.into()));
+        still || (self.fixed && near(self.at.into()))
+    }
+
+    /// Whether the last readings stand no longer where all did: it is seen again.
+    pub(super) fn follow(&mut self, step: u8, depth: f64) {
+        let Some((at, elsewhere)) = self.still else { return };
+        let moved = (f64::from(step) - f64::from(at)).abs() > BAND * depth;
+        let elsewhere = if moved { elsewhere + 1 } else { 0 };
+        self.still = (elsewhere < MOVED).then_some((at, elsewhere));
     }
 
     /// Takes the reading of an hour, before it is put among the others. `full` is the step from
@@ -110,12 +137,13 @@ impl Shelf {
     }
 
     /// A surface that stood still for so many days, though this part of the height should have
-    /// come on each of them.
-    pub(super) fn stood(&mut self, days: usize, daily: f64, step: f64) {
-        if days >= STILL_DAYS && daily * days as f64 >= STILL_PART {
-            self.at = step as f32;
-            self.fixed = true;
-            self.wrong = self.wrong.max(self.all * PART).max(1.0);
+    /// come on each of them, in a bin that is or is not nearly empty; whether that is news.
+    pub(super) fn stood(&mut self, days: usize, daily: f64, empty: bool, step: f64) -> bool {
+        let missing = if empty { STILL_EMPTY } else { STILL_PART };
+        let stands = days >= STILL_DAYS && daily * days as f64 >= missing;
+        if stands {
+            self.still = Some((step.round().clamp(0.0, 254.0) as u8, 0));
         }
+        stands
     }
 }

@@ -11,6 +11,10 @@ const LEAST: f64 = 6.0;
 const MOST_SECONDS: f64 = 4.0 * 86_400.0;
 /// What was learned fades over so many frames that were expected.
 const MEMORY: f64 = 24.0 * 14.0;
+/// A gap of less than so many intervals is one of them. When so many gaps in a row were longer, the
+/// interval is: a sensor that is tried out sends each minute, and never again.
+const ONE: f64 = 1.5;
+const LONGER: u8 = 24;
 /// Until more is known: hourly, with one frame in six lost.
 const USUAL: f64 = 3600.0;
 const USUAL_LOSS: f64 = 1.0 / 6.0;
@@ -26,6 +30,9 @@ pub(super) struct Silence {
     expected: f32,
     #[serde(rename = "h", default)]
     heard: f32,
+    /// So many gaps in a row were longer than an interval, and the smallest of them.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    longer: Option<(u8, f32)>,
 }
 
 impl Silence {
@@ -35,7 +42,14 @@ impl Silence {
         if !(60.0..=MOST_SECONDS).contains(&passed) {
             return;
         }
-        let interval = f64::from(self.interval.unwrap_or(passed as f32));
+        let mut interval = f64::from(self.interval.unwrap_or(passed as f32));
+        let (count, least) = self.longer.unwrap_or((0, f32::MAX));
+        let longer = (passed > interval * ONE).then(|| (count + 1, least.min(passed as f32)));
+        self.longer = longer.filter(|(count, _)| *count < LONGER);
+        if let Some((LONGER.., least)) = longer {
+            interval = f64::from(least);
+            (self.expected, self.heard) = (0.0, 0.0);
+        }
         // shorter gaps pull it down fast, and longer ones up slowly: gaps are multiples of it
         let part = if passed < interval * 0.8 { 0.2 } else { 0.02 };
         let missed = (passed / interval).round().max(1.0);
@@ -96,6 +110,26 @@ mod tests {
             assert!(longest < 1.0, "{loss}: a false alarm");
             assert!((least..=most).contains(&after), "{loss}: after {after} h");
             assert!((delivery - (1.0 - loss)).abs() < 0.08, "{loss}: {delivery}");
+        }
+    }
+
+    #[test]
+    fn a_sensor_that_was_tried_out_reports_hourly_all_the_same() {
+        for tried in [&[120.0][..], &[3600.0, 300.0, 300.0, 300.0, 300.0], &[120.0; 30]] {
+            let mut random = fastrand::Rng::with_seed(3);
+            let mut silence = Silence::default();
+            tried.iter().for_each(|gap| silence.heard(*gap));
+            let mut gap = 0.0;
+            for _ in 0..24 * 10 {
+                gap += 3600.0;
+                if random.f64() >= 0.17 {
+                    silence.heard(gap);
+                    gap = 0.0;
+                }
+            }
+            let interval = silence.interval().unwrap_or_default();
+            assert!((3500.0..3700.0).contains(&interval), "{tried:?}: {interval} s");
+            assert!(silence.delivery() > 0.75, "{tried:?}: {}", silence.delivery());
         }
     }
 }

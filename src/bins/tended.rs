@@ -1,10 +1,17 @@
 //! A bin that is tended: what begins and what ends with it is told once each.
 
-use super::bin::{Alarm, Bin, Emptying, Outcome, Rules};
-use super::{Due, Input, Posture};
-use crate::units::Ratio;
+use super::bin::Bin;
+use super::crew::{Crew, Shown};
+use super::due::Due;
+use super::input::Input;
+use super::news::{News, Report};
+use super::outcome::{Alarm, Emptying, Outcome};
+use super::rules::Rules;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+/// How long after the last look time may have brought something.
+pub const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A bin that must be emptied and is not for so long was missed, in seconds: crews drive once a day.
 const MISSED: i64 = 30 * 3600;
@@ -12,65 +19,6 @@ const MISSED: i64 = 30 * 3600;
 const LOW: f64 = 45.0;
 /// And with more than this it has been.
 const CHANGED: f64 = 90.0;
-/// What a crew reports is the emptying that was seen so many seconds before or after: reports are
-/// written down at the end of the tour, and sensors report each hour or less.
-const SAME: i64 = 12 * 3600;
-/// A crew that reports at all reports within this time, in seconds.
-const REPORTED: i64 = 36 * 3600;
-/// A crew that has reported nothing for so many seconds does not report.
-const REPORTS: i64 = 60 * 86_400;
-/// So many readings after a report show whether the level has fallen,
-const READINGS: u8 = 3;
-/// and below this level nobody can tell.
-const LITTLE: f64 = 0.3;
-/// A level that is so much lower than before shows that something was taken.
-const FALLEN: f64 = 0.1;
-
-/// What begins or ends, each told once.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum News {
-    /// It burns.
-    Fire,
-    /// It does not burn any more, or never did.
-    FireOver,
-    /// What it looks like now.
-    Posture(Posture),
-    /// Its echoes come from a fixed part: its level is not seen.
-    EchoFixed,
-    /// Its level is seen again.
-    EchoFree,
-    /// Somebody emptied it.
-    Emptied(Emptying),
-    /// Whether it is to be emptied.
-    Due(Due),
-    /// Nothing was heard of its sensor since then, and its own losses do not explain it.
-    SensorLost(Timestamp),
-    /// Its sensor is heard again.
-    SensorHeard,
-    /// Its battery is empty in so many days.
-    BatteryLow(f64),
-    /// Its battery was changed.
-    BatteryChanged,
-    /// It must be emptied since then, and nobody was there.
-    PickupMissed(Timestamp),
-    /// Somebody was there after all.
-    PickupMade,
-    /// A crew says that it was emptied then, and its level says no.
-    Unconfirmed(Timestamp),
-    /// It was emptied then, and no crew says so, though they do at other times.
-    Unreported(Timestamp),
-}
-
-/// What a crew reports, as far as the sensor knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
-    /// The level has fallen.
-    Confirmed,
-    /// The next readings will show.
-    Open,
-    /// Nothing is known of the level.
-    Unseen,
-}
 
 /// A bin, and what was told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,16 +44,8 @@ struct Said {
     /// Since when it must be emptied.
     #[serde(skip_serializing_if = "Option::is_none")]
     must: Option<i64>,
-    /// A report that its level has still to show: when it was, how full the bin was then, and how
-    /// many readings came since.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open: Option<(i64, f32, u8)>,
-    /// When it was reported to be emptied last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reported: Option<i64>,
-    /// An emptying that nobody has reported yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seen: Option<i64>,
+    #[serde(flatten)]
+    crew: Crew,
 }
 
 impl Said {
@@ -144,17 +84,23 @@ impl Tended {
         if std::mem::take(&mut self.said.lost) {
             news.push(News::SensorHeard);
         }
+        if input.synced {
+            self.set_clock(self.bin.at);
+        }
         let emptied = outcome.emptied.filter(Emptying::counts);
         if let Some(emptying) = emptied {
             news.push(News::Emptied(emptying));
-            self.seen(emptying.at.as_second());
+            self.said.crew.see(emptying.at.as_second());
         }
         let at = input.at.as_second();
         if let Some(due) = outcome.due {
             self.due(due, input.synced.then_some(at), &mut news);
         }
         if input.synced {
-            self.count_reading(rules, input.at, &mut news);
+            // else it says nothing of the level
+            if self.bin.seen == at {
+                self.look(rules, input.at, &mut news);
+            }
             self.charge(rules, &mut news);
         }
         (outcome, news)
@@ -165,9 +111,16 @@ impl Tended {
         let (mut news, at) = (Vec::new(), now.as_second());
         // what was heard before the clock was set was heard by now
         self.bin.trust(rules, now);
+        if self.bin.wait(rules, at, listening.as_second()) {
+            news.push(News::Fire);
+        }
         if !self.said.lost && self.bin.lost_at(rules, listening).is_some_and(|lost| lost <= now) {
             self.said.lost = true;
             news.push(News::SensorLost(stamp(self.bin.at)));
+        }
+        if let Some(reported) = self.said.crew.wait(at) {
+            // it was going to show, and never did
+            self.bin.believe_empty(reported);
         }
         if let Some(due) = self.bin.pass(rules, now) {
             self.due(due, Some(at), &mut news);
@@ -182,40 +135,35 @@ impl Tended {
             self.said.missed = true;
             news.push(News::PickupMissed(stamp(since)));
         }
-        if let Some(seen) = self.said.seen
-            && at - seen >= REPORTED
-        {
-            self.said.seen = None;
-            if self.said.reported.is_some_and(|reported| seen - reported < REPORTS) {
-                news.push(News::Unreported(stamp(seen)));
-            }
-        }
+        let unreported = self.said.crew.unreported(at);
+        news.extend(unreported.into_iter().map(|seen| News::Unreported(stamp(seen))));
         news
     }
 
     /// A crew says that it was emptied then.
     pub fn report(&mut self, rules: &Rules, at: Timestamp, now: Timestamp) -> Report {
-        let second = at.as_second();
-        self.said.reported = self.said.reported.max(Some(second));
-        let is_same = |seen: &i64| (seen - second).abs() <= SAME;
-        if self.said.seen.take_if(|seen| is_same(seen)).is_some()
-            || self.bin.emptied().map(Timestamp::as_second).is_some_and(|seen| is_same(&seen))
-        {
+        let (second, today) = (at.as_second(), now.as_second());
+        let at = at.min(now);
+        let seen = self.bin.emptied().map(Timestamp::as_second);
+        if self.said.crew.confirms(second, today, seen) {
             return Report::Confirmed;
         }
-        let is_seen = !self.bin.is_estimated(at.min(now)) && !self.bin.is_degraded();
-        let Some(Ratio(fill)) = self.bin.fill(rules, at.min(now)).filter(|_| is_seen) else {
+        let is_seen = !self.bin.is_estimated(at) && !self.bin.is_degraded();
+        let Some(fill) = self.bin.fill(rules, at).filter(|_| is_seen) else {
             self.bin.believe_empty(second);
             return Report::Unseen;
         };
-        self.said.open = Some((second, fill as f32, 0));
-        Report::Open
+        if self.said.crew.open(second, today, fill) {
+            return Report::Open;
+        }
+        self.bin.note_emptied(second);
+        Report::Unseen
     }
 
-    fn seen(&mut self, at: i64) {
-        let is_reported = self.said.reported.is_some_and(|reported| (reported - at).abs() <= SAME);
-        self.said.seen = (!is_reported).then_some(at);
-        self.said.open.take_if(|(reported, ..)| (*reported - at).abs() <= SAME);
+    /// What a clock that was ahead has dated counts from now on.
+    fn set_clock(&mut self, now: i64) {
+        self.said.must = self.said.must.map(|must| must.min(now));
+        self.said.crew.set_clock(now);
     }
 
     /// Of a clock that nobody has set no time is kept.
@@ -231,24 +179,13 @@ impl Tended {
         }
     }
 
-    /// Whether the level shows what a crew reported.
-    fn count_reading(&mut self, rules: &Rules, now: Timestamp, news: &mut Vec<News>) {
-        let Some((reported, before, readings)) = &mut self.said.open else { return };
-        if now.as_second() <= *reported {
-            return;
-        }
-        *readings = readings.saturating_add(1);
-        let (reported, before, readings) = (*reported, f64::from(*before), *readings);
-        if readings < READINGS {
-            return;
-        }
-        self.said.open = None;
-        let fill = self.bin.fill(rules, now).map_or(0.0, |fill| fill.0);
-        let shows = !self.bin.is_degraded() && before >= LITTLE;
-        if shows && fill > before - FALLEN {
-            news.push(News::Unconfirmed(stamp(reported)));
-        } else {
-            self.bin.note_emptied(reported);
+    /// Whether a reading of the level shows what a crew reported.
+    fn look(&mut self, rules: &Rules, now: Timestamp, news: &mut Vec<News>) {
+        let fill = self.bin.fill(rules, now).filter(|_| !self.bin.is_degraded());
+        match self.said.crew.look(now.as_second(), fill) {
+            Some(Shown::Emptied(at)) => self.bin.note_emptied(at),
+            Some(Shown::Not(at)) => news.push(News::Unconfirmed(stamp(at))),
+            None => {}
         }
     }
 
@@ -268,14 +205,11 @@ impl Tended {
     }
 }
 
-/// How long after the last look time may have brought something.
-pub const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bins::{Echo, Geometry};
-    use crate::units::{Celsius, Metres};
+    use crate::units::{Celsius, Metres, Ratio};
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 

@@ -1,13 +1,16 @@
 //! A bin as those see it who drive to it.
 
-use super::bin::{Bin, DAY, Rules};
-use super::days::weekday;
-use super::{Due, Posture};
+use super::bin::{Bin, DAY};
+use super::calendar::Calendar;
+use super::forecast::come;
+use super::posture::Posture;
+use super::rules::{Rules, day_of};
 use crate::units::Ratio;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-/// The rate is that of so many days from now on: none plans much farther ahead.
-const AHEAD: i64 = 4;
+/// What comes in more days than these is full by then.
+const FAR: i64 = 400;
 
 /// What planning asks about a bin.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +25,10 @@ pub struct View {
     pub emptied: Option<Timestamp>,
     /// When it was heard of first, by a clock that could be trusted: since then it is watched.
     pub first: Option<Timestamp>,
-    /// What part of it comes in a day, as the mean of the days that follow.
-    pub rate: f64,
+    /// What part of it comes on each weekday, from Monday on; a holiday is a Sunday.
+    pub weekdays: [f64; 7],
+    /// Where its days begin.
+    pub zone: TimeZone,
     /// The standard deviation of what comes in a day.
     pub spread: f64,
     /// Whether it burns, as far as is known.
@@ -42,11 +47,27 @@ impl View {
             synced,
             emptied: None,
             first: synced.then_some(at),
-            rate: 0.1,
+            weekdays: [0.1; 7],
+            zone: TimeZone::UTC,
             spread: 0.1,
             burns: false,
             posture: Posture::Ok,
         }
+    }
+
+    /// What part of it is expected to come between two times.
+    #[must_use]
+    pub fn comes(&self, from: Timestamp, to: Timestamp) -> f64 {
+        let to = to.as_second();
+        let from = from.as_second().clamp(to.saturating_sub(FAR * DAY), to);
+        let calendar = Calendar::of(&self.zone);
+        let [(first, began), (last, ends)] = [from, to].map(|at| day_of(&self.zone, at));
+        let days = (first..=last).map(|day| {
+            let until = if day == last { come(to - ends) } else { 1.0 };
+            let since = if day == first { come(from - began) } else { 0.0 };
+            self.weekdays[calendar.weekday(day)] * (until - since)
+        });
+        days.sum()
     }
 }
 
@@ -56,57 +77,20 @@ impl Bin {
     pub fn view(&self, rules: &Rules) -> Option<View> {
         let part = f64::from(self.part?);
         let (today, _) = rules.day(self.at);
-        let means = self.days.means(today, self.usual(rules));
-        let height = self.height(rules);
-        let mean = |day: i64| means.weekdays[weekday(day)];
-        let rate = (today..today + AHEAD).map(mean).sum::<f64>() / AHEAD as f64 / height;
+        let means = self.days.means((rules.calendar(), today), rules.usual());
+        let height = rules.height();
         Some(View {
             fill: rules.geometry.fill(rules.geometry.surface(part)),
             at: Timestamp::from_second(self.seen).ok()?,
             synced: self.synced,
             emptied: self.emptied(),
             first: self.first(),
-            rate,
-            spread: means.around / height,
+            weekdays: means.weekdays.map(|steps| steps / height),
+            zone: rules.zone.clone(),
+            spread: means.within / height,
             burns: self.burns(),
             posture: self.posture(),
         })
-    }
-
-    /// What is due by the mere passing of time, if that is new.
-    pub(super) fn pass(&mut self, rules: &Rules, now: Timestamp) -> Option<Due> {
-        let at = now.as_second();
-        if self.at == i64::MIN || !self.synced || at <= self.at {
-            return None;
-        }
-        let due = self.due.after(self.fill(rules, now), self.is_old(rules, at), rules.levels());
-        let is_new = due != self.due;
-        self.due = due;
-        is_new.then_some(due)
-    }
-
-    /// What was heard by a clock that nobody had set counts as heard just now, once it is set.
-    pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
-        if self.at != i64::MIN && !self.synced {
-            let at = now.as_second();
-            self.begin_again(rules, at);
-            (self.at, self.seen, self.synced) = (at, at, true);
-        }
-    }
-
-    /// Somebody says that it was emptied then, and nobody sees whether that is so.
-    pub(super) fn believe_empty(&mut self, at: i64) {
-        self.note_emptied(at);
-        if self.part.is_some() {
-            (self.part, self.seen) = (Some(0.0), at);
-        }
-    }
-
-    /// Somebody says that it was emptied then, and nothing speaks against it.
-    pub(super) fn note_emptied(&mut self, at: i64) {
-        if at <= self.at.saturating_add(DAY) {
-            self.emptied = self.emptied.max(Some(at));
-        }
     }
 
     /// What part of it comes in a day, once enough is known of it to say so.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a check came to. There is no fourth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// There is evidence that the resident is well.

@@ -15,6 +15,7 @@ pub const MOST_CASES: usize = 256;
 
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Who has the resident tonight.
@@ -147,6 +148,12 @@ impl Escalation {
             calls.push(case.call(alarm, case.role, What::Alarm));
         }
         calls
+    }
+
+    /// Whether somebody has to answer this alarm, or to come.
+    #[must_use]
+    pub fn is_open(&self, alarm: &str) -> bool {
+        self.cases.contains_key(alarm)
     }
 
     /// When something is due next.

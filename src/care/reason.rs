@@ -76,6 +76,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The sensor that it is about, by its number.
+    #[must_use]
+    pub fn sensor(&self) -> Option<usize> {
+        match *self {
+            Self::Occupied { sensor, .. }
+            | Self::Seen { sensor, .. }
+            | Self::Still { sensor, .. }
+            | Self::Silent { sensor, .. }
+            | Self::NeverHeard { sensor }
+            | Self::Stale { sensor, .. }
+            | Self::Unreadable { sensor, .. }
+            | Self::HeardAgain { sensor, .. }
+            | Self::Battery { sensor, .. }
+            | Self::BatteryChanged { sensor, .. }
+            | Self::Doubt { sensor, .. } => Some(sensor),
+            _ => None,
+        }
+    }
+
     /// The fact in words, with the times by the clocks of the home.
     #[must_use]
     pub fn words(&self, resident: &Resident, language: Language) -> String {

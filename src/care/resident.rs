@@ -1,6 +1,7 @@
 //! Who is cared for, by which sensors and rules: what was agreed.
 
 use super::time::Window;
+use crate::units::Quantity;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -49,6 +50,18 @@ impl SensorKind {
         (Self::Toilet, "toilet"),
         (Self::Button, "button"),
     ];
+
+    /// What a sensor of this kind says of somebody, the plainest first.
+    #[must_use]
+    pub fn quantities(self) -> &'static [Quantity] {
+        match self {
+            Self::Bed | Self::Chair => &[Quantity::Occupied, Quantity::Motion],
+            Self::Motion => &[Quantity::Motion, Quantity::Occupied],
+            Self::Door => &[Quantity::ContactOpen],
+            Self::Toilet => &[Quantity::Occupied, Quantity::Motion, Quantity::ContactOpen],
+            Self::Button => &[Quantity::Button],
+        }
+    }
 
     /// Whether its "on" lasts as long as somebody is there.
     #[must_use]

@@ -154,6 +154,12 @@ impl Watch {
         &self.resident
     }
 
+    /// When it was last looked at: what is remembered was true then.
+    #[must_use]
+    pub fn now(&self) -> At {
+        self.house.facts.now
+    }
+
     /// Frames with a state that a sensor sent, and the signs that they are when those close
     /// together are one.
     #[must_use]

@@ -5,15 +5,13 @@ mod serve;
 use super::table::printable;
 use super::{complain, exit};
 use crate::codec::script::{Failure, Keeper, Routine, Script};
-use crate::codec::{Codec, builtin};
+use crate::config::{DEFAULT_FILE, Profiles};
 use crate::ops::journal;
-use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::json;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Decodes one payload and prints the JSON object that the codec returned.
 ///
@@ -32,9 +30,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.js", required_unless_present_any = ["profile", "serve"])]
     codec: Option<PathBuf>,
 
-    /// A device profile that comes with lykta
+    /// A device profile: one that comes with lykta, or one in profiles/ beside the configuration
     #[arg(long, value_name = "NAME", conflicts_with = "codec")]
     profile: Option<String>,
+
+    /// The configuration beside which profiles are
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
 
     /// The port
     #[arg(long, value_name = "N", required_unless_present = "serve")]
@@ -71,7 +73,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             by_script(file, *f_port, bytes)
         }
         Args { profile: Some(name), fport: Some(f_port), hex: Some(Bytes(bytes)), .. } => {
-            by_profile(name, *f_port, bytes)
+            by_profile(name, &args.config, *f_port, bytes)
         }
         _ => Ok(exit::USAGE.into()),
     }
@@ -118,16 +120,18 @@ fn has_errors(object: &str) -> bool {
     serde_json::from_str::<Result>(object).is_ok_and(|result| !result.errors.is_empty())
 }
 
-fn by_profile(name: &str, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> {
-    let profiles = builtin::profiles().context("the built-in profiles")?;
-    let mut names: Vec<String> = profiles.iter().map(|profile| profile.name.clone()).collect();
-    let Some(profile) = profiles.into_iter().find(|profile| profile.name == name) else {
+fn by_profile(name: &str, config: &Path, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> {
+    let (profiles, problems) = Profiles::of(config.parent().unwrap_or(Path::new("")));
+    for problem in &problems {
+        complain(format_args!("{problem}"));
+    }
+    let Some(codec) = profiles.codecs.get(name) else {
+        let mut names: Vec<_> = profiles.codecs.keys().map(String::as_str).collect();
         names.sort_unstable();
         complain(format_args!("there is no profile {name:?}; there are {}", names.join(", ")));
         return Ok(exit::DATA.into());
     };
-    let codec = Codec::new(Arc::new(profile)).context("a built-in profile")?;
-    match codec.decode(f_port, bytes) {
+    match codec.decode(&mut Keeper::default(), f_port, bytes, Timestamp::now()) {
         Ok(decoded) => {
             for unmapped in &decoded.unmapped {
                 complain(format_args!("{unmapped}"));
@@ -137,7 +141,7 @@ fn by_profile(name: &str, f_port: u8, bytes: &[u8]) -> anyhow::Result<ExitCode> 
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            complain(format_args!("profile {name}: {error}"));
+            complain(format_args!("profile {name}: {}", printable(&error.to_string())));
             Ok(exit::DATA.into())
         }
     }

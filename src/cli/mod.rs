@@ -2,12 +2,14 @@
 
 mod ask;
 mod check;
+mod codec;
 mod codec_worker;
 mod columns;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod pages;
 mod plan;
 mod progress;
 mod replay;
@@ -55,9 +57,12 @@ enum Command {
     Plan(plan::Args),
     Replay(replay::Args),
     Decode(decode::Args),
+    Codec(codec::Args),
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
     Store(store::Args),
+    #[command(hide = true)]
+    Pages(pages::Args),
 }
 
 /// Reads the command line and runs what it says.
@@ -81,8 +86,10 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Decode(args) => decode::run(args),
+        Command::Codec(args) => codec::run(args),
         Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
+        Command::Pages(args) => pages::run(args),
     };
     outcome.unwrap_or_else(|error| {
         let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -26,7 +26,7 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-/// How often the status line is looked at; it is sent only when it has changed.
+/// How often it is looked at how things are; the status line is sent only when it has changed.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -43,12 +43,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
     }
-    let config::Loaded { settings, registry, codecs, sources, .. } = loaded;
+    let config::Loaded { settings, registry, households, codecs, sources, .. } = loaded;
     // where each setting came from is of no use to the daemon, and is most of what was read
     drop(sources);
     sys::return_free_memory();
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
-    let parts = Parts { settings, registry, codecs, clock, open_hat };
+    let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(serve(parts)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -75,7 +75,11 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
         env!("CARGO_PKG_VERSION"), view.tenants().len(),
         receivers(udp.then(|| gateway.listening()), radios)
     );
-    let mut look = interval(STATUS_INTERVAL);
+    let watched = service::watched();
+    // twice in the time that the service manager waits: one may come late
+    let often = watched.map_or(STATUS_INTERVAL, |within| STATUS_INTERVAL.min(within / 2));
+    let mut look = interval(often);
+    let mut hung = false;
     loop {
         tokio::select! {
             () = &mut told => break,
@@ -86,6 +90,17 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
                     service::status(&status);
                     last = status;
                 }
+                let hangs = watched.and_then(|_| gateway.hangs());
+                match hangs {
+                    None if watched.is_some() => service::alive(),
+                    Some((part, doing)) if !hung => log::error!(
+                        MESSAGE_ID = message::HANGS, LYKTA_REASON = doing;
+                        "{part} hangs: it {doing}, and has for too long; the service manager is \
+                         left to start lykta again"
+                    ),
+                    _ => {}
+                }
+                hung = hangs.is_some();
             }
         }
     }

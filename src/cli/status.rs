@@ -102,7 +102,7 @@ fn describe(status: &Status) -> String {
             (tenant.set_aside, "set aside"),
             (tenant.not_stored, "lost to the disk"),
             (tenant.not_decoded, "not decoded"),
-            (tenant.not_mapped, "readings missing"),
+            (tenant.not_mapped, "outputs not mapped"),
         ] {
             if n > 0 {
                 let _ = write!(text, ", {n} {what}");
@@ -116,6 +116,10 @@ fn describe(status: &Status) -> String {
         if let Some(text) = tenant.disk.as_ref().and_then(disk) {
             line("  disk", text);
         }
+    }
+    for profile in &status.stopped_codecs {
+        let why = "had to be stopped too often, its devices are delivered raw";
+        line("codec stopped", format!("of profile {profile}: {why}"));
     }
     if let Some(devices) = &status.devices {
         line("devices", summary(devices));

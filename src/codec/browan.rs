@@ -1,9 +1,9 @@
-//! Browan TABS sensors that share one 8-byte frame: TBMS100 (PIR, FPort 102) and TBDW100
-//! (door and window, FPort 100).
+//! Browan TABS sensors that share one 8-byte frame: TBMS100 (PIR, FPort 102), TBDW100 (door
+//! and window, FPort 100) and TBPB100 (button, FPort 147).
 //!
 //! | bytes | meaning |
 //! | --- | --- |
-//! | 0 | bit 0: occupied or open; the others are reserved and not always zero |
+//! | 0 | bit 0: occupied, open or pressed; the others are reserved and not always zero |
 //! | 1 | low nibble: battery, (25 + n) / 10 V, n from 1 to 14 |
 //! | 2 | low 7 bits: board temperature + 32 °C |
 //! | 3–4 | minutes since the last event, least significant byte first |
@@ -16,7 +16,7 @@
 use super::frame::{Frame, put};
 use super::{DecodeError, Object};
 
-/// Every output of [`tbms100`] and [`tbdw100`].
+/// Every output of [`tbms100`], [`tbdw100`] and [`tbpb100`].
 pub(super) const OUTPUTS: &[&str] = &["status", "battery", "temperatureBoard", "time", "count"];
 
 /// Decodes one payload of a TBMS100: `status` 1 occupied, 0 free.
@@ -27,6 +27,11 @@ pub(super) fn tbms100(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
 /// Decodes one payload of a TBDW100: `status` 1 open, 0 closed.
 pub(super) fn tbdw100(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
     if f_port == 100 { status(bytes) } else { Err(DecodeError::Port(f_port)) }
+}
+
+/// Decodes one payload of a TBPB100: `status` 1 pressed.
+pub(super) fn tbpb100(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
+    if f_port == 147 { status(bytes) } else { Err(DecodeError::Port(f_port)) }
 }
 
 /// `battery` V, `temperatureBoard` °C, `time` minutes.

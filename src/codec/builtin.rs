@@ -1,5 +1,6 @@
-//! The device profiles that come with the gateway.
+//! The device profiles that come with the gateway, and their scripts.
 
+use super::script::Script;
 use crate::device::Profile;
 
 /// Why a profile's text is none.
@@ -30,25 +31,50 @@ pub fn profiles() -> Result<Vec<Profile>, ProfileError> {
     PROFILES.iter().map(|(file, text)| parse(file, text)).collect()
 }
 
+/// A script of this program, by the name of its file.
+pub fn script(file: &str) -> Option<Script> {
+    let (_, text) = CODECS.iter().find(|(name, _)| *name == file)?;
+    Script::new(text.as_bytes()).ok()
+}
+
 macro_rules! embedded {
-    ($($file:literal,)*) => {
-        &[$(($file, include_str!(concat!("../../config/profiles/", $file)))),*]
+    ($directory:literal: $($file:literal,)*) => {
+        &[$(($file, include_str!(concat!("../../config/", $directory, "/", $file)))),*]
     };
 }
 
+/// The files of `config/codecs/`: name and text.
+pub const CODECS: &[(&str, &str)] = embedded![
+    "codecs":
+    "cayenne-lpp.js",
+    "decentlab-dl-mbx.js",
+    "dragino-lds02.js",
+    "netvox-rb11e.js",
+    "terabee-lora-lm.js",
+];
+
 /// The files of `config/profiles/`: name and text.
 pub const PROFILES: &[(&str, &str)] = embedded![
+    "profiles":
     "browan-tbdw100.toml",
     "browan-tbms100.toml",
+    "browan-tbpb100.toml",
+    "decentlab-dl-mbx.toml",
+    "dragino-ldds45.toml",
     "dragino-ldds75.toml",
+    "dragino-lds02.toml",
     "elsys-elt.toml",
     "elsys-ers.toml",
     "elsys-ers-eye.toml",
+    "lpp-compactor.toml",
+    "lpp-parking.toml",
+    "lpp-street-light.toml",
     "milesight-em310-udl.toml",
     "milesight-em400-mud.toml",
     "milesight-em400-tld.toml",
     "milesight-em400-udl.toml",
     "milesight-vs330.toml",
+    "milesight-vs370.toml",
     "milesight-ws202.toml",
     "milesight-ws301.toml",
     "netvox-r718j.toml",
@@ -56,5 +82,7 @@ pub const PROFILES: &[(&str, &str)] = embedded![
     "netvox-r718q.toml",
     "netvox-r718qa.toml",
     "netvox-r718x.toml",
+    "netvox-rb11e.toml",
     "sensoneo-single.toml",
+    "terabee-lora-lm.toml",
 ];

@@ -53,6 +53,13 @@ impl<'a> Frame<'a> {
         self.take::<1>().map(|[byte]| byte)
     }
 
+    /// Whether the next byte is this one, which is then read.
+    pub(super) fn skip(&mut self, byte: u8) -> bool {
+        let is_it = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(is_it);
+        is_it
+    }
+
     /// The next two bytes, most significant first.
     pub(super) fn u16_be(&mut self) -> Result<u16, DecodeError> {
         self.take().map(u16::from_be_bytes)

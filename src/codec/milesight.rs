@@ -33,6 +33,8 @@ enum Field {
     Distance(&'static str, &'static [u16]),
     /// One byte that counts through these names.
     State(&'static str, &'static [&'static str]),
+    /// The same, but 0xfe is `disable`: the sensor was told not to look.
+    StateOrDisabled(&'static str, &'static [&'static str]),
     /// One reserved byte: that the channel is there is what it says.
     Event(&'static str, &'static str),
     /// One byte, a digit in each half.
@@ -50,7 +52,8 @@ enum Field {
 }
 
 use Field::{
-    Byte, Distance, Event, Firmware, Hardware, Serial6, Serial8, State, Tenths, Tsl, Version, Word,
+    Byte, Distance, Event, Firmware, Hardware, Serial6, Serial8, State, StateOrDisabled, Tenths,
+    Tsl, Version, Word,
 };
 
 const fn channel(id: u8, kind: u8, fields: &'static [Field]) -> Channel {
@@ -97,6 +100,13 @@ const VS330: &[Channel] = &[
     channel(0x04, 0x8e, &[State("calibration_status", &["failed", "success"])]),
 ];
 
+/// VS370: presence by radar, and whether it is bright.
+const VS370: &[Channel] = &[
+    BATTERY,
+    channel(0x03, 0x00, &[State("occupancy", &["vacant", "occupied"])]),
+    channel(0x04, 0x00, &[StateOrDisabled("illuminance", &["dim", "bright"])]),
+];
+
 /// WS301: magnetic contact.
 const WS301: &[Channel] = &[
     BATTERY,
@@ -138,6 +148,8 @@ pub(super) const WS202_OUTPUTS: &[&str] = &["battery", "pir", "daylight"];
 /// Every output of [`vs330`].
 pub(super) const VS330_OUTPUTS: &[&str] =
     &["battery", "distance", "occupancy", "calibration_status"];
+/// Every output of [`vs370`].
+pub(super) const VS370_OUTPUTS: &[&str] = &["battery", "occupancy", "illuminance"];
 /// Every output of [`ws301`].
 pub(super) const WS301_OUTPUTS: &[&str] = &["battery", "magnet_status", "tamper_status"];
 
@@ -160,6 +172,12 @@ pub(super) fn ws202(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
 /// Decodes one payload of a VS330: `battery` %, `occupancy` `vacant` or `occupied`.
 pub(super) fn vs330(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
     decode(f_port, bytes, VS330)
+}
+
+/// Decodes one payload of a VS370: `battery` %, `occupancy` `vacant` or `occupied`,
+/// `illuminance` `dim`, `bright` or `disable`.
+pub(super) fn vs370(f_port: u8, bytes: &[u8]) -> Result<Object, DecodeError> {
+    decode(f_port, bytes, VS370)
 }
 
 /// Decodes one payload of a WS301: `battery` %, `magnet_status` `close` or `open`.
@@ -200,6 +218,8 @@ fn read(field: &Field, frame: &mut Frame<'_>) -> Result<(&'static str, Value), D
             raw => (name, raw.into()),
         },
         State(name, names) => (name, frame.state(name, names)?.into()),
+        StateOrDisabled(name, _) if frame.skip(0xfe) => (name, "disable".into()),
+        StateOrDisabled(name, names) => (name, frame.state(name, names)?.into()),
         Event(name, text) => {
             frame.byte()?;
             (name, text.into())

@@ -5,7 +5,7 @@ use super::read::{Read, Reader};
 use super::schema::settings;
 use super::timing::Hours;
 use crate::bins::{Geometry, Rules};
-use crate::units::{Degrees, Metres, Ratio};
+use crate::units::{Degrees, Metres, Ratio, Volts};
 use figment::value::Value;
 use jiff::tz::TimeZone;
 use std::fmt;
@@ -24,6 +24,9 @@ settings! {
         /// The distance in metres from the sensor at which the bin is full; nearer ones count as
         /// full, too.
         pub dead_zone_m: f64 = 0.0,
+        /// Metres to add to each distance: from where the sensor hangs back to where it counts
+        /// from. Negative if it says too much.
+        pub sensor_offset_m: f64 = 0.0,
         /// How many degrees the sensor looks away from straight down.
         pub sensor_angle_deg: f64 = 0.0,
         /// The part of its volume that is filled, from 0 to 1, at heights that part it evenly from
@@ -39,6 +42,11 @@ settings! {
         pub threshold_must: f64 = 0.85,
         /// It must be emptied when so many days have passed since the last time, however empty.
         pub most_days: Option<f64> => 14,
+        /// At this voltage the sensor's battery is empty: 3.0 for lithium thionyl chloride, 2.0 for
+        /// two alkaline cells.
+        pub battery_empty_v: f64 = 3.0,
+        /// How often the sensor reports. Left out: as it is learned.
+        pub report_interval: Option<Duration> => "1h",
         /// How long it takes to empty it.
         pub service: Duration = "3min",
         /// When that may begin. Left out: at any time.
@@ -66,6 +74,7 @@ impl BinSettings {
         Geometry {
             depth: Metres(self.depth_m),
             dead_zone: Metres(self.dead_zone_m),
+            offset: Metres(self.sensor_offset_m),
             angle: Degrees(self.sensor_angle_deg),
             volumes: self.volumes.clone(),
         }
@@ -78,6 +87,8 @@ impl BinSettings {
             may: Ratio(self.threshold_may),
             must: Ratio(self.threshold_must),
             most_days: self.most_days,
+            flat: Volts(self.battery_empty_v),
+            interval: self.report_interval.and_then(|each| each.try_into().ok()),
             ..Rules::new(self.geometry(), zone.clone())
         }
     }

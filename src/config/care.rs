@@ -4,20 +4,21 @@ use super::key::KeyPath;
 use super::read::{Read, Reader, known};
 use super::schema::settings;
 use super::timing::{DayTime, Hours};
-use crate::care::SensorKind;
+use crate::care::{SensorKind, escalation::Chain};
 use figment::value::Value;
 use std::time::Duration;
 
 settings! {
     /// A resident, under a pseudonym.
     pub struct ResidentSettings {
-        /// The pseudonym: no name, no address.
+        /// The pseudonym: no name, no address. It is part of topics.
         pub id: String => "r1",
         /// Whether the resident consents. Without consent nothing is decoded and nothing decided.
         pub consent: bool => true,
         /// Whether whoever else lives there consents. Left out: nobody does.
         pub cohabitant_consent: Option<bool> => true,
-        /// The sensors in the home.
+        /// The sensors in the home. One of a device that is named by its kind alone ("bed") need not
+        /// be here.
         pub sensor: Vec<SensorSettings> = [],
         /// What an alarm is raised for.
         pub rule: Vec<RuleSettings> = [],
@@ -31,12 +32,15 @@ settings! {
         pub id: String => "bed",
         /// What it senses: "bed", "chair", "motion", "door", "toilet" or "button".
         pub kind: SensorKind => "bed",
-        /// How long it keeps "occupied" or "motion" after the last sign.
-        pub hold: Duration = "0s",
+        /// How long it keeps "occupied" or "motion" after the last sign. Left out: what the profile
+        /// of its device says; in a replay "0s".
+        pub hold: Option<Duration> => "5min",
         /// Whether it says something at least once in each heartbeat. Then its silence is a fault.
-        pub supervised: bool = false,
-        /// How often it says something at least, if it is supervised.
-        pub heartbeat: Duration = "60min",
+        /// Left out: of a device yes, in a replay no.
+        pub supervised: Option<bool> => true,
+        /// How often it says something at least, if it is supervised. Left out: what the profile of
+        /// its device says; in a replay "60min".
+        pub heartbeat: Option<Duration> => "60min",
         /// The part of its frames that is lost, from 0 to 0.9. Left out: learned from its
         /// heartbeats.
         pub loss: Option<f64> => 0.2,
@@ -72,6 +76,19 @@ settings! {
         pub warn: Option<Duration> => "10min",
     }
 
+    /// Who is told of an alarm, one after the other, until somebody answers by the command
+    /// `acknowledge`: the primary, the secondary, and the lead of the patrol.
+    pub struct EscalationSettings {
+        /// How long the primary is waited for before the secondary is told, too.
+        pub primary: Duration = "2min",
+        /// How long the secondary is waited for before the patrol's lead is told.
+        pub secondary: Duration = "2min",
+        /// How often the patrol's lead is told again; no more often than the others are waited for.
+        pub repeat: Duration = "5min",
+        /// Who has answered is there within this, or the alarm goes on.
+        pub arrival: Duration = "60min",
+    }
+
     /// A night check (tillsyn).
     pub struct CheckSettings {
         /// Its name, in decisions.
@@ -88,6 +105,15 @@ settings! {
         pub lain: Duration = "60min",
         /// The sensors that it goes by. Left out: all.
         pub sensors: Vec<String> = [],
+    }
+}
+
+impl EscalationSettings {
+    /// As the escalation goes by it.
+    #[must_use]
+    pub fn chain(&self) -> Chain {
+        let &Self { primary, secondary, repeat, arrival } = self;
+        Chain { primary, secondary, repeat, arrival }
     }
 }
 
@@ -178,19 +204,25 @@ impl Read for DoorMode {
 
 impl Read for SensorKind {
     fn read(reader: &mut Reader, path: &KeyPath, value: &Value) -> Option<Self> {
-        if value.as_str().is_some_and(|text| ALARM_BUTTONS.contains(&text)) {
-            reader.wrong(
-                path,
-                "lykta is no social alarm, and takes none",
-                "leave what a resident wears to press in distress to an alarm receiving centre; \
-                 lykta only helps to decide whom to visit",
-            );
+        if value.as_str().is_some_and(is_social_alarm) {
+            let (what, help) = NO_SOCIAL_ALARM;
+            reader.wrong(path, what, help);
             return None;
         }
         word(reader, path, value, &Self::ALL, "kind of sensor")
     }
 }
 
-/// What people call a social alarm's button.
+/// Whether this is what people call a social alarm's button.
+pub(super) fn is_social_alarm(kind: &str) -> bool {
+    ALARM_BUTTONS.contains(&kind)
+}
+
+pub(super) const NO_SOCIAL_ALARM: (&str, &str) = (
+    "lykta is no social alarm, and takes none",
+    "leave what a resident wears to press in distress to an alarm receiving centre; lykta only helps \
+     to decide whom to visit",
+);
+
 const ALARM_BUTTONS: [&str; 6] =
     ["pendant", "wristband", "social_alarm", "trygghetslarm", "larmknapp", "fall_alarm"];

@@ -220,13 +220,13 @@ impl Checks<'_> {
     }
 
     fn tenant(&mut self, path: &KeyPath, tenant: &mut Tenant) {
-        if tenant.kind == TenantKind::Care {
-            self.warning(
-                &path.key("kind"),
-                "night rules are not in this version: what these sensors send is authenticated, \
-                 counted and kept from leaving, but nothing is decided or published",
-                "do not rely on this tenant for anybody's safety",
-            );
+        let range = Duration::from_secs(60)..=Duration::from_secs(72 * 3600);
+        if !range.contains(&tenant.erase_after) {
+            let help = "write \"1h\", or from \"1min\" to \"72h\"";
+            self.error(&path.key("erase_after"), "what is erased is to be gone within days", help);
+        }
+        if let Some(escalation) = &tenant.escalation {
+            self.escalation(&path.key("escalation"), escalation);
         }
         self.store_keys(path, tenant);
         self.upstream(&path.key("upstream"), &mut tenant.upstream);

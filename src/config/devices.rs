@@ -9,7 +9,7 @@ use super::settings::{
     AbpSettings, Activation, DeviceSettings, OtaaSettings, Settings, TenantKind,
 };
 use crate::device::{self, Abp, Device, Otaa};
-use crate::units::{AesKey, DevAddr, DevEui};
+use crate::units::{AesKey, DevAddr, DevEui, TenantId};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -26,6 +26,7 @@ impl Checks<'_> {
             })
             .collect();
         self.unique_session(&devices);
+        self.unique_bin(settings.device.iter().zip(&paths));
         devices.into_iter().map(|(device, _)| device).collect()
     }
 
@@ -39,6 +40,24 @@ impl Checks<'_> {
             } else {
                 seen.insert(device.dev_eui, path);
             }
+        }
+    }
+
+    /// Two sensors in one bin would be taken for one that sees something else each time: emptyings
+    /// that nobody made, fires from the sun on one of them, and no word when one is silent.
+    fn unique_bin<'a>(&mut self, all: impl Iterator<Item = (&'a DeviceSettings, &'a KeyPath)>) {
+        let mut seen: HashMap<(&TenantId, &str), (DevEui, &KeyPath)> = HashMap::new();
+        for (device, path) in all {
+            let Some(bin) = &device.bin else { continue };
+            let (earlier, at) =
+                *seen.entry((&device.tenant, bin)).or_insert((device.dev_eui, path));
+            if earlier == device.dev_eui {
+                continue; // the same one, or already told as the same device twice
+            }
+            let what = format!("bin \"{bin}\" has two sensors, {earlier} and {}", device.dev_eui);
+            let help = "a bin is understood by one: remove `bin` from the one that was replaced or \
+                        says less, or name a second compartment \"…-b\"";
+            self.twice(&path.key("bin"), &at.key("bin"), what, help);
         }
     }
 

@@ -91,14 +91,20 @@ impl Checks<'_> {
             }
         }
         let all = residents.iter().zip(&paths);
-        all.filter_map(|(resident, path)| self.resident(path, resident, zone)).collect()
+        all.filter_map(|(resident, path)| {
+            let sensors = resident.sensor.iter().map(sensor).collect();
+            self.resident(path, resident, zone, sensors)
+        })
+        .collect()
     }
 
-    fn resident(
+    /// One resident with these sensors.
+    pub(super) fn resident(
         &mut self,
         path: &KeyPath,
         settings: &ResidentSettings,
         zone: &TimeZone,
+        sensors: Vec<Sensor>,
     ) -> Option<Resident> {
         let lists = ["sensor", "rule", "check"];
         let whole = lists.into_iter().all(|list| self.reader.is_whole(&path.key(list)));
@@ -124,7 +130,7 @@ impl Checks<'_> {
             id: settings.id.clone(),
             consent: settings.consent && settings.cohabitant_consent != Some(false),
             zone: zone.clone(),
-            sensors: settings.sensor.iter().map(sensor).collect(),
+            sensors,
             rules: Vec::new(),
             checks: Vec::new(),
         };
@@ -158,11 +164,11 @@ impl Checks<'_> {
     }
 
     fn sensor(&mut self, path: &KeyPath, sensor: &SensorSettings) {
-        if sensor.supervised && !(MINUTE..=7 * DAY).contains(&sensor.heartbeat) {
+        if sensor.heartbeat.is_some_and(|heartbeat| !(MINUTE..=7 * DAY).contains(&heartbeat)) {
             let help = "write how often the sensor speaks, from \"1min\" to \"168h\"";
             self.error(&path.key("heartbeat"), "this cannot be a heartbeat", help);
         }
-        if sensor.hold > DAY {
+        if sensor.hold.is_some_and(|hold| hold > DAY) {
             let what = "no sensor holds for longer than a day";
             self.error(&path.key("hold"), what, "write what its data sheet says, such as \"5min\"");
         }
@@ -391,8 +397,9 @@ fn sensor(settings: &SensorSettings) -> Sensor {
     Sensor {
         id: settings.id.clone(),
         kind: settings.kind,
-        hold: settings.hold,
-        heartbeat: settings.supervised.then_some(settings.heartbeat),
+        hold: settings.hold.unwrap_or_default(),
+        heartbeat: (settings.supervised == Some(true))
+            .then_some(settings.heartbeat.unwrap_or(60 * MINUTE)),
         loss: settings.loss,
         sees_bed: settings.sees_bed,
     }

@@ -2,6 +2,7 @@
 
 use super::check::Checks;
 use super::file::File;
+use super::household::Household;
 use super::key::KeyPath;
 use super::key::Part;
 use super::layer::{Environment, Layers};
@@ -28,6 +29,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// All devices with their profiles and keys.
     pub registry: Registry,
+    /// The residents with their sensors.
+    pub households: Vec<Household>,
     /// The codec of every known profile, by the profile's name.
     pub codecs: HashMap<String, Codec>,
     /// What is doubtful.
@@ -80,8 +83,7 @@ pub fn load_with(
         errors.extend(file.other_keys("device"));
     }
     files.extend(device_files);
-    let profile_files = toml_files(&places.base.join("profiles"), &mut errors);
-    let (profiles, problems) = Profiles::load(&profile_files);
+    let (profiles, problems) = Profiles::of(&places.base);
     errors.extend(problems);
     if !errors.is_empty() {
         // what an unread file would have said is not known: more errors would mislead
@@ -95,7 +97,8 @@ pub fn load_with(
     let checked = settings.map(|mut settings| {
         checks.settings(&mut settings);
         let devices = checks.devices(&settings, &profiles);
-        (settings, Registry::new(devices))
+        let households = checks.households(&settings, &profiles);
+        (settings, Registry::new(devices), households)
     });
     let mut warnings = located(&layers, checks.warnings);
     let Reader { faults, leaves, .. } = reader;
@@ -103,15 +106,16 @@ pub fn load_with(
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
     let errors = located(&layers, faults);
     match checked {
-        Some((settings, registry)) if errors.is_empty() => {
-            Ok(Loaded { settings, sources, registry, codecs: profiles.codecs, warnings })
+        Some((settings, registry, households)) if errors.is_empty() => {
+            let codecs = profiles.codecs;
+            Ok(Loaded { settings, sources, registry, households, codecs, warnings })
         }
         _ => Err(Problems { errors, warnings, sources }),
     }
 }
 
 /// The `*.toml` files of a directory by name; none when there is no such directory.
-fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
+pub(super) fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),

@@ -16,6 +16,7 @@ mod check;
 mod devices;
 mod file;
 mod home;
+mod household;
 pub mod import;
 mod key;
 mod layer;
@@ -38,14 +39,19 @@ mod tours;
 mod value;
 
 pub use bin::{BinId, BinSettings};
-pub use care::{CheckSettings, DoorMode, ResidentSettings, RuleName, RuleSettings, SensorSettings};
+pub use care::{
+    CheckSettings, DoorMode, EscalationSettings, ResidentSettings, RuleName, RuleSettings,
+    SensorSettings,
+};
 pub use home::Home;
+pub use household::Household;
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};
 pub use plan::{
     BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,
     VisitSettings,
 };
 pub use problem::{Excerpt, Problem, Problems};
+pub use profile::Profiles;
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Buffer, Chip, Concentrator, DeviceSettings,
     LorawanSettings, Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol,
@@ -58,6 +64,6 @@ pub use timing::{Day, DayTime, Hours, Zone};
 
 /// The names of the profiles that come with lykta.
 pub fn builtin_profiles() -> Vec<String> {
-    let (profiles, _) = profile::Profiles::load(&[]);
+    let (profiles, _) = profile::Profiles::load(&[], std::path::Path::new(""));
     profiles.names().into_iter().map(str::to_owned).collect()
 }

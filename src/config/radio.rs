@@ -56,8 +56,12 @@ impl Checks<'_> {
             self.pins(path, &pins, &mut taken);
         }
         let output = &settings.output;
-        let pins =
-            [("status_led", output.status_led), ("relay", output.relay), ("buzzer", output.buzzer)];
+        let pins = [
+            ("status_led", output.status_led),
+            ("relay", output.relay),
+            ("buzzer", output.buzzer),
+            ("button", output.button),
+        ];
         self.pins(&root.key("output"), &pins, &mut taken);
         self.lorawan(&root.key("lorawan"), &settings.lorawan);
         self.same_reception(&radios);

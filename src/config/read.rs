@@ -55,13 +55,6 @@ pub(super) struct Reader {
     mistyped: HashSet<KeyPath>,
 }
 
-/// Keys that later versions know, with what to do in this one.
-const LATER: &[(&str, &str, &str)] = &[(
-    "resident",
-    "this version keeps no details of residents",
-    "remove [[resident]]; `resident` and `sensor` in a device stay",
-)];
-
 impl Reader {
     /// The paths of the elements that were read of a list of the root table, in order.
     pub(super) fn elements(&self, list: &str) -> impl Iterator<Item = KeyPath> {
@@ -129,16 +122,10 @@ impl Reader {
             return None;
         };
         for name in table.keys().filter(|name| !schema.keys.iter().any(|key| key.name == **name)) {
-            let at = path.key(name);
-            match LATER.iter().find(|(later, ..)| later == name) {
-                Some((_, what, help)) => self.wrong_key(&at, *what, *help),
-                None => {
-                    let names: Vec<&str> = schema.keys.iter().map(|key| key.name).collect();
-                    self.mistyped.extend(nearest(name, &names).map(|meant| path.key(meant)));
-                    let help = known(name, &names, "known keys here");
-                    self.wrong_key(&at, format!("unknown key `{name}`"), help);
-                }
-            }
+            let names: Vec<&str> = schema.keys.iter().map(|key| key.name).collect();
+            self.mistyped.extend(nearest(name, &names).map(|meant| path.key(meant)));
+            let help = known(name, &names, "known keys here");
+            self.wrong_key(&path.key(name), format!("unknown key `{name}`"), help);
         }
         Some(table)
     }

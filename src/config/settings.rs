@@ -2,6 +2,7 @@
 //! annotated `config/lykta.toml` is generated from these very words.
 
 use super::bin::{BinId, BinSettings};
+use super::care::{EscalationSettings, ResidentSettings};
 use super::key::KeyPath;
 use super::plan::PlanSettings;
 use super::read::{Read, Reader};
@@ -33,7 +34,7 @@ settings! {
         pub radio: Vec<RadioSettings> = [],
         /// What devices are told about their network.
         pub lorawan: LorawanSettings = {},
-        /// Lamps and relays on GPIO pins of this machine.
+        /// Lamps, relays and a button on GPIO pins of this machine.
         pub output: OutputSettings = {},
         /// What to do about a mobile modem that has hung itself up. Left out: nothing.
         pub modem: Option<ModemSettings>,
@@ -41,6 +42,9 @@ settings! {
         pub tenant: Vec<Tenant> = [],
         /// The sensors, here and in devices.d/*.toml.
         pub device: Vec<DeviceSettings> = [],
+        /// Who is cared for, under pseudonyms. Their sensors are the devices of a tenant of kind
+        /// "care" that name them; without consent nothing of them is decoded.
+        pub resident: Vec<ResidentSettings> = [],
         /// The bins, each by the name that its device gives in `bin`. One without a table has all
         /// the defaults, but no position, and is in no plan.
         pub bin: BTreeMap<BinId, BinSettings> = {},
@@ -125,15 +129,19 @@ settings! {
         pub channels: Vec<Megahertz> = [867.1, 867.3, 867.5, 867.7, 867.9],
     }
 
-    /// Lamps and relays, by the BCM number of their pin.
+    /// Lamps, relays and a button, by the BCM number of their pin.
     pub struct OutputSettings {
         /// A lamp: steady while radios, disk and brokers work, slow blinking without a broker, fast
         /// when a radio or the disk fails.
         pub status_led: Option<u8> => 26,
-        /// A relay for alarms. No alarm uses it yet: it stays open.
+        /// A relay that is closed while an alarm of a resident waits for an answer and no broker can
+        /// be told.
         pub relay: Option<u8> => 13,
-        /// A buzzer for alarms. No alarm uses it yet: it stays off.
+        /// A buzzer that sounds just then.
         pub buzzer: Option<u8> => 19,
+        /// A button between this pin and ground: whoever presses it goes to all residents whose
+        /// alarms wait.
+        pub button: Option<u8> => 6,
     }
 
     /// A mobile modem, and how it is restarted.
@@ -164,6 +172,11 @@ settings! {
         pub earlier_store_key_file: Option<PathBuf> => "earlier-care-key",
         /// How much may wait for its broker.
         pub buffer: Buffer = {},
+        /// Of kind "care": when who is told of an alarm. Left out: as here.
+        pub escalation: Option<EscalationSettings>,
+        /// Of kind "care": how long what has been erased or superseded may still lie on the card,
+        /// from 1min to 72h. Then it is overwritten.
+        pub erase_after: Duration = "1h",
         /// Its broker.
         pub upstream: Upstream,
     }

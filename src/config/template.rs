@@ -47,8 +47,9 @@ fn section(text: &mut String, table: &Table, path: &str, off: &str) {
             (Shape::Named(_), _) => (format!("{path}.tours"), close),
             _ => (path, close),
         };
-        // an example would be a device, a radio, a modem, a bin or a plan that nobody has
-        let nobodys = matches!(key.name, "device" | "radio" | "modem" | "bin" | "plan");
+        // an example would be a device, a resident, a radio, a modem, a bin or a plan of nobody's
+        let nobodys =
+            matches!(key.name, "device" | "resident" | "radio" | "modem" | "bin" | "plan");
         let off = if nobodys { "#" } else { off };
         text.push('\n');
         // of tables that exclude each other, the first can be switched on

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// The bits that a problem has for skills, less the one for a crew of two.
 const MOST_SKILLS: usize = 31;
@@ -69,6 +70,19 @@ impl Checks<'_> {
         if !(0.0..=60.0).contains(&bin.sensor_angle_deg) {
             let help = "a sensor that looks straight down has 0; more than 60 sees a wall";
             self.error(&path.key("sensor_angle_deg"), "it must be from 0 to 60", help);
+        }
+        if !(-1.0..=1.0).contains(&bin.sensor_offset_m) {
+            let help = "it is a matter of centimetres: 0.05; the floor is in depth_m";
+            self.error(&path.key("sensor_offset_m"), "it must be from -1 to 1", help);
+        }
+        if !(0.5..=30.0).contains(&bin.battery_empty_v) {
+            let help = "in volts, under load: 3.0 is usual, two alkaline cells end at 2.0";
+            self.error(&path.key("battery_empty_v"), "it must be from 0.5 to 30", help);
+        }
+        let often = Duration::from_secs(60)..=Duration::from_secs(4 * 24 * 3600);
+        if bin.report_interval.is_some_and(|each| !often.contains(&each)) {
+            let help = "write \"1h\"; left out it is learned";
+            self.error(&path.key("report_interval"), "it must be from 1min to 96h", help);
         }
         let rises = bin.volumes.windows(2).all(|pair| pair[0] <= pair[1]);
         let ends = bin.volumes.first() == Some(&0.0) && bin.volumes.last() == Some(&1.0);

@@ -139,6 +139,7 @@ async fn start(
     let parts = Parts {
         settings: loaded.settings,
         registry: loaded.registry,
+        households: loaded.households,
         codecs: loaded.codecs,
         clock,
         open_hat,

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::{RadioSettings, Settings};
 use crate::ingest::{Obey, Watched};
 use crate::ops::status::RadioStatus;
+use crate::pulse::Pulse;
 use crate::radio::hat::{Command, CommandError, Hat, Parts, State};
 use crate::radio::vigil::Step;
 use crate::radio::{Outlet, Transmission, TxError};
@@ -87,6 +88,12 @@ impl Hats {
             }
             works
         })
+    }
+
+    /// What shows that their threads go on, with the names of these.
+    pub(super) fn pulses(&self) -> Vec<(String, Pulse)> {
+        let pulse = |hat: &Hat| (format!("radio-{}", hat.name()), hat.counters().pulse().clone());
+        self.0.iter().map(|(hat, _)| pulse(hat)).collect()
     }
 
     /// How many there are.

@@ -2,9 +2,11 @@
 
 use super::inlet::Inlet;
 use crate::bins::View;
-use crate::config::{Buffer, Settings, Tenant};
+use crate::care::escalation::Chain;
+use crate::clock::Moment;
+use crate::config::{Buffer, Household, PlanKind, Settings, Tenant};
 use crate::device::Registry;
-use crate::ingest::{Bins, Input};
+use crate::ingest::{Bins, Care, CareRules, Input};
 use crate::planning::{self, House, Planned};
 use crate::store::{Bounds, Room, Store, StoreError};
 use crate::units::TenantId;
@@ -88,4 +90,30 @@ pub(super) fn bins(
         Some((id.to_owned(), bin.rules(&tenant.timezone.0)))
     });
     Ok(Bins::new(rules.collect(), store.states(Room::Bins)?))
+}
+
+/// The residents of a tenant, with what is remembered of them.
+pub(super) fn care(
+    tenant: &Tenant,
+    settings: &Settings,
+    households: &[Household],
+    store: &Store,
+    now: Moment,
+) -> Result<Care, StoreError> {
+    let mut rules = CareRules {
+        gateway: settings.gateway.to_string(),
+        chain: tenant.escalation.as_ref().map_or_else(Chain::default, |own| own.chain()),
+        erase_after: tenant.erase_after,
+        plans: HashMap::new(),
+    };
+    for (name, plan) in &settings.plan {
+        if plan.tenant == tenant.id && plan.kind == PlanKind::Patrol {
+            for visit in &plan.visit {
+                rules.plans.entry(visit.id.clone()).or_default().push(name.clone());
+            }
+        }
+    }
+    let theirs = households.iter().filter(|household| household.tenant == tenant.id);
+    let theirs = theirs.map(|household| (household.resident.clone(), household.devices.clone()));
+    Ok(Care::new(rules, theirs, store.states(Room::Care)?, now))
 }

@@ -4,6 +4,7 @@
 //! thread "main"        status socket, concentrator (UDP) ◄─┐ bounded channels, both ways
 //! thread "ingest"                           └► dedup ► lorawan ► codec ► store ─┐ notify
 //! thread "up-TENANT"   one for each tenant       outbox ► MQTT ◄────────────────┘
+//! thread "codec"       with scripts only: payloads ► their process ► "ingest"
 //! thread "planner"     with a [plan] only: bins, orders ► plans ► "ingest"
 //! ```
 //!
@@ -20,17 +21,22 @@ mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
+use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
-use crate::config::{LorawanSettings, OutputSettings, Settings, Tenant};
+use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant, TenantKind};
 use crate::device::Registry;
-use crate::ingest::{self, Downlinks, Ingest, TenantSink, Tours, Transmit, Watch};
+use crate::ingest::{
+    self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
+};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
+use crate::ops::button;
 use crate::ops::card::{self, Card};
 use crate::ops::health::{RadioHealth, TenantView, View};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
 use crate::planning::{self, Board, Desk, Planner};
+use crate::pulse::Pulse;
 use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
@@ -140,6 +146,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The devices of the settings, with their keys.
     pub registry: Registry,
+    /// The residents of the settings, with their sensors.
+    pub households: Vec<Household>,
     /// A codec for each profile in use, by name.
     pub codecs: HashMap<String, Codec>,
     /// The clock that all go by.
@@ -160,8 +168,10 @@ pub struct Gateway {
     stop_air: watch::Sender<bool>,
     inlet: Inlet,
     radios: Vec<Worker>,
-    /// Shows on the status lamp how the gateway is.
+    /// Shows on the status lamp how the gateway is, and calls whoever is near.
     lamp: JoinHandle<()>,
+    /// Waits for somebody who answers alarms here.
+    button: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
     /// Restarts the modem when there is no broker for long.
@@ -169,11 +179,15 @@ pub struct Gateway {
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
     ingest: Worker,
+    /// Asks scripts, if any device needs one.
+    codec: Option<Worker>,
     /// Makes plans, if there are any to make. Whatever becomes of it, all else goes on.
     planner: Option<Worker>,
     stop_planner: (Arc<AtomicBool>, Desk),
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
+    /// Of each part whose hanging would go unseen, with its name.
+    pulses: Vec<(String, Pulse)>,
     /// Held for as long as the gateway runs.
     _lock: File,
 }
@@ -184,7 +198,7 @@ impl Gateway {
     /// # Errors
     /// When there is no place to keep data: nothing could be accepted then.
     pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
-        let Parts { settings, registry, codecs, clock, open_hat } = parts;
+        let Parts { settings, registry, households, codecs, clock, open_hat } = parts;
         let lock = lock(&settings.state_dir)?;
         let air = Arc::new(ingest::Counters::default());
         let udp = Arc::new(concentrator::Counters::default());
@@ -228,6 +242,11 @@ impl Gateway {
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
             let bins = house::bins(tenant, &settings, &registry, &store)?;
             let tours = Tours::new(bins, desk.of(plans));
+            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            if tenant.kind == TenantKind::Care {
+                store.overwrite();
+                outbox.overwrite();
+            }
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -244,7 +263,16 @@ impl Gateway {
             outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
             sinks.insert(
                 tenant.id.clone(),
-                TenantSink { kind: tenant.kind, store, bounds, news, upstream, counters, tours },
+                TenantSink {
+                    kind: tenant.kind,
+                    store,
+                    bounds,
+                    news,
+                    upstream,
+                    counters,
+                    tours,
+                    care,
+                },
             );
         }
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
@@ -266,10 +294,25 @@ impl Gateway {
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
+        let needs_script = registry
+            .iter()
+            .filter_map(|device| codecs.get(&device.profile.name))
+            .any(Codec::is_script);
+        let (decoding, codec, stopped) = if needs_script {
+            let waker = inlet.clone();
+            // any question does; a loop that has no room for one is awake
+            let (decoding, codecs) = Decoding::new(move || _ = waker.look(|_| {}));
+            let stopped = codecs.stopped();
+            let ask = move || codecs.run(Keeper::default());
+            (decoding, Some(Worker::spawn("codec".into(), ask)?), stopped)
+        } else {
+            (Decoding::default(), None, Stopped::default())
+        };
         let ingest = Ingest::new(ingest::Parts {
             watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
             server,
             codecs,
+            decoding,
             tenants: sinks,
             dedup: Dedup::new(window),
             downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit),
@@ -278,7 +321,11 @@ impl Gateway {
             commit_interval: settings.store.commit_interval,
             commit_rows: settings.store.commit_rows as usize,
         });
-        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs))?;
+        let pulse = Pulse::default();
+        let mut pulses = hats.pulses();
+        pulses.push(("ingest".into(), pulse.clone()));
+        pulses.push(("concentrator".into(), udp.pulse.clone()));
+        let ingest = Worker::spawn("ingest".into(), move || ingest.run(&inputs, pulse))?;
         let (board, stop_flag) = (Board::default(), Arc::<AtomicBool>::default());
         let planner = Planner::new(planning::Parts {
             settings: &settings,
@@ -355,6 +402,7 @@ impl Gateway {
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
+        let button = answered_here(settings.output.button, inlet.clone());
         let reporter = Reporter {
             gateway: settings.gateway,
             card: Arc::clone(&card),
@@ -364,6 +412,7 @@ impl Gateway {
             ask,
             desk,
             board,
+            stopped,
         };
         Ok(Self {
             listening,
@@ -373,13 +422,16 @@ impl Gateway {
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
+            button,
             account: account(card, Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
+            codec,
             planner,
             stop_planner,
             upstreams,
             stop_upstreams,
+            pulses,
             _lock: lock,
             view,
         })
@@ -395,11 +447,18 @@ impl Gateway {
         self.listening
     }
 
+    /// A part that has not shown its progress in time, and what it was doing. Nothing of what is
+    /// outside, be it a broker or a radio, can make one late.
+    pub fn hangs(&self) -> Option<(&str, &'static str)> {
+        self.pulses.iter().find_map(|(name, pulse)| Some((name.as_str(), pulse.overdue()?)))
+    }
+
     /// Waits until a thread ends unasked, which only a bug can make it do.
     pub async fn ended(&mut self) -> GatewayError {
         let name = poll_fn(|context| {
             let threads = self.upstreams.iter_mut().chain(&mut self.radios);
-            let mut workers = threads.chain([&mut self.ingest]).chain(&mut self.planner);
+            let mut workers =
+                threads.chain([&mut self.ingest]).chain(&mut self.codec).chain(&mut self.planner);
             match workers
                 .find_map(|w| Pin::new(&mut w.ended).poll(context).is_ready().then_some(&w.name))
             {
@@ -439,6 +498,7 @@ impl Gateway {
             log::debug!("a plan is still being made; it is not waited for");
         }
         self.lamp.abort();
+        self.button.abort();
         self.account.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
@@ -473,10 +533,10 @@ fn plan(settings: &Settings) -> Plan {
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Keeps the status lamp up to date. Without a lamp there is nothing to do.
+/// Keeps lamp, relay and buzzer up to date. Without any there is nothing to do.
 fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
     let (outputs, view) = (Outputs::open(settings), Arc::clone(view));
-    if settings.status_led.is_none() {
+    if settings.status_led.or(settings.relay).or(settings.buzzer).is_none() {
         return tokio::spawn(async {});
     }
     tokio::spawn(async move {
@@ -490,8 +550,24 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
             } else {
                 Lamp::NoBroker
             });
+            // who cannot be told by a broker may be near
+            let calls = |tenant: &TenantView| {
+                tenant.counters.unanswered.load(Relaxed) && !connected(tenant)
+            };
+            let calls = view.tenants().iter().any(calls);
+            outputs.relay(calls);
+            outputs.buzzer(calls);
             sleep(LAMP).await;
         }
+    })
+}
+
+/// Brings the presses of the button to the ingest loop.
+fn answered_here(pin: Option<u8>, inlet: Inlet) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Some(pin) = pin else { return };
+        // a press that finds no room is repeated by whoever still hears the buzzer
+        button::watch(pin, || _ = inlet.pass(Input::Answered)).await;
     })
 }
 

@@ -6,7 +6,7 @@ use crate::bins::{
 };
 use crate::clock::{ClockQuality, Moment};
 use crate::message;
-use crate::store::{Message, Room, State};
+use crate::store::{ADDITION, Message, Room, State};
 use crate::units::{Ratio, Reading, TenantId};
 use crate::upstream::event;
 use jiff::{SignedDuration, Timestamp};
@@ -22,17 +22,14 @@ const SOON: Duration = Duration::from_secs(4 * 24 * 3600);
 const USUAL: usize = 3;
 
 /// What is known of a bin is written down as a whole with one in so many of its uplinks, and what
-/// the others said in between: an eighth of the bytes on the card.
-const WHOLE: u64 = 32;
+/// the others said in between: a quarter of the bytes.
+const WHOLE: u64 = 16;
 
 /// A level is told when it has changed by so much,
 const TOLD_FROM: f64 = 0.02;
 /// or anything else in it, or so long after the last one: what a sensor says each time is in its
 /// readings.
 const TOLD_EACH: SignedDuration = SignedDuration::from_hours(6);
-
-/// What stands between the name of a bin and the place of what an uplink said: in no name.
-const SEPARATOR: char = '#';
 
 /// A tenant's bins, by their names.
 #[derive(Debug, Default)]
@@ -127,7 +124,7 @@ impl Bins {
         let mut all: HashMap<String, Known> = HashMap::new();
         let mut said: Vec<(String, Said)> = Vec::new();
         for (key, body) in remembered {
-            match key.split_once(SEPARATOR) {
+            match key.split_once(ADDITION) {
                 Some((bin, _)) => {
                     said.extend(
                         serde_json::from_str(&body).ok().map(|said| (bin.to_owned(), said)),
@@ -267,7 +264,7 @@ impl Known {
 /// What an uplink said, in a place that is used again for one after the next whole.
 fn said(bin: &str, n: u64, input: bins::Input) -> State {
     let body = serde_json::to_string(&Said { n, input }).expect("an input is a plain struct");
-    State { room: Room::Bins, key: format!("{bin}{SEPARATOR}{}", n % WHOLE), body }
+    State { room: Room::Bins, key: format!("{bin}{ADDITION}{}", n % WHOLE), body }
 }
 
 /// Tells operations what asks for somebody: a fire, and sensors that must be looked at.

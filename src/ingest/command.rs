@@ -3,6 +3,7 @@
 //! Whoever brought one keeps it until its receipt is signed: when the answer is on the disk, or,
 //! of one that is answered only when there is a plan, the order itself.
 
+use super::encode::{self, Encoded};
 use super::{Back, Batch, Ingest, TenantSink};
 use crate::bins::Report;
 use crate::config::TenantKind;
@@ -11,7 +12,7 @@ use crate::planning::Planned;
 use crate::store::{self, Entry, Room, State};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::{
-    self, Code, Command, Downlink, Emptied, Fault, Receipt, Rejection, Request,
+    self, Code, Command, Downlink, Emptied, Fault, Receipt, Rejection, Request, Worded,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -20,7 +21,10 @@ impl Ingest {
     /// Executes a command and puts its reply into the outbox; with the same id again, only the
     /// reply.
     pub(super) fn command(&mut self, tenant: &TenantId, command: Command) {
-        self.take_command(tenant, command, None);
+        match self.encoding(tenant, &command) {
+            Some(job) => self.hold_command(tenant, command, job),
+            None => self.take_command(tenant, command, None, None),
+        }
     }
 
     /// Goes on with what was ordered before the start and not answered.
@@ -34,12 +38,19 @@ impl Ingest {
         for (tenant, (id, payload)) in orders {
             let (name, payload) = ("plan".to_owned(), payload.into_bytes());
             let command = Command { name, payload, receipt: Receipt::default() };
-            self.take_command(&tenant, command, Some(id));
+            self.take_command(&tenant, command, Some(id), None);
         }
     }
 
     /// `order` is the id of one that was ordered before: whatever the answer is, it is final.
-    fn take_command(&mut self, tenant: &TenantId, command: Command, order: Option<String>) {
+    /// `encoded` is what a script made of its words.
+    pub(super) fn take_command(
+        &mut self,
+        tenant: &TenantId,
+        command: Command,
+        order: Option<String>,
+        encoded: Option<Encoded>,
+    ) {
         let Command { name, payload, receipt } = command;
         let now = self.clock.now();
         let (request, body) = match Request::parse(&payload, now) {
@@ -49,7 +60,7 @@ impl Ingest {
         };
         let mut entry = Entry::of(DevEui(0), Vec::new());
         let body = match request {
-            Some(request) => self.execute(tenant, &name, request, &payload, &mut entry),
+            Some(request) => self.execute(tenant, &name, request, &payload, &mut entry, encoded),
             None => body,
         };
         let Some((_, batch)) = self.tenants.get_mut(tenant) else { return };
@@ -86,6 +97,7 @@ impl Ingest {
         request: Request,
         payload: &[u8],
         entry: &mut Entry,
+        encoded: Option<Encoded>,
     ) -> Option<String> {
         let (sink, batch) = self.tenants.get(tenant)?;
         let id = request.id.clone();
@@ -105,16 +117,23 @@ impl Ingest {
             }
         }
         let result = match name {
-            "downlink" => self.downlink(tenant, request, entry),
+            "downlink" => self.downlink(tenant, request, entry, encoded),
             "emptied" => self.emptied(tenant, request, entry),
             "plan" => match self.plan(tenant, request, payload) {
                 Ok(()) => return None,
                 Err(fault) => Err(fault),
             },
+            "acknowledge" | "away" | "staff" | "consent" => {
+                match self.of_resident(tenant, name, &request) {
+                    Ok(()) => return None,
+                    Err(fault) => Err(fault),
+                }
+            }
             _ => Err(Fault {
                 code: Code::UnknownCommand,
                 message: format!(
-                    "there is no command {name}; there are downlink, emptied and plan"
+                    "there is no command {name}; there are downlink, emptied and plan, and of \
+                     residents acknowledge, away, staff and consent"
                 ),
             }),
         };
@@ -189,19 +208,23 @@ impl Ingest {
         tenant: &TenantId,
         request: Request,
         entry: &mut Entry,
+        encoded: Option<Encoded>,
     ) -> Result<String, Fault> {
-        let downlink = Downlink::parse(&request.args)?;
+        let dev_eui = match Worded::parse(&request.args)? {
+            Some(worded) => worded.dev_eui,
+            None => Downlink::parse(&request.args)?.dev_eui,
+        };
         let fault = |code, message: &str| Fault { code, message: message.to_owned() };
         if self.tenants.get(tenant).is_some_and(|(sink, _)| sink.kind == TenantKind::Care) {
             let why = "a care tenant has no topics of single devices";
             return Err(fault(Code::NotSupported, why));
         }
-        let dev_eui = downlink.dev_eui;
         let unknown = || fault(Code::UnknownDevice, "this tenant has no such device");
         let device = self.server.device(dev_eui).ok_or_else(unknown)?;
         if device.tenant != *tenant {
             return Err(unknown());
         }
+        let downlink = encode::downlink(&request, encoded)?;
         let item = lorawan::Downlink {
             id: request.id.clone(),
             f_port: downlink.f_port,

@@ -27,6 +27,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// On a disk that is full so long at once room is made for what comes.
 const MAKES_ROOM: Duration = Duration::from_millis(200);
 
+/// A card that cleans up after itself takes seconds for a write, and a large database that has to
+/// be made anew minutes. What takes longer hangs.
+const WRITE: Duration = Duration::from_secs(300);
+
 /// Between two steps others have their turn.
 const BETWEEN: Duration = Duration::from_millis(5);
 
@@ -108,7 +112,10 @@ impl Ingest {
         // one tenant's slow disk does not hold up what leaves for another's devices
         tenants.sort_unstable();
         for (_, tenant) in tenants {
-            for departure in self.commit_for(&tenant) {
+            self.pulse.begins("writes to the disk", WRITE);
+            let departures = self.commit_for(&tenant);
+            self.pulse.begins(super::TAKES_IN, super::TURN);
+            for departure in departures {
                 let fate = self.downlinks.answer(departure, self.radio_now());
                 self.note(fate);
             }

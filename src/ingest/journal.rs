@@ -118,7 +118,10 @@ impl Journal {
         let Some(decoded) = decoded else { return };
         let trouble = match decoded {
             Err(error) => Some(error.without_payload()),
-            Ok(decoded) => decoded.unmapped.first().map(ToString::to_string),
+            Ok(decoded) => {
+                let mut unmapped = decoded.unmapped.iter();
+                unmapped.find(|unmapped| unmapped.is_loss()).map(ToString::to_string)
+            }
         };
         let changed = match trouble {
             Some(_) => self.undecodable.insert((device.dev_eui, uplink.f_port)),

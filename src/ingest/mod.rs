@@ -9,20 +9,26 @@
 //! [`Ingest::run`] drives them.
 
 mod bins;
+mod care;
 mod command;
+mod decode;
 mod disk;
 mod downlinks;
+mod encode;
 mod journal;
+mod residents;
 mod tours;
 mod watch;
 
 pub use bins::Bins;
+pub use care::{Care, CareRules};
+pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
 pub use watch::{Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
-use crate::codec::Codec;
+use crate::codec::{Codec, DecodeError, Decoded};
 use crate::config::TenantKind;
 use crate::device::Device;
 use crate::lorawan::capacity::Airtime;
@@ -30,6 +36,7 @@ use crate::lorawan::{
     Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
 };
 use crate::planning::Planned;
+use crate::pulse::Pulse;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
 use crate::radio::{AirEvent, Heard, Reception};
@@ -57,6 +64,14 @@ const MAX_INPUTS: usize = 256;
 /// may be deaf.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long the loop sleeps at most before it shows that it still turns.
+const SHOWS: Duration = Duration::from_secs(5);
+
+/// One turn takes milliseconds. One that takes so long is taken for one that hangs.
+const TURN: Duration = Duration::from_secs(30);
+
+const TAKES_IN: &str = "takes frames in";
+
 /// What comes in.
 #[derive(Debug)]
 pub enum Input {
@@ -66,6 +81,8 @@ pub enum Input {
     Command(TenantId, Command),
     /// A plan was made, or a command to make one has failed.
     Planned(Planned),
+    /// Somebody at this machine answers all alarms.
+    Answered,
     /// Somebody wants to see what only this loop knows.
     Look(Look),
 }
@@ -135,7 +152,12 @@ pub struct TenantCounters {
     pub not_stored: AtomicU64,
     /// Payloads that could not be decoded; delivered raw.
     pub not_decoded: AtomicU64,
-    /// Outputs of a decoder that were not what the profile takes them for: readings that are missing.
+    /// Frames of sensors in a home of which nothing may be read: counted, and nothing else.
+    pub unheeded: AtomicU64,
+    /// Whether somebody has to answer an alarm of a resident.
+    pub unanswered: AtomicBool,
+    /// Outputs of a decoder that were not what the profile takes them for, or that it does not
+    /// know: readings are missing.
     pub not_mapped: AtomicU64,
     /// Writes to the disk, each with one flush.
     pub commits: AtomicU64,
@@ -172,6 +194,8 @@ pub struct TenantSink {
     pub counters: Arc<TenantCounters>,
     /// Its bins, and who makes its plans.
     pub tours: Tours,
+    /// Its residents.
+    pub care: Care,
 }
 
 /// What is not on disk yet.
@@ -223,6 +247,7 @@ struct Departure {
 pub struct Ingest {
     server: EdgeServer,
     codecs: HashMap<String, Codec>,
+    decoding: Decoding,
     tenants: HashMap<TenantId, (TenantSink, Batch)>,
     dedup: Dedup,
     downlinks: Downlinks,
@@ -242,6 +267,8 @@ pub struct Ingest {
     rescued: Vec<(TenantId, Rescue)>,
     /// When there is more to give up.
     shed_at: Option<Instant>,
+    /// Shows that it turns.
+    pulse: Pulse,
 }
 
 /// What a loop is made of.
@@ -251,6 +278,8 @@ pub struct Parts {
     pub server: EdgeServer,
     /// How payloads are read, by the name of their profile.
     pub codecs: HashMap<String, Codec>,
+    /// The way to where scripts are asked.
+    pub decoding: Decoding,
     /// Where uplinks go. Every device's tenant must be there.
     pub tenants: HashMap<TenantId, TenantSink>,
     /// Joins copies.
@@ -294,6 +323,7 @@ impl Ingest {
             shed_at: None,
             server: parts.server,
             codecs: parts.codecs,
+            decoding: parts.decoding,
             tenants: tenants.collect(),
             dedup: parts.dedup,
             downlinks: parts.downlinks,
@@ -307,14 +337,21 @@ impl Ingest {
             commit_at: None,
             expire_at: Instant::now() + IDLE,
             journal: Journal::default(),
+            pulse: Pulse::default(),
         }
     }
 
-    /// Runs until every sender is gone.
-    pub fn run(mut self, inputs: &Receiver<Input>) {
+    /// Runs until every sender is gone, and shows its progress by this pulse.
+    pub fn run(mut self, inputs: &Receiver<Input>, pulse: Pulse) {
+        self.pulse = pulse;
+        self.pulse.begins(TAKES_IN, TURN);
         self.resume();
         loop {
-            match inputs.recv_timeout(self.patience()) {
+            let patience = self.patience().min(SHOWS);
+            self.pulse.begins("waits for frames", patience + TURN);
+            let input = inputs.recv_timeout(patience);
+            self.pulse.begins(TAKES_IN, TURN);
+            match input {
                 Ok(input) => self.offer(input),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
@@ -351,6 +388,7 @@ impl Ingest {
             }
             Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
+            Input::Answered => self.answer_here(),
             Input::Look(look) => (look.0)(Sight {
                 bins: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,
@@ -368,7 +406,9 @@ impl Ingest {
         while let Some(fate) = self.downlinks.take_overdue(self.radio_now()) {
             self.note(Some(fate));
         }
+        self.look_after_residents();
         self.take_due(self.begin.elapsed());
+        self.take_decoded();
         self.expire();
         self.tell_rescues();
         self.look_after_damage();
@@ -380,11 +420,14 @@ impl Ingest {
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
             self.commit();
         }
+        self.erase();
     }
 
     /// The last turn: nothing waits for anything any more.
     pub fn finish(mut self) {
         self.take_due(Duration::MAX);
+        self.finish_decoding();
+        self.leave_residents();
         self.commit_last();
         // answers that cannot be sent any more leave a message behind
         if self.commit_at.is_some() {
@@ -400,22 +443,29 @@ impl Ingest {
         let reported =
             self.downlinks.next_due().map(|due| due.saturating_sub(self.begin.elapsed()));
         let waits = joined.into_iter().chain(written).chain(reported);
+        let waits = waits.chain(self.next_decision());
+        let waits = waits.chain(self.decoding.patience());
         waits.chain([until(self.expire_at)]).min().unwrap_or(IDLE)
     }
 
     fn take_due(&mut self, due: Duration) {
         while let Some(frame) = self.dedup.take_due(due) {
-            self.take(&frame);
+            self.take(frame);
         }
         self.counters.copies.store(self.dedup.copies(), Relaxed);
     }
 
-    fn take(&mut self, heard: &Heard) {
+    fn take(&mut self, heard: Heard) {
         self.counters.heard.fetch_add(1, Relaxed);
-        let Some(best) = heard.receptions.first() else { return };
         let len = heard.phy.len();
         self.heard.heard(heard.frequency, heard.modulation, len, heard.at.monotonic);
-        let received = Received {
+        self.take_in(heard);
+    }
+
+    /// A frame as the server wants it.
+    fn received<'a>(&self, heard: &'a Heard) -> Option<Received<'a>> {
+        let best = heard.receptions.first()?;
+        Some(Received {
             phy: &heard.phy,
             at: heard.at.wall,
             age: self.age(heard),
@@ -424,9 +474,14 @@ impl Ingest {
             modulation: heard.modulation,
             snr: best.snr,
             receivers: heard.receptions.len(),
-        };
+        })
+    }
+
+    /// Takes a frame in, with what its script made of it, if one was asked.
+    fn receive(&mut self, heard: &Heard, decoded: Option<Result<Decoded, DecodeError>>) {
+        let Some(received) = self.received(heard) else { return };
         match self.server.uplink(&received) {
-            Ok(accepted) => self.accept(heard, accepted),
+            Ok(accepted) => self.accept(heard, accepted, decoded),
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -447,12 +502,22 @@ impl Ingest {
         counter.fetch_add(1, Relaxed);
     }
 
-    fn accept(&mut self, heard: &Heard, accepted: Accepted) {
+    fn accept(
+        &mut self,
+        heard: &Heard,
+        accepted: Accepted,
+        decoded: Option<Result<Decoded, DecodeError>>,
+    ) {
         let Accepted { device, event, news, changes, answer, undo } = accepted;
         let heartbeat = device.profile.heartbeat;
         self.watch.heard(device.dev_eui, heartbeat, heard);
+        let mut told = care::Told::default();
         let (mut messages, change) = match &event {
-            Event::Uplink(uplink) => self.decode(heard, &device, uplink),
+            Event::Uplink(uplink) if self.is_of_home(&device) => {
+                told = self.sense(&device, uplink, decoded);
+                (Vec::new(), None)
+            }
+            Event::Uplink(uplink) => self.decode(heard, &device, uplink, decoded),
             Event::Join(dev_addr) => {
                 self.journal.joined(&device);
                 (vec![event::join(&device, heard.at, *dev_addr)], None)
@@ -482,6 +547,8 @@ impl Ingest {
         if sink.kind == TenantKind::Care {
             messages.clear();
         }
+        states.extend(told.states);
+        messages.extend(told.messages);
         let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
         let at_once = answer.is_some() || entry.is_urgent();
         let wait = if at_once { Duration::ZERO } else { self.commit_interval };
@@ -507,11 +574,12 @@ impl Ingest {
         heard: &Heard,
         device: &Arc<Device>,
         uplink: &Uplink,
+        decoded: Option<Result<Decoded, DecodeError>>,
     ) -> (Vec<Message>, Option<Change>) {
         let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
             // port 0 and an absent port carry nothing of the sensor's
             (None | Some(0), _) | (_, None) => None,
-            (Some(port), Some(codec)) => Some(codec.decode(port, &uplink.payload)),
+            (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
         };
         let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else {
             return (Vec::new(), None);

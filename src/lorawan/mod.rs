@@ -5,6 +5,7 @@
 //! or takes it back. How well devices are heard is told by their [`statistics`], and what the air
 //! has room for by its [`capacity`].
 
+mod ahead;
 mod answer;
 pub mod capacity;
 mod counter;
@@ -20,6 +21,7 @@ pub mod statistics;
 mod uplink;
 mod waiting;
 
+pub use ahead::Ahead;
 pub use answer::{Answer, Window};
 pub use counter::Counter;
 pub use event::{Accepted, Event, News, Refusal, Uplink};

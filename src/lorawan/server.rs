@@ -228,7 +228,7 @@ impl EdgeServer {
 
     /// Whose frame it is. Of several sessions at one address that one is asked first whose counter
     /// is nearest, each for the counter that it would have next; then all for all others.
-    fn whose(
+    pub(super) fn whose(
         &self,
         frame: &DataFrame<'_>,
         now: Timestamp,

@@ -64,8 +64,8 @@ pub struct TenantHealth {
     pub shed: Shed,
     /// Payloads that could not be decoded; delivered raw.
     pub not_decoded: u64,
-    /// Outputs of a decoder that were not what the profile takes them for: readings that are
-    /// missing.
+    /// Outputs of a decoder that were not what the profile takes them for, or that it does not
+    /// know: readings are missing.
     pub not_mapped: u64,
     /// Messages acknowledged by the broker.
     pub delivered: u64,

@@ -91,7 +91,7 @@ impl Outputs {
     /// Takes the pins of the settings. If that fails it is told, and lykta goes on without. To
     /// be called in a tokio runtime.
     pub fn open(settings: &OutputSettings) -> Self {
-        let &OutputSettings { status_led, relay, buzzer } = settings;
+        let &OutputSettings { status_led, relay, buzzer, button: _ } = settings;
         if status_led.is_none() && relay.is_none() && buzzer.is_none() {
             return Self::none();
         }
@@ -270,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_pins_in_the_settings_nothing_runs() {
-        let settings = OutputSettings { status_led: None, relay: None, buzzer: None };
+        let settings = OutputSettings { status_led: None, relay: None, buzzer: None, button: None };
         let outputs = Outputs::open(&settings);
         assert!(outputs.task.is_none());
         outputs.lamp(Lamp::Fault);

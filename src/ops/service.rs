@@ -1,4 +1,4 @@
-//! The service manager: ready, status, stopping. Without one, nothing of this does anything.
+//! The service manager: ready, status, alive, stopping. Without one, nothing of this does anything.
 
 use sd_notify::NotifyState;
 use std::ffi::OsStr;
@@ -25,6 +25,16 @@ pub fn starting() {
 /// How things are, for `systemctl status`.
 pub fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);
+}
+
+/// How often [`alive`] must be said at least; `None` if nobody waits for it.
+pub fn watched() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// Every loop turns.
+pub fn alive() {
+    notify(&[NotifyState::Watchdog]);
 }
 
 /// The stop has begun.

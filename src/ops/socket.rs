@@ -11,6 +11,7 @@ use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
 use super::plan::OnePlan;
 use super::status::{ConcentratorSeen, Status};
+use crate::ingest::Stopped;
 use crate::message;
 use crate::planning::{Board, Desk, Notice, Order, Outcome};
 use crate::radio::concentrator::Roster;
@@ -68,6 +69,8 @@ pub struct Reporter {
     pub desk: Desk,
     /// Where plans can be seen.
     pub board: Board,
+    /// The profiles whose codecs are not run any more.
+    pub stopped: Stopped,
 }
 
 /// Opens the socket in the state directory, which must be this process's own, and serves it until
@@ -315,6 +318,7 @@ impl Reporter {
             airtime,
             capacity,
             devices,
+            stopped_codecs: self.stopped.names(),
             trouble,
         }
     }

@@ -65,6 +65,9 @@ pub struct Status {
     /// How the devices are, in numbers; `None` while that is not known.
     #[serde(default)]
     pub devices: Option<DeviceSummary>,
+    /// The profiles whose codecs are not run any more, because they had to be stopped too often.
+    #[serde(default)]
+    pub stopped_codecs: Vec<String>,
     /// Why a part of this is missing.
     #[serde(default)]
     pub trouble: Option<String>,

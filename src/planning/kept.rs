@@ -76,11 +76,10 @@ impl Visited {
     /// Whether this level shows that the bin was not emptied: it is as full as it was, and fuller
     /// than it can have become since.
     pub(super) fn denied_by(self, level: &View) -> bool {
-        let days = level.at.duration_since(self.at).as_secs_f64() / 86_400.0;
         let fill = level.fill.0;
         level.synced
-            && days > 0.0
-            && fill > level.rate * days + Self::FALL
+            && level.at > self.at
+            && fill > level.comes(self.at, level.at) + Self::FALL
             && self.level.is_some_and(|then| fill >= then.min(1.0) - Self::FALL)
     }
 }

@@ -180,7 +180,7 @@ impl Scheme {
                     age: if level.synced { days(level.at) } else { 0.0 },
                 }),
                 emptied: emptied.map(days),
-                filling: level.map(|level| Filling { rate: level.rate, spread: level.spread }),
+                filling: level.map(|level| self.filling(level, emptied, (day, now))),
                 volume: bin.volume_l,
                 density: bin.kg_per_l,
                 service: seconds(bin.service),
@@ -197,6 +197,30 @@ impl Scheme {
             }
         });
         all.collect()
+    }
+
+    /// How fast a bin fills: up to the tours of a day since it was seen or emptied, and from these
+    /// to the next ones.
+    fn filling(
+        &self,
+        bin: &View,
+        emptied: Option<Timestamp>,
+        (day, now): (Date, Timestamp),
+    ) -> Filling {
+        let tour = self.begin(day).max(now);
+        let mean = |from: Timestamp, to: Timestamp| {
+            let to = to.max(from + SignedDuration::from_hours(1));
+            bin.comes(from, to) / (to.duration_since(from).as_secs_f64() / DAY_SECONDS)
+        };
+        let seen = if bin.synced { bin.at } else { now };
+        let next = self.calendar.moment(self.calendar.after(day), 0);
+        let next =
+            tour + next.duration_since(self.calendar.moment(day, 0)).max(SignedDuration::ZERO);
+        Filling {
+            before: mean(emptied.map_or(seen, |emptied| emptied.max(seen)).min(tour), tour),
+            rate: mean(tour, next),
+            spread: bin.spread,
+        }
     }
 
     /// When the first shift of a day begins.

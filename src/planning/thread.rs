@@ -32,8 +32,6 @@ pub(super) const RETRY: Duration = Duration::from_secs(900);
 /// A level that is so much higher than the plan expected is a surprise.
 const SURPRISE: f64 = 0.1;
 
-const DAY_SECONDS: f64 = 86_400.0;
-
 /// The rest of the gateway, as far as planning needs it.
 pub trait House: Host {
     /// Hands over what was made; whether there was room.
@@ -267,7 +265,6 @@ impl Planner {
         let levels = self.house.bins(&plan.scheme.tenant)?;
         let visits = plan.kept.believed(clock).visits(now);
         let next = calendar.moment(calendar.after(sheet.day), 0);
-        let days = (next.duration_since(now).as_secs_f64() / DAY_SECONDS).max(0.0);
         let full = plan.scheme.bins.iter().filter(|(id, bin, _)| {
             let Some(level) = levels.get(id) else { return false };
             // a sensor that has been silent since the last visit says nothing
@@ -275,7 +272,7 @@ impl Planner {
             let left = sheet.left_out.iter().find(|left| left.id == *id);
             let expected = left.and_then(|left| left.level).unwrap_or(1.0);
             let fill = level.fill.0;
-            let overflows = fill >= expected + SURPRISE && fill + level.rate * days >= 1.0;
+            let overflows = fill >= expected + SURPRISE && fill + level.comes(now, next) >= 1.0;
             (fill >= bin.threshold_must || overflows)
                 && !old
                 && !sheet.visits(id)

@@ -11,6 +11,7 @@ use super::gwmp::{self, Content, Datagram, Packet, PacketError};
 use super::{AirEvent, Heard, Outlet, OutletError, Reception, Report, Transmission, TxError};
 use crate::clock::{Clock, Moment};
 use crate::message;
+use crate::pulse::Pulse;
 use crate::units::{GatewayEui, duration};
 use admission::Admission;
 use ipnet::IpNet;
@@ -25,6 +26,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 use underway::Underway;
+
+/// One turn takes microseconds. One that takes so long is taken for one that hangs.
+const TURN: Duration = Duration::from_secs(30);
 
 /// How often silence is looked for.
 const TICK: Duration = Duration::from_secs(10);
@@ -61,6 +65,8 @@ pub struct Counters {
     pub fsk: AtomicU64,
     /// Packets whose description is malformed.
     pub malformed_packets: AtomicU64,
+    /// Shows that the listener goes on, whether anybody speaks or not.
+    pub pulse: Pulse,
 }
 
 /// What a [`Listener`] is made of.
@@ -126,6 +132,7 @@ impl Listener {
     ) {
         let mut started = Some(started);
         loop {
+            self.counters.pulse.begins("waits for its port", BIND_RETRY + TURN);
             match bind(self.listen) {
                 Ok(socket) => {
                     match started.take() {
@@ -135,7 +142,9 @@ impl Listener {
                             "listening for concentrators at udp {}", self.listen
                         ),
                     }
-                    return self.listen(socket, stop).await;
+                    let pulse = self.counters.pulse.clone();
+                    self.listen(socket, stop).await;
+                    return pulse.ends();
                 }
                 Err(error) => {
                     if let Some(started) = started.take() {
@@ -157,7 +166,7 @@ impl Listener {
                     }
                     () = sleep(REPORT_PAUSE), if !self.unsaid.is_empty() => {}
                     () = sleep_until(retry) => {}
-                    _ = stop.changed() => return,
+                    _ = stop.changed() => return self.counters.pulse.ends(),
                 }
                 self.say();
             }
@@ -169,6 +178,7 @@ impl Listener {
         // the largest UDP payload: a datagram is never cut
         let mut buffer = vec![0; 65_536];
         loop {
+            self.counters.pulse.begins("waits for datagrams", TICK + TURN);
             let due = self.underway.next_due();
             let room = self.unsaid.is_empty() && !self.underway.is_full();
             tokio::select! {

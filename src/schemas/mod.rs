@@ -11,6 +11,7 @@ pub(crate) use message::of;
 use crate::ops::health::Health;
 use crate::store::Class;
 use crate::upstream::command::schema as command;
+use crate::upstream::command::schema::care as of_staff;
 use crate::upstream::event::alarm as event_alarm;
 use crate::upstream::{self, event};
 use message::Message;
@@ -41,6 +42,7 @@ fn all() -> Vec<Message> {
         message(&leaf.replace('/', "-"), &topic, Some(class), body)
     });
     let [(_, level), (_, of_bin)] = event::bin::schemas();
+    let [(_, check), (_, alarm)] = event::care::schemas();
     let latest = either(LATEST, [event::readings(), level.clone()]);
     let (plan, event, diagnostic) =
         (Some(Class::Plan), Some(Class::Event), Some(Class::Diagnostic));
@@ -53,6 +55,8 @@ fn all() -> Vec<Message> {
         message("plan-gpx", "plan/{plan}/gpx", plan, plan::tracks()),
         message("bin-level", "bin/{bin}/level", Some(Class::Measurement), level),
         message("bin-event", "bin/{bin}/event", [Class::Event, Class::Alarm], of_bin),
+        message("care-check", "care/{resident}/check", event, check),
+        message("care-alarm", "care/{resident}/alarm", Some(Class::Alarm), alarm),
         message("latest", "latest/{name}", event, latest),
         message("gateway-alarm", "gateway/alarm", Some(Class::Alarm), event_alarm::schema()),
         message("state", "state", diagnostic, upstream::state_schema()),
@@ -60,6 +64,10 @@ fn all() -> Vec<Message> {
         message("command-downlink", "command/downlink", None, command::downlink()),
         message("command-emptied", "command/emptied", None, command::emptied()),
         message("command-plan", "command/plan", None, command::plan()),
+        message("command-acknowledge", "command/acknowledge", None, of_staff::acknowledge()),
+        message("command-away", "command/away", None, of_staff::away()),
+        message("command-staff", "command/staff", None, of_staff::staff()),
+        message("command-consent", "command/consent", None, of_staff::consent()),
         reply(
             "command-downlink-reply",
             "command/downlink/reply",
@@ -77,6 +85,30 @@ fn all() -> Vec<Message> {
             "command/plan/reply",
             "The answer to `command/plan`, when the plan is made.",
             Some(plan::made()),
+        ),
+        reply(
+            "command-acknowledge-reply",
+            "command/acknowledge/reply",
+            "The answer to `command/acknowledge`.",
+            Some(of_staff::acknowledged()),
+        ),
+        reply(
+            "command-away-reply",
+            "command/away/reply",
+            "The answer to `command/away`.",
+            Some(of_staff::present()),
+        ),
+        reply(
+            "command-staff-reply",
+            "command/staff/reply",
+            "The answer to `command/staff`.",
+            Some(of_staff::present()),
+        ),
+        reply(
+            "command-consent-reply",
+            "command/consent/reply",
+            "The answer to `command/consent`.",
+            Some(of_staff::consented()),
         ),
         reply(
             "command-reply",

@@ -3,15 +3,29 @@
 //!
 //! With each uplink a little of it changes, anywhere: to write that where it belongs would be a
 //! page for each device and each bin. So it is appended to the table `recent`, many to a page, and
-//! folded into `remembered` once there is enough of it.
+//! the oldest of it is folded into `remembered` once there is enough: by then most of it has been
+//! said anew, and is only dropped.
+//!
+//! What is known of a bin is long. A word about `bin#3` is an addition to that about `bin`, and ends
+//! with the next one about `bin`.
 
 use super::packing;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// So many changes are folded at once: each page is then written once for many of them, and at a
-/// start there are few to go through.
-const FOLD: u64 = 1000;
+/// So many changes are folded at once: each page is then written once for many of them.
+const FOLD: u64 = if cfg!(test) { 125 } else { 1000 };
+
+/// So many are kept: long enough for most to be said anew, and few to go through at a start.
+const KEPT: u64 = 8 * FOLD;
+
+/// What stands between a key and the place of an addition to what is said of it: in the name of no
+/// bin.
+pub const ADDITION: char = '#';
+
+/// The next character after it.
+const BEHIND: char = '$';
 
 /// What is longer, such as a plan, is no small change, and goes where it belongs at once.
 const LONG: usize = 2048;
@@ -28,6 +42,8 @@ pub enum Room {
     Sessions = 2,
     /// Commands to plan that are not answered yet, by the command's id: gone with the answer.
     Orders = 3,
+    /// What is known of residents, by the pseudonym; and the alarms that wait for an answer.
+    Care = 4,
 }
 
 /// Something remembered anew.
@@ -54,20 +70,39 @@ impl State {
 pub(super) fn read(db: &Connection, room: Room) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut known = BTreeMap::new();
     for table in ["remembered", "recent"] {
-        // both in the order in which they were written
+        // the second in the order in which they were said
         let sql = format!("SELECT key, body FROM {table} WHERE room = ?1 ORDER BY rowid");
         let mut query = db.prepare(&sql)?;
         let mut rows = query.query([room as u8])?;
         while let Some(row) = rows.next()? {
+            let key: String = row.get(0)?;
+            if table == "recent" {
+                end(&mut known, additions(room as u8, &key));
+            }
             let body: Option<Vec<u8>> = row.get(1)?;
             match body.and_then(|body| packing::text(&body)) {
-                Some(body) => known.insert(row.get(0)?, body),
+                Some(body) => known.insert(key, body),
                 // one that is damaged is forgotten: the rooms know how to begin anew
-                None => known.remove(&row.get::<_, String>(0)?),
+                None => known.remove(&key),
             };
         }
     }
     Ok(known)
+}
+
+/// Where the additions to what is said of this lie, if it can have any.
+fn additions(room: u8, key: &str) -> Option<Range<String>> {
+    (room == Room::Bins as u8 && !key.contains(ADDITION))
+        .then(|| format!("{key}{ADDITION}")..format!("{key}{BEHIND}"))
+}
+
+/// Removes these.
+fn end<V>(known: &mut BTreeMap<String, V>, additions: Option<Range<String>>) {
+    let Some(additions) = additions else { return };
+    let ended: Vec<_> = known.range(additions).map(|(key, _)| key.clone()).collect();
+    for key in ended {
+        known.remove(&key);
+    }
 }
 
 /// How many changes wait to be folded.
@@ -84,10 +119,15 @@ pub(super) fn write<'a>(
 ) -> rusqlite::Result<u64> {
     for (room, key, body) in words {
         let body = body.map(packing::bytes);
+        // of residents nothing lies about that holds no longer
+        let is_secret = room == Room::Care;
         let room = room as u8;
-        if body.as_ref().is_some_and(|body| body.len() > LONG) {
+        // an addition keeps its place behind what it is added to
+        let is_long = body.as_ref().is_some_and(|body| body.len() > LONG);
+        if is_secret || is_long && !key.contains(ADDITION) {
             db.prepare_cached("DELETE FROM recent WHERE room = ?1 AND key = ?2")?
                 .execute(params![room, key])?;
+            forget_additions(db, "recent", room, key)?;
             put(db, room, key, body.as_deref())?;
         } else {
             db.prepare_cached("INSERT INTO recent (room, key, body) VALUES (?1, ?2, ?3)")?
@@ -95,20 +135,21 @@ pub(super) fn write<'a>(
             recent += 1;
         }
     }
-    if recent < FOLD {
+    if recent < KEPT {
         return Ok(recent);
     }
     fold(db)?;
-    Ok(0)
+    self::recent(db)
 }
 
-/// Puts a word where it belongs.
+/// Puts a word where it belongs; what was added to the one before it ends.
 pub(super) fn put(
     db: &Connection,
     room: u8,
     key: &str,
     body: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
+    forget_additions(db, "remembered", room, key)?;
     match body {
         // in its place, so that the index stays as it is
         Some(_) => db
@@ -124,21 +165,42 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Puts the last word about each thing where it belongs.
+fn forget_additions(db: &Connection, table: &str, room: u8, key: &str) -> rusqlite::Result<()> {
+    if let Some(Range { start, end }) = additions(room, key) {
+        let sql = format!("DELETE FROM {table} WHERE room = ?1 AND key >= ?2 AND key < ?3");
+        db.prepare_cached(&sql)?.execute(params![room, start, end])?;
+    }
+    Ok(())
+}
+
+/// Puts those of the oldest words where they belong that hold still.
 fn fold(db: &Connection) -> rusqlite::Result<()> {
-    let mut last = BTreeMap::new();
+    let mut last: BTreeMap<u8, BTreeMap<String, Option<Vec<u8>>>> = BTreeMap::new();
+    let mut upto: i64 = 0;
     {
-        let mut query = db.prepare_cached("SELECT room, key, body FROM recent ORDER BY rowid")?;
+        let mut query =
+            db.prepare_cached("SELECT number, room, key, body FROM recent ORDER BY number")?;
         let mut rows = query.query([])?;
+        let mut n = 0;
         while let Some(row) = rows.next()? {
-            let body: Option<Vec<u8>> = row.get(2)?;
-            last.insert((row.get::<_, u8>(0)?, row.get::<_, String>(1)?), body);
+            let (room, key) = (row.get(1)?, row.get::<_, String>(2)?);
+            let words = last.entry(room).or_default();
+            end(words, additions(room, &key));
+            if n < FOLD {
+                upto = row.get(0)?;
+                words.insert(key, row.get(3)?);
+            } else {
+                words.remove(&key);
+            }
+            n += 1;
         }
     }
-    for ((room, key), body) in last {
-        put(db, room, &key, body.as_deref())?;
+    for (room, words) in last {
+        for (key, body) in words {
+            put(db, room, &key, body.as_deref())?;
+        }
     }
-    db.execute("DELETE FROM recent", [])?;
+    db.execute("DELETE FROM recent WHERE number <= ?1", [upto])?;
     Ok(())
 }
 
@@ -161,17 +223,24 @@ mod tests {
             let dir = tempfile::tempdir().expect("a directory");
             let db = schema::open(&(&dir.path().join("t.db")).into()).expect("opens");
             let rooms = [Room::Bins, Room::Plans, Room::Sessions];
-            let mut model = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+            let mut model: [BTreeMap<String, String>; 3] = Default::default();
             let mut said = Vec::new();
             for _ in 0..repeat {
                 for (room, key, body) in &words {
-                    let key = format!("k{key}");
+                    // a third of them are additions to what is said of the same bin
+                    let key = match *key {
+                        key @ ..4 => format!("k{key}"),
+                        key => format!("k{}{ADDITION}{key}", key % 2),
+                    };
                     // some are long
                     let body = body.map(|(size, n)| {
                         let long: String =
                             (0..size / 3 * 3000).map(|_| fastrand::alphanumeric()).collect();
                         format!(r#"{{"n":{n},"text":"{long}"}}"#)
                     });
+                    if *room == 0 && !key.contains(ADDITION) {
+                        model[0].retain(|other, _| !other.starts_with(&format!("{key}{ADDITION}")));
+                    }
                     match &body {
                         Some(body) => model[usize::from(*room)].insert(key.clone(), body.clone()),
                         None => model[usize::from(*room)].remove(&key),
@@ -185,7 +254,7 @@ mod tests {
                 db.execute_batch("BEGIN").expect("begins");
                 waiting = write(&db, words, waiting).expect("writes");
                 db.execute_batch("COMMIT").expect("commits");
-                prop_assert!(waiting < FOLD);
+                prop_assert!(waiting < KEPT);
             }
             for (room, known) in rooms.into_iter().zip(model) {
                 prop_assert_eq!(read(&db, room).expect("reads"), known);

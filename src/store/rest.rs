@@ -50,13 +50,13 @@ impl Rest {
         };
         let mut values = values;
         match (row, &mut values[..]) {
-            (Some(_), [Integer(room @ 0..=3), Text(key), Blob(body)]) if is_word(body) => {
+            (Some(_), [Integer(room @ 0..=4), Text(key), Blob(body)]) if is_word(body) => {
                 self.words.insert((*room as u8, take(key)), take(body));
             }
-            (Some(n), [Null, Integer(room @ 0..=3), Text(key), Blob(body)]) if is_word(body) => {
+            (Some(n), [Null, Integer(room @ 0..=4), Text(key), Blob(body)]) if is_word(body) => {
                 self.recent.insert(n, (*room as u8, take(key), Some(take(body))));
             }
-            (Some(n), [Null, Integer(room @ 0..=3), Text(key), Null]) => {
+            (Some(n), [Null, Integer(room @ 0..=4), Text(key), Null]) => {
                 self.recent.insert(n, (*room as u8, take(key), None));
             }
             // as version 3 kept them

@@ -134,7 +134,7 @@ const TRUST: &str = "
         lasted_us INTEGER NOT NULL         -- at least
     ) STRICT;
     CREATE TABLE remembered (              -- see super::remembered
-        room INTEGER NOT NULL,             -- 0: bins, 1: plans, 2: sessions, 3: orders
+        room INTEGER NOT NULL,             -- 0: bins, 1: plans, 2: sessions, 3: orders, 4: care
         key TEXT NOT NULL,
         body BLOB,                         -- JSON, perhaps packed
         UNIQUE (room, key)

@@ -6,7 +6,9 @@ pub mod duration;
 mod quantity;
 mod reading;
 
-pub use quantity::{Celsius, Db, Dbm, Degrees, Hertz, Lux, Metres, Ratio, Seconds, Volts};
+pub use quantity::{
+    Amperes, Celsius, Db, Dbm, Degrees, Hertz, Joules, Lux, Metres, Ratio, Seconds, Volts, Watts,
+};
 pub use reading::{Measured, Quality, Quantity, Reading};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

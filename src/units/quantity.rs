@@ -24,6 +24,12 @@ quantity! {
     Degrees(f64);
     /// An illuminance in lux.
     Lux(f64);
+    /// An electric power in watts.
+    Watts(f64);
+    /// An energy in joules.
+    Joules(f64);
+    /// An electric current in amperes.
+    Amperes(f64);
     /// A duration in seconds, as a sensor reports it.
     Seconds(f64);
     /// A received power in decibel-milliwatts.

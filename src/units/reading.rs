@@ -1,6 +1,6 @@
 //! What a sensor said, in typed quantities: the one language of codecs, bins and care.
 
-use super::{Celsius, Degrees, Lux, Metres, Ratio, Seconds, Volts};
+use super::{Amperes, Celsius, Degrees, Joules, Lux, Metres, Ratio, Seconds, Volts, Watts};
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -79,6 +79,20 @@ measured! {
     Fire(bool) = "fire", None;
     /// The sensor's own warning of a weak battery.
     BatteryLow(bool) = "battery_low", None;
+    /// A voltage that is not that of the battery.
+    Voltage(Volts) = "voltage", Some("V");
+    /// An electric current.
+    Current(Amperes) = "current", Some("A");
+    /// Electric power.
+    Power(Watts) = "power", Some("W");
+    /// Electric energy.
+    Energy(Joules) = "energy", Some("J");
+    /// A part of a whole that is no level: how far a lamp is dimmed, say.
+    Share(Ratio) = "share", Some("/");
+    /// A state that has no other name here, on or off. The reading's name says of what.
+    State(bool) = "state", None;
+    /// A number that has no other name here. The reading's name says of what.
+    Number(f64) = "number", None;
 }
 
 /// How far a reading can be trusted.
@@ -157,7 +171,13 @@ impl Serialize for Measured {
             | M::Illuminance(Lux(v))
             | M::Tilt(Degrees(v))
             | M::FillLevel(Ratio(v))
-            | M::Elapsed(Seconds(v)) => s.serialize_f64(v),
+            | M::Elapsed(Seconds(v))
+            | M::Voltage(Volts(v))
+            | M::Current(Amperes(v))
+            | M::Power(Watts(v))
+            | M::Energy(Joules(v))
+            | M::Share(Ratio(v))
+            | M::Number(v) => s.serialize_f64(v),
             M::Count(n) => s.serialize_u32(n),
             M::Motion(b)
             | M::Occupied(b)
@@ -166,7 +186,8 @@ impl Serialize for Measured {
             | M::Button(b)
             | M::Tamper(b)
             | M::Fire(b)
-            | M::BatteryLow(b) => s.serialize_bool(b),
+            | M::BatteryLow(b)
+            | M::State(b) => s.serialize_bool(b),
         }
     }
 }

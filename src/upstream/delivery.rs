@@ -22,7 +22,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 
 /// Acknowledged messages are removed in groups: one write to the card for many. What a kill finds
 /// in one comes twice.
-const REMOVE_AT: usize = 100;
+const REMOVE_AT: usize = 75;
 
 /// The outbox is asked again when so many slots are free, which saves questions but must leave
 /// messages to send: a broker's small answers wait up to 40 ms for the TCP acknowledgement

@@ -6,7 +6,8 @@ use lykta::config::{self, RadioSettings, TenantKind};
 use lykta::device::{Abp, Activation, Device, Otaa, Registry};
 use lykta::emulation::{self, Air, Board, EmuChip, EndDevice};
 use lykta::ingest::{
-    Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch, Watched,
+    Counters, Decoding, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+    Watched,
 };
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::radio::dedup::Dedup;
@@ -255,6 +256,7 @@ impl World {
             upstream: Arc::default(),
             counters: Arc::clone(&tenant),
             tours: Tours::default(),
+            care: lykta::ingest::Care::default(),
         };
         let only_rx2 = setup.only_rx2;
         let give = ways.clone();
@@ -284,6 +286,7 @@ impl World {
             watch: Watch::new(&watched, &server, now.monotonic, obey),
             server,
             codecs,
+            decoding: Decoding::default(),
             tenants: [("waste".parse().unwrap(), sink)].into(),
             dedup: Dedup::new(Duration::from_millis(200)),
             downlinks: Downlinks::open(&directory.join("air.db"), now, transmit),

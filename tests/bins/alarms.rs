@@ -2,8 +2,8 @@
 
 use super::world::{BEGIN, HOUR, Make, outcomes};
 use jiff::Timestamp;
-use lykta::bins::{Alarm, Bin, Input, Posture};
-use lykta::units::{Celsius, Degrees, Measured, Quality, Quantity, Reading};
+use lykta::bins::{Alarm, Bin, Input, News, Posture, Tended};
+use lykta::units::{Celsius, Degrees, Measured, Quality, Quantity, Reading, Volts};
 
 fn heat(second: i64, degrees: f64) -> Input {
     let mut input = Input::new(Timestamp::from_second(BEGIN + second).unwrap(), true);
@@ -72,4 +72,53 @@ fn a_temperature_out_of_its_range_is_judged_as_a_fire_not_dropped() {
     };
     let outcome = bin.offer(&rules, &Input::of(&[reading], at, true));
     assert_eq!(outcome.alarm, Some(Alarm::Fire));
+}
+
+#[test]
+fn a_wrong_byte_in_an_hourly_record_is_no_fire() {
+    for seed in 0..3 {
+        let mut history = Make::default().history(200, seed);
+        let mut random = fastrand::Rng::with_seed(seed);
+        for (input, _) in history.heard.iter_mut().step_by(50) {
+            input.temperature = Some(Celsius(f64::from(random.i16(-128..=127))));
+        }
+        let told = outcomes(&Make::default().rules(), &history);
+        assert!(told.iter().all(|outcome| outcome.alarm.is_none()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_sensor_that_burns_after_one_hot_report_is_a_fire() {
+    let rules = Make::default().rules();
+    let mut bin = Tended::new(&rules);
+    for hour in 0..20 {
+        bin.offer(&rules, &heat(hour * HOUR, 12.0));
+    }
+    let (_, news) = bin.offer(&rules, &heat(20 * HOUR, 110.0));
+    assert!(!news.contains(&News::Fire), "one reading");
+    let fires: Vec<i64> = (0..48)
+        .filter(|part| {
+            let now = Timestamp::from_second(BEGIN + 20 * HOUR + part * 300).unwrap();
+            bin.pass(&rules, now, Timestamp::MIN).contains(&News::Fire)
+        })
+        .collect();
+    assert_eq!(fires, [18], "an hour and a half later, once");
+}
+
+#[test]
+fn a_battery_is_known_to_end_without_a_thermometer_and_after_a_wrong_clock() {
+    let rules = Make::default().rules();
+    let mut bin = Tended::new(&rules);
+    let mut ahead = heat(400 * 24 * HOUR, 10.0);
+    ahead.battery = Some(Volts(3.6));
+    bin.offer(&rules, &ahead);
+    let mut low = Vec::new();
+    for hour in 0..24 * 150 {
+        let mut input = Input::new(Timestamp::from_second(BEGIN + hour * HOUR).unwrap(), true);
+        input.battery = Some(Volts(3.6 - 0.004 * hour as f64 / 24.0));
+        let (_, news) = bin.offer(&rules, &input);
+        low.extend(news.iter().any(|n| matches!(n, News::BatteryLow(_))).then_some(hour / 24));
+    }
+    assert_eq!(low.len(), 1, "{low:?}");
+    assert!((95..115).contains(&low[0]), "it ends on day 150: told on day {}", low[0]);
 }

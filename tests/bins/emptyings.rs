@@ -2,8 +2,8 @@
 
 use super::world::{BEGIN, DAY, HOUR, Make, outcomes};
 use jiff::Timestamp;
-use lykta::bins::{Bin, Due, Echo, Input, Trust};
-use lykta::units::{Metres, Ratio};
+use lykta::bins::{Bin, Due, Echo, Geometry, Input, Rules, Trust};
+use lykta::units::{Degrees, Metres, Ratio};
 
 fn distance(second: i64, metres: f64) -> Input {
     let mut input = Input::new(Timestamp::from_second(BEGIN + second).unwrap(), true);
@@ -135,7 +135,7 @@ fn a_compactor_that_presses_is_not_emptied_and_one_that_is_emptied_is() {
 
 #[test]
 fn what_smells_must_be_emptied_however_empty() {
-    let rules = lykta::bins::Rules { most_days: Some(14.0), ..Make::default().rules() };
+    let rules = Rules { most_days: Some(14.0), ..Make::default().rules() };
     let mut bin = Bin::new(&rules);
     let mut due = Vec::new();
     for hour in 0..24 * 16 {
@@ -160,4 +160,31 @@ fn a_clock_that_was_wrong_makes_no_bin_deaf() {
     let late = bin.offer(&rules, &distance(HOUR + 1800, 0.2));
     assert_eq!(late.emptied, None);
     assert!(bin.fill(&rules, now).unwrap().0 < 0.1, "out of order by minutes");
+}
+
+#[test]
+fn other_settings_are_no_emptying() {
+    let told = |fill: f64| {
+        let mut input = distance(0, 0.0);
+        (input.echo, input.told) = (Echo::Untold, Some(Ratio(fill)));
+        input
+    };
+    let make = |depth: f64, angle: f64| {
+        let mut geometry = Geometry::straight(Metres(depth), Metres(0.0));
+        geometry.angle = Degrees(angle);
+        Rules::new(geometry, Make::default().rules().zone)
+    };
+    for (before, after, said) in [
+        (make(1.0, 0.0), make(2.0, 0.0), told(0.5)),
+        (make(2.0, 0.0), make(1.0, 0.0), told(0.5)),
+        (make(1.5, 50.0), make(1.5, 0.0), distance(0, 1.2)),
+    ] {
+        let mut bin = Bin::new(&before);
+        for hour in 0..120 {
+            let mut input = said.clone();
+            input.at = Timestamp::from_second(BEGIN + hour * HOUR).unwrap();
+            let outcome = bin.offer(if hour < 60 { &before } else { &after }, &input);
+            assert_eq!(outcome.emptied, None, "hour {hour}, to {:?}", after.geometry);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Forecasts, beside what came.
 
 use super::world::{BEGIN, DAY, HOUR, Make, outcomes};
-use lykta::bins::{Bin, Forecast, Tenths};
+use jiff::Timestamp;
+use lykta::bins::{Bin, Echo, Forecast, Tenths};
 use lykta::units::{Metres, Ratio};
 
 /// Of each day from the fourth week on: what the sensor said at five in the morning, a day later,
@@ -114,5 +115,69 @@ fn a_new_bin_is_like_the_others() {
         bin.offer(&rules, &history.heard[0].0);
         assert!((bin.daily(&rules).0 - usual).abs() < 1e-9);
         assert_eq!(outcomes(&rules, &history).len(), history.heard.len());
+    }
+}
+
+/// Of a bin that only working days fill, a Monday's mark, and what it knows after so many days.
+fn office(days: i64, seed: u64) -> (Make, Bin) {
+    let comes = [0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 0.0];
+    let make = Make { comes, holidays: &[0, 5, 88, 91, 121, 129], ..Make::default() };
+    let mut bin = Bin::new(&make.rules());
+    for (input, _) in make.history(days, seed).heard {
+        bin.offer(&make.rules(), &input);
+    }
+    (make, bin)
+}
+
+fn at(hour: i64) -> Timestamp {
+    Timestamp::from_second(BEGIN + hour * HOUR).unwrap()
+}
+
+#[test]
+fn tours_reckon_with_weekdays_and_holidays() {
+    for seed in 0..4 {
+        // up to the evening of the day before Good Friday
+        let (make, bin) = office(87, seed);
+        let view = bin.view(&make.rules()).unwrap();
+        let (friday, monday) = (81 * 24 + 4, 84 * 24 + 4);
+        let week = view.comes(at(monday), at(monday + 3 * 24));
+        let weekend = view.comes(at(friday + 24), at(monday));
+        assert!((0.2..0.4).contains(&week), "seed {seed}: {week} in three days");
+        assert!(weekend < week / 3.0, "seed {seed}: {weekend} on a weekend beside {week}");
+        // four days from Good Friday to Easter Monday, and the same a week later
+        let easter = view.comes(at(88 * 24 + 4), at(92 * 24 + 4));
+        let later = view.comes(at(95 * 24 + 4), at(99 * 24 + 4));
+        assert!(easter < later * 0.7, "seed {seed}: {easter} beside {later}");
+        let whole = view.comes(at(monday), at(monday + 7 * 24));
+        let parts: f64 =
+            (0..84).map(|part| view.comes(at(monday + 2 * part), at(monday + 2 * part + 2))).sum();
+        assert!((whole - parts).abs() < 1e-9, "{whole} in parts is {parts}");
+        assert_eq!(view.comes(at(monday), at(monday)), 0.0);
+    }
+}
+
+#[test]
+fn a_holiday_is_forecast_as_a_sunday() {
+    for seed in 0..4 {
+        let make = office(87, seed).0;
+        let rules = make.rules();
+        let history = make.history(125, seed);
+        let mut bin = Bin::new(&rules);
+        let mut comes = Vec::new();
+        for (input, _) in &history.heard {
+            bin.offer(&rules, input);
+            let second = input.at.as_second() - BEGIN;
+            if [87, 94, 120].contains(&(second / DAY)) && second % DAY / HOUR >= 22 {
+                let forecast = bin.forecast(&rules, input.at).distance_24h.unwrap();
+                let Echo::Distance(Metres(now)) = input.echo else { continue };
+                comes.push((second / DAY, now - forecast.p50.0));
+            }
+        }
+        let mean = |of: &dyn Fn(i64) -> bool| {
+            let of: Vec<f64> = comes.iter().filter(|(day, _)| of(*day)).map(|c| c.1).collect();
+            of.iter().sum::<f64>() / of.len() as f64
+        };
+        let (holidays, friday) = (mean(&|day| day != 94), mean(&|day| day == 94));
+        assert!(holidays < friday / 2.0, "seed {seed}: {holidays} m beside {friday} m");
     }
 }

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod alarms;
+mod compactors;
+mod crews;
 mod echoes;
 mod emptyings;
 mod forecasts;
+mod frozen;
 mod hostile;
+mod rare;
 mod replay;
 mod world;

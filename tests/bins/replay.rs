@@ -169,3 +169,34 @@ fn a_page_shows_each_bin_and_no_name_breaks_it() {
     assert!(page("bin-...html").contains("No level"));
     assert!(page("bin-<b>&\"1\".html").contains("<polyline"));
 }
+
+#[test]
+fn a_record_without_readings_is_reported_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let header = b"bin,t_unix,dist_cm\n";
+    let output = replay(SITE, directory.path(), &["--report"], header);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "No readings.\n");
+    let output = replay(SITE, directory.path(), &["--report", "--json"], header);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("-0"), "{text}");
+}
+
+#[test]
+fn the_zero_of_a_sensor_and_its_angle_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let level = |more: &str, centimetres: &str| {
+        let site = format!("[bin.yard]\ndepth_m = 1.0\n{more}");
+        let line = format!("t_unix,bin,dist_cm\n{BEGIN},yard,{centimetres}\n");
+        let output = replay(&site, directory.path(), &[], line.as_bytes());
+        assert!(output.status.success(), "{output:?}");
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        line["fill"].as_f64().unwrap()
+    };
+    assert_eq!(level("", "50"), 0.5);
+    // it hangs ten centimetres above the rim from which the depth was measured, and below
+    assert_eq!(level("sensor_offset_m = -0.1\n", "60"), 0.5);
+    assert_eq!(level("sensor_offset_m = 0.1\n", "40"), 0.5);
+    assert_eq!(level("sensor_offset_m = 0.1\nsensor_angle_deg = 60.0\n", "90"), 0.5);
+    assert_eq!(level("sensor_offset_m = -0.1\n", "5"), 1.0, "nearer than its zero");
+}

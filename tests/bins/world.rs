@@ -17,6 +17,8 @@ pub(crate) struct Make {
     pub(crate) depth: f64,
     /// The part that comes on a weekday, from Monday on.
     pub(crate) comes: [f64; 7],
+    /// Days on which as much comes as on a Sunday.
+    pub(crate) holidays: &'static [i64],
     /// The level from which on it is emptied on the next morning of a tour.
     pub(crate) emptied_from: f64,
     /// Weekdays on which there are tours.
@@ -34,6 +36,7 @@ impl Default for Make {
         Self {
             depth: 1.3,
             comes: [0.12, 0.1, 0.1, 0.1, 0.12, 0.2, 0.03],
+            holidays: &[],
             emptied_from: 0.6,
             tours: &[0, 2, 4],
             loss: 0.17,
@@ -72,7 +75,8 @@ impl Make {
             let weekday = (day % 7) as usize;
             // bags of glass: few, of a size each, and none at night
             if (7..21).contains(&of_day) {
-                let mean = self.comes[weekday] / 14.0;
+                let like = if self.holidays.contains(&day) { 6 } else { weekday };
+                let mean = self.comes[like] / 14.0;
                 for _ in 0..4 {
                     if random.f64() < 0.3 {
                         level += mean / 1.2 * -(1.0 - random.f64()).ln();

@@ -20,7 +20,7 @@ fn codec(profile: &str) -> Codec {
 }
 
 fn decode(profile: &str, f_port: u8, payload: &str) -> Result<Decoded, DecodeError> {
-    codec(profile).decode(f_port, &bytes(payload))
+    codec(profile).at_once(f_port, &bytes(payload)).expect("a decoder of the house")
 }
 
 fn bytes(payload: &str) -> Vec<u8> {
@@ -71,6 +71,9 @@ const PAYLOADS: &[(u8, &str)] = &[
     (2, "0d0a 07e9 00 0000 01"),
     (102, "01bb340400dc7801"),
     (100, "00cb3500008a3a00"),
+    (147, "01fe370000040000"),
+    (85, "017564 030001 0400fe"),
+    (85, "017500 030000 040001"),
     (6, "01b101240001f419000000"),
     (6, "0134012401012c0107320a"),
     (6, "015b011e01000000000000"),

@@ -13,7 +13,11 @@ fn codec(readings: &str) -> Result<Codec, CodecError> {
 }
 
 fn decode(readings: &str, bytes: &[u8]) -> Decoded {
-    codec(readings).expect("a usable profile").decode(5, bytes).expect("a valid payload")
+    codec(readings)
+        .expect("a usable profile")
+        .at_once(5, bytes)
+        .expect("of the house")
+        .expect("a valid payload")
 }
 
 fn error(readings: &str) -> String {
@@ -77,7 +81,7 @@ fn a_profile_that_cannot_work_is_refused_with_its_reason() {
         assert_eq!(error(&readings), expected);
     }
     let mut profile = builtin::profiles().expect("profiles").remove(0);
-    profile.decoder = "elsis".into();
+    profile.decoder = Some("elsis".into());
     let none = Codec::new(Arc::new(profile)).expect_err("no such decoder");
     assert_eq!(none, CodecError::NoDecoder("elsis".into()));
 }
@@ -96,7 +100,10 @@ fn a_value_of_another_kind_is_shown_and_never_guessed() {
     bytes.extend([0; 65]);
     let decoded = decode(&pixels, &bytes);
     assert_eq!(decoded.readings, []);
-    assert_eq!(decoded.unmapped[0].found, "a list");
+    assert_eq!(
+        decoded.unmapped[0].to_string(),
+        r#"output "grideye" is a list, which is no temperature"#
+    );
 
     let fraction = reading("output = \"temperature\"\nquantity = \"count\"");
     assert_eq!(decode(&fraction, &[0x01, 0x00, 0xe2]).unmapped.len(), 1, "22.6 is no count");

@@ -71,6 +71,7 @@ fn five_thousand_devices_fit_on_a_screen() {
             device
                 .replace("70b3d50700001739", &format!("70b3d5070001{n:04x}"))
                 .replace("260b1739", &format!("260c{n:04x}"))
+                .replace("\"1739\"", &format!("\"bin-{n}\""))
                 + "\n"
         })
         .collect();

@@ -55,6 +55,7 @@ fn device_lists_are_joined_and_each_device_keeps_its_place() {
         device
             .replace("70b3d50700001739", &format!("70b3d5070000{n:04x}"))
             .replace("260b1739", &format!("260b{n:04x}"))
+            .replace("\"1739\"", &format!("\"{n}\""))
     };
     site.write("devices.d/a.toml", format!("{}\n{}", numbered(1), numbered(2)));
     site.write("devices.d/b.toml", numbered(3));

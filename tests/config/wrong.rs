@@ -119,10 +119,22 @@ fn a_device_twice_in_two_files() {
 }
 
 #[test]
+fn a_bin_with_two_sensors() {
+    let site = Site::new(LEAST);
+    let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
+    let device = device.replace("70b3d50700001739", "70b3d5070000173a");
+    site.write("devices.d/a.toml", device.replace("260b1739", "260b173a"));
+    insta::assert_snapshot!(site.told());
+}
+
+#[test]
 fn a_session_twice() {
     let site = Site::new(LEAST);
     let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
-    site.write("devices.d/a.toml", device.replace("70b3d50700001739", "70b3d5070000173a"));
+    site.write(
+        "devices.d/a.toml",
+        device.replace("70b3d50700001739", "70b3d5070000173a").replace("\"1739\"", "\"173a\""),
+    );
     insta::assert_snapshot!(site.told());
 }
 
@@ -131,7 +143,7 @@ fn a_shared_address_is_no_fault() {
     let site = Site::new(LEAST);
     let device = &LEAST[LEAST.find("[[device]]").unwrap()..];
     let other = device.replace("70b3d50700001739", "70b3d5070000173a").replace("8f1d", "8f1e");
-    site.write("devices.d/a.toml", other);
+    site.write("devices.d/a.toml", other.replace("\"1739\"", "\"173a\""));
     assert_eq!(site.told(), "ok");
 }
 

@@ -4,7 +4,10 @@
 
 mod anything;
 mod command;
+mod daemon;
 mod hostile;
+mod install;
+mod profiles;
 mod serve;
 mod shapes;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::config::TenantKind;
 use lykta::device::{Device, Registry};
 use lykta::ingest::{
-    Counters, Downlinks, Ingest, Input, Look, Parts, TenantSink, Tours, Watch, Watched,
+    Counters, Decoding, Downlinks, Ingest, Input, Look, Parts, TenantSink, Tours, Watch, Watched,
 };
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
 use lykta::radio::dedup::Dedup;
@@ -61,6 +61,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
             upstream: Arc::default(),
             counters: Arc::default(),
             tours: Tours::default(),
+            care: lykta::ingest::Care::default(),
         };
         tenants.insert(id, sink);
     }
@@ -100,6 +101,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         watch: Watch::new(&[hat], &server, Duration::ZERO, obey),
         server,
         codecs: HashMap::new(),
+        decoding: Decoding::default(),
         tenants,
         dedup: Dedup::new(Duration::ZERO),
         downlinks: Downlinks::open(&directory.join("air.db"), clock.now(), transmit),

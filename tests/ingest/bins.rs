@@ -99,15 +99,18 @@ fn a_bin_that_fills_and_is_emptied_is_told_once_whatever_the_restarts() {
 #[test]
 fn a_fire_is_an_alarm_and_told_once_over_a_restart() {
     let mut bin = Bin::new();
+    // in an hourly report one hot byte may be wrong, and the next one says so
     bin.live([(EMPTY, 8), (EMPTY, 8), (EMPTY, 90)]);
-    bin.live([(EMPTY, 95), (EMPTY, 30)]);
+    bin.live([(EMPTY, 95)]);
+    bin.live([(EMPTY, 96), (EMPTY, 30)]);
     let events = bin.told("/event");
     let kinds = bin.kinds();
     assert_eq!(kinds, ["fire", "fireOver"]);
     assert_eq!((events[0].0, events[1].0), (Class::Alarm, Class::Event));
     assert_eq!(events[0].1["text"]["sv"], "Kärl 1: det brinner.");
     let levels = bin.told("/level");
-    assert_eq!(levels[2].1["fire"], true, "remembered");
+    let fires: Vec<bool> = levels.iter().map(|(_, level)| level["fire"] == true).collect();
+    assert_eq!(fires, [false, true, true, false], "remembered");
 }
 
 #[test]

@@ -6,22 +6,26 @@ mod support;
 
 mod answers;
 mod bins;
+mod scripts;
 
 use jiff::tz::TimeZone;
 use lykta::bins::{Geometry, Rules};
+use lykta::care;
 use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Bins, Counters, Downlinks, Ingest, Input, Parts, TenantCounters, TenantSink, Tours, Watch,
+    Bins, Care, CareRules, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts,
+    TenantCounters, TenantSink, Tours, Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
 use lykta::planning::Desk;
+use lykta::pulse::Pulse;
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
 use lykta::store::{Class, Cursor, Entry, Outbox, Room, Store};
-use lykta::units::{AesKey, GatewayEui, Hertz, LoRa, Metres, TenantId};
+use lykta::units::{AesKey, DevEui, GatewayEui, Hertz, LoRa, Metres, TenantId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,9 +42,12 @@ struct Running {
     air: Arc<Counters>,
     tenant: Arc<TenantCounters>,
     file: PathBuf,
+    /// Who asks scripts, and does so only when a test lets it.
+    codecs: Option<Codecs>,
 }
 
-/// Three sensors of one tenant; the third counts from zero again when it likes.
+/// Four sensors of one tenant; the third counts from zero again when it likes, and the fourth
+/// needs a script.
 fn start(directory: &Path, kind: TenantKind) -> Running {
     start_with(directory, kind, false)
 }
@@ -59,15 +66,16 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         }
         Arc::new(profile)
     };
-    let profiles = [profile(false), profile(true)];
+    let scripted = builtin::profiles().unwrap().into_iter().find(|p| p.name == "lpp-parking");
+    let profiles = [profile(false), profile(true), Arc::new(scripted.unwrap())];
     let tenant: TenantId = "waste".parse().unwrap();
-    let devices = (1..=3).map(|n| {
+    let devices = (1..=4).map(|n| {
         let sensor = Sensor::new(n);
         Device {
             dev_eui: sensor.dev_eui,
             name: format!("bin {n}"),
             tenant: tenant.clone(),
-            profile: Arc::clone(&profiles[usize::from(n == 3)]),
+            profile: Arc::clone(&profiles[[0, 0, 1, 2][n as usize - 1]]),
             activation: Activation::Abp(Abp {
                 dev_addr: sensor.dev_addr,
                 nwk_s_key: AesKey(sensor.nwk_s_key),
@@ -85,6 +93,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     let rules = Rules::new(geometry, TimeZone::UTC);
     let rules = (1..=3).map(|n: u32| (n.to_string(), rules.clone())).collect();
     let bins = Bins::new(rules, store.states(Room::Bins).unwrap());
+    let clock = Clock::system();
     let sink = TenantSink {
         kind,
         store,
@@ -93,17 +102,19 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         upstream: Arc::default(),
         counters: Arc::clone(&counters),
         tours: Tours::new(bins, Desk::default()),
+        care: cared_for(&[scripts::scripted().dev_eui], &clock),
     };
-    let clock = Clock::system();
     let air_db = directory.join("air.db");
     // nobody transmits here: what is answered is told elsewhere
     let nobody = Box::new(|_| Err(TxError::NoWay));
     let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
+    let (decoding, asker) = Decoding::new(|| ());
     let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
         watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
         server,
         codecs,
+        decoding,
         tenants: HashMap::from([(tenant, sink)]),
         dedup: Dedup::new(Duration::ZERO),
         downlinks: Downlinks::open(&air_db, clock.now(), nobody),
@@ -113,8 +124,30 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
         commit_rows: 100,
     });
     let (inputs, received) = sync_channel(64);
-    let thread = std::thread::spawn(move || ingest.run(&received));
-    Running { inputs, thread, air, tenant: counters, file }
+    let thread = std::thread::spawn(move || ingest.run(&received, Pulse::default()));
+    Running { inputs, thread, air, tenant: counters, file, codecs: Some(asker) }
+}
+
+/// Somebody who consents, with motion sensors.
+fn cared_for(devices: &[DevEui], clock: &Clock) -> Care {
+    let sensor = |device: &DevEui| care::Sensor {
+        id: device.to_string(),
+        kind: care::SensorKind::Motion,
+        hold: Duration::ZERO,
+        heartbeat: None,
+        loss: None,
+        sees_bed: false,
+    };
+    let resident = care::Resident {
+        id: "r1".to_owned(),
+        consent: true,
+        zone: TimeZone::UTC,
+        sensors: devices.iter().map(sensor).collect(),
+        rules: Vec::new(),
+        checks: Vec::new(),
+    };
+    let homes = [(resident, devices.to_vec())];
+    Care::new(CareRules::default(), homes, [], clock.now())
 }
 
 impl Running {
@@ -263,8 +296,10 @@ fn nothing_of_a_care_tenants_devices_leaves() {
     running.hear(Sensor::new(2).uplink(1, 99, b"what is this"));
     let (_, tenant, topics) = running.stop();
     assert_eq!(n(&tenant.accepted), 2, "but they are authenticated and counted");
-    assert_eq!(n(&tenant.not_decoded), 1);
-    assert_eq!(topics, [""; 0]);
+    assert_eq!(n(&tenant.unheeded), 2, "nobody has consented");
+    assert_eq!(n(&tenant.not_decoded), 0);
+    // where nobody sets this machine's clock, that is said
+    assert!(topics.iter().all(|topic| topic == "care/r1/alarm"), "{topics:?}");
 }
 
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ mod quiet;
 mod radio;
 mod service;
 mod unit;
+mod watchdog;
 
 use serde_json::Value;
 use support::{Broker, Subscriber, wait_until};

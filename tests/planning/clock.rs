@@ -2,9 +2,12 @@
 
 use crate::running::{Mood, Running, WEEK, at, plan};
 use crate::support::wait_until;
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use lykta::bins::View;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::planning::Planned;
+use lykta::units::Ratio;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -140,4 +143,25 @@ fn a_bin_without_a_sensor_is_not_on_every_tour() {
         let stops = plan["routes"][0]["stops"].as_array().unwrap();
         assert_eq!(stops.iter().any(|stop| stop["id"] == "2"), must, "{plan}");
     }
+}
+
+#[test]
+fn a_bin_is_emptied_before_the_days_that_fill_it() {
+    // as much comes in a week to both; it is Friday, and the next tours are on Monday
+    let friday = at("2026-11-27T05:00:00+01:00");
+    let level = |working: f64, resting: f64| View {
+        weekdays: [working, working, working, working, working, resting, resting],
+        zone: TimeZone::get("Europe/Stockholm").unwrap(),
+        spread: 0.02,
+        ..View::first(Ratio(0.68), friday - SignedDuration::from_hours(1), true)
+    };
+    let (park, office) = (level(0.02, 0.2), level(0.1, 0.0));
+    let running = Running::with(Clock::simulated(friday, 0), [park, office]);
+    let made = plan(&running.tell("x", json!({})));
+    let stops = made["routes"][0]["stops"].as_array().unwrap();
+    let overflows = |id: &str| {
+        let stop = stops.iter().find(|stop| stop["id"] == id);
+        stop.is_some_and(|stop| stop["reason"].as_str().unwrap().contains("overflows before Mon"))
+    };
+    assert!(overflows("1") && !overflows("2"), "{made}");
 }

@@ -25,8 +25,9 @@ pub(crate) enum Mood {
     Refuses,
 }
 
-/// A gateway with one full bin.
+/// A gateway with one full bin, or with these.
 struct Quiet {
+    levels: HashMap<String, View>,
     delivered: Sender<Planned>,
     moods: Arc<Mutex<VecDeque<Mood>>>,
     refuses: AtomicBool,
@@ -53,10 +54,7 @@ impl House for Quiet {
         let mood = self.moods.lock().unwrap().pop_front();
         self.refuses.store(mood == Some(Mood::Refuses), Relaxed);
         match mood {
-            None | Some(Mood::Refuses) => {
-                let level = View::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
-                Some(HashMap::from([("1".to_owned(), level)]))
-            }
+            None | Some(Mood::Refuses) => Some(self.levels.clone()),
             Some(Mood::Silent) => None,
             Some(Mood::Panics) => panic!("on purpose"),
         }
@@ -86,10 +84,30 @@ impl Running {
         Self::of(clock, &format!("{BINS}{plan}{truck}"), moods, remembered)
     }
 
+    /// The tours of the two bins from Monday to Friday, when they are as full as this.
+    pub(crate) fn with(clock: Clock, levels: [View; 2]) -> Self {
+        let plan = PLAN.replace(r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#, WEEK);
+        let plan = plan.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");
+        let levels = ["1", "2"].map(str::to_owned).into_iter().zip(levels).collect();
+        Self::new(clock, &format!("{BINS}{plan}{TRUCK}"), levels, &[], None)
+    }
+
     /// The only plan of these settings, with what is remembered of it.
     pub(crate) fn of(
         clock: Clock,
         settings: &str,
+        moods: &[Mood],
+        remembered: Option<String>,
+    ) -> Self {
+        let level = View::first(Ratio(0.95), Timestamp::UNIX_EPOCH, false);
+        let levels = HashMap::from([("1".to_owned(), level)]);
+        Self::new(clock, settings, levels, moods, remembered)
+    }
+
+    fn new(
+        clock: Clock,
+        settings: &str,
+        levels: HashMap<String, View>,
         moods: &[Mood],
         remembered: Option<String>,
     ) -> Self {
@@ -108,7 +126,7 @@ impl Running {
             orders,
             board: board.clone(),
             clock,
-            house: Box::new(Quiet { delivered: sender, moods, refuses: false.into() }),
+            house: Box::new(Quiet { levels, delivered: sender, moods, refuses: false.into() }),
             stop: Arc::clone(&stop),
         });
         let thread = Some(std::thread::spawn(move || planner.run()));

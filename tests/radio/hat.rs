@@ -178,7 +178,8 @@ async fn an_alarm_of_the_vigil_is_told_with_its_end() {
 async fn lamp_and_relay_on_a_machine_without_pins_are_one_warning() {
     journal::start();
     // no pin of a machine that has some, should this run there
-    let outputs = OutputSettings { status_led: Some(200), relay: Some(201), buzzer: None };
+    let outputs =
+        OutputSettings { status_led: Some(200), relay: Some(201), buzzer: None, button: None };
     let outputs = Outputs::open(&outputs);
     outputs.lamp(Lamp::Fault);
     outputs.relay(true);

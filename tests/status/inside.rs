@@ -4,6 +4,7 @@ use lykta::clock::Clock;
 use lykta::codec::builtin;
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device};
+use lykta::ingest::Stopped;
 use lykta::lorawan::capacity::Airtime;
 use lykta::lorawan::statistics::{Observation, Statistics};
 use lykta::ops::card::Card;
@@ -185,6 +186,7 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         ask: Ask::new(|_| false),
         desk: Default::default(),
         board: Default::default(),
+        stopped: Stopped::default(),
     };
     let server = serve(directory.path(), reporter);
     let ask = async |request: &[u8]| {

@@ -141,6 +141,18 @@ impl Lykta {
         }
     }
 
+    /// What the service manager was told and nobody has waited for, by lines.
+    pub fn drain_notifications(&self) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        self.notify.set_nonblocking(true).unwrap();
+        while let Ok(len) = self.notify.recv(&mut buffer) {
+            seen.extend(String::from_utf8_lossy(&buffer[..len]).lines().map(str::to_owned));
+        }
+        self.notify.set_nonblocking(false).unwrap();
+        seen
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -19,7 +19,7 @@ pub(crate) fn bin(id: &str, place: usize, level: f64) -> Bin {
         place,
         level: Some(Level { share: level, age: 0.1 }),
         emptied: None,
-        filling: Some(Filling { rate: 0.1, spread: 0.05 }),
+        filling: Some(Filling { before: 0.1, rate: 0.1, spread: 0.05 }),
         volume: 660.0,
         density: 0.1,
         service: 120,
@@ -80,11 +80,11 @@ proptest! {
         level in 0.0..1.2f64, more in 0.0..0.5f64, rate in 0.0..0.5f64, next in 0.2..5.0f64,
     ) {
         let mut one = bin("one", 1, level);
-        one.filling = Some(Filling { rate, spread: 0.05 });
+        one.filling = Some(Filling { before: rate, rate, spread: 0.05 });
         let fuller = Bin { level: Some(Level { share: level + more, age: 0.1 }), ..one.clone() };
         prop_assert!(prize(&fuller) >= prize(&one));
         let faster =
-            Bin { filling: Some(Filling { rate: rate + more, spread: 0.05 }), ..one.clone() };
+            Bin { filling: Some(Filling { before: rate + more, rate: rate + more, spread: 0.05 }), ..one.clone() };
         let risk = |bin: &Bin, next: f64| {
             let outlook = Outlook::new(bin, WHEN, &Rules::default()).unwrap();
             (outlook.overflow(next), outlook.overflow_days(next))
@@ -104,7 +104,7 @@ proptest! {
         let states =
             [State::Normal, State::Normal, State::Fire, State::Fallen, State::Suspended];
         let bins: Vec<Bin> = bins.iter().enumerate().map(|(i, &(level, state, rate, age))| Bin {
-            filling: Some(Filling { rate, spread: 0.05 }),
+            filling: Some(Filling { before: rate, rate, spread: 0.05 }),
             level: (age < 6.0).then_some(Level { share: level, age }),
             emptied: (age > 3.0).then_some(age - 1.0),
             state: states[state],

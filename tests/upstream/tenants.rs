@@ -77,7 +77,8 @@ fn a_care_tenant_publishes_nothing_of_a_device() {
     let broker = Broker::start();
     let cloud = Subscriber::start(&broker, &[]);
     let (home, bin) = (Sensor { profile: "browan-tbms100", ..Sensor::new(1) }, Sensor::new(2));
-    let resident = "resident = \"r1\"\nsensor = \"hall\"\n";
+    let resident = "resident = \"r1\"\nsensor = \"hall\"\n\n[[resident]]\nid = \"r1\"\n\
+                    consent = false\n[[resident.sensor]]\nid = \"hall\"\nkind = \"motion\"\n\n";
     // the home's payload is undecodable at first: not even the error leaves the house
     let mut lykta = Lykta::configured(&format!(
         "{}{}{}{resident}{}",

@@ -154,7 +154,7 @@ fn replay(
             print(out, &line, bin, rules, &outcome)?;
         }
         if args.report || args.html.is_some() {
-            account.add(&line.input, &outcome);
+            account.add(&line.input, &outcome, &rules.zone);
         }
         count += 1;
         if count.is_multiple_of(LOOKED_EVERY) {

@@ -47,14 +47,20 @@ const BUFFER: &str = include_str!("buffer.js");
 /// the interpreter cannot leave: the worker is killed then.
 pub(super) fn run(case: &Case<'_>) -> Reply {
     let console = Rc::new(RefCell::new(Vec::new()));
-    let out = match attempt(case, &console) {
+    let late = Arc::new(AtomicBool::new(false));
+    let out = match attempt(case, &console, &late) {
         Ok(object) => Outcome::Object(object),
+        Err(error) if late.load(Relaxed) => Outcome::Late(shortened(error, MAX_ERROR)),
         Err(error) => Outcome::Error(shortened(error, MAX_ERROR)),
     };
     Reply { out, console: console.take() }
 }
 
-fn attempt(case: &Case<'_>, console: &Rc<RefCell<Vec<String>>>) -> Result<Box<RawValue>, String> {
+fn attempt(
+    case: &Case<'_>,
+    console: &Rc<RefCell<Vec<String>>>,
+    late: &Arc<AtomicBool>,
+) -> Result<Box<RawValue>, String> {
     if case.source.len() > MAX_SOURCE {
         return Err(format!("the script is longer than {} KiB", MAX_SOURCE / 1024));
     }
@@ -62,12 +68,11 @@ fn attempt(case: &Case<'_>, console: &Rc<RefCell<Vec<String>>>) -> Result<Box<Ra
         let line = 1 + case.source[..at].matches('\n').count();
         return Err(format!("line {line}: a NUL character: the file is no text"));
     }
-    let late = Arc::new(AtomicBool::new(false));
     let begin = || -> rquickjs::Result<(Runtime, Context)> {
         let runtime = Runtime::new()?;
         runtime.set_memory_limit(MAX_MEMORY);
         runtime.set_max_stack_size(MAX_STACK);
-        let (until, late) = (sys::thread_cpu_time() + MAX_TIME, Arc::clone(&late));
+        let (until, late) = (sys::thread_cpu_time() + MAX_TIME, Arc::clone(late));
         runtime.set_interrupt_handler(Some(Box::new(move || {
             let is_late = sys::thread_cpu_time() > until;
             late.fetch_or(is_late, Relaxed);

@@ -32,7 +32,7 @@ const START: Duration = Duration::from_secs(10);
 /// After a start that failed.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A script that has cost so many workers is not tried again.
+/// A script that had to be stopped so often, or has cost so many workers, is not tried again.
 pub(super) const QUARANTINE: u8 = 3;
 
 /// The longest reply that is read, well above what the worker may say.
@@ -48,7 +48,7 @@ pub struct Keeper {
     /// Until when a start is not tried again, and why the last one failed.
     failed: Option<(Instant, String)>,
     told_unfiltered: bool,
-    /// How many workers a script has cost. Those that have cost none are not in it.
+    /// How often a script had to be stopped. Those that never had to be are not in it.
     killed: HashMap<Hash, u8>,
 }
 
@@ -90,6 +90,12 @@ impl Keeper {
             .unwrap_or_else(|failure| Answer { out: Err(failure), console: Vec::new() })
     }
 
+    /// Starts the worker, so that the first case need not wait for it. If that fails, the first
+    /// case tells.
+    pub fn warm(&mut self) {
+        self.worker = self.take_worker().ok();
+    }
+
     /// The worker's process, if there is one now.
     pub fn worker(&self) -> Option<u32> {
         self.worker.as_ref().map(|worker| worker.process.id())
@@ -114,6 +120,12 @@ impl Keeper {
                 let out = match out {
                     Outcome::Object(object) => Ok(object),
                     Outcome::Error(error) => Err(Failure::Script(error)),
+                    Outcome::Late(error) => {
+                        let failure = Failure::Script(error);
+                        // others wait for the same worker meanwhile
+                        self.count(script.hash, &failure);
+                        Err(failure)
+                    }
                 };
                 Ok(Answer { out, console })
             }

@@ -168,9 +168,9 @@ pub enum Failure {
     /// The machine gave the worker no time. Not the script's fault.
     #[error("no answer within {} s though it hardly computed: the machine is too busy", keeper::PATIENCE.as_secs())]
     Starved,
-    /// It brought down too many workers to be tried again.
+    /// It had to be stopped too often to be tried again.
     #[error(
-        "not tried: it was killed {} times; it is tried again when it has changed or lykta is restarted",
+        "not tried: it had to be stopped {} times; it is tried again when it has changed or lykta is restarted",
         keeper::QUARANTINE
     )]
     Quarantined,

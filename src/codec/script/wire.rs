@@ -35,4 +35,6 @@ pub(super) struct Reply {
 pub(super) enum Outcome {
     Object(Box<RawValue>),
     Error(String),
+    /// It had to be stopped for the time it took.
+    Late(String),
 }

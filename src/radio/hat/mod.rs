@@ -29,6 +29,7 @@ use super::{Outlet, Transmission};
 use crate::clock::{Clock, Moment};
 use crate::config::{Chip, RadioSettings};
 use crate::message;
+use crate::pulse::Pulse;
 use crate::units::GatewayEui;
 use std::io;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ pub struct Counters {
     state: AtomicU8,
     deaf: AtomicBool,
     lead_us: AtomicU64,
+    pulse: Pulse,
     /// In milliseconds; `u64::MAX` before the first.
     last_packet: AtomicU64,
 }
@@ -115,6 +117,7 @@ impl Default for Counters {
             state: AtomicU8::new(State::Opening as u8),
             deaf: AtomicBool::default(),
             lead_us: AtomicU64::default(),
+            pulse: Pulse::default(),
             last_packet: AtomicU64::new(u64::MAX),
         }
     }
@@ -133,6 +136,11 @@ impl Counters {
 
     fn set_state(&self, state: State) {
         self.state.store(state as u8, Relaxed);
+    }
+
+    /// Shows that its thread goes on, whether the radio works or not.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// What passes from the command to send to the first symbol, as measured.

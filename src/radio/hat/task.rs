@@ -54,6 +54,13 @@ const REPORT_RETRY: Duration = Duration::from_millis(100);
 /// How often, when the gateway stops.
 const REPORT_RETRIES_AT_STOP: u32 = 3;
 
+/// How long the thread of a radio waits at most before it shows that it still turns.
+const SHOWS: Duration = Duration::from_secs(5);
+
+/// The longest frame takes three seconds in the air, and a chip that does not answer half of
+/// one at each step of its set-up. A thread that is busy for longer hangs.
+const BUSY: Duration = Duration::from_secs(30);
+
 /// A radio that has worked this long without a fault is well again.
 const STABLE: Duration = Duration::from_secs(300);
 
@@ -197,6 +204,7 @@ impl Task {
         let mut wait = RETRY_MIN;
         loop {
             let begin = Instant::now();
+            work.task.counters.pulse().begins("opens the radio", BUSY);
             let trouble = match open().await {
                 Ok(Opened { lora, notes }) => {
                     work.task.counters.set_state(State::Up);
@@ -223,6 +231,7 @@ impl Task {
             wait = (wait * 2).min(RETRY_MAX);
         }
         work.close().await;
+        work.task.counters.pulse().ends();
     }
 }
 
@@ -235,7 +244,9 @@ impl Work {
     ) -> End {
         let mut faults = Faults { count: 0, last: Instant::now() };
         loop {
-            let step = match self.listen(&mut lora, notes, faults.last + STABLE).await {
+            let next = self.listen(&mut lora, notes, faults.last + STABLE).await;
+            self.task.counters.pulse().begins("works the radio", BUSY);
+            let step = match next {
                 Ok(Next::Send) => self.send(&mut lora, notes).await,
                 Ok(Next::SetUp { gently }) => self.set_up(&mut lora, notes, gently).await,
                 Ok(Next::Stable) => {
@@ -283,6 +294,7 @@ impl Work {
                 let mut reception = pin!(lora.rx(&packet, &mut buffer));
                 loop {
                     self.tell();
+                    self.waits();
                     let prepare = self.prepare_at();
                     tokio::select! {
                         biased;
@@ -301,6 +313,7 @@ impl Work {
                         () = sleep_until(stable), if self.standing.is_troubled() => {
                             return Ok(Next::Stable);
                         }
+                        () = sleep(SHOWS) => {}
                     }
                 }
             };
@@ -491,15 +504,22 @@ impl Work {
         }
     }
 
+    /// Shows that it only waits.
+    fn waits(&self) {
+        self.task.counters.pulse().begins("waits for the radio", SHOWS + BUSY);
+    }
+
     /// Waits while there is no radio; whether it shall stop.
     async fn rest(&mut self, wait: Duration) -> bool {
         let end = Instant::now() + wait;
         loop {
             self.tell();
+            self.waits();
             tokio::select! {
                 biased;
                 () = stopped(&mut self.task.stop) => return true,
                 () = sleep_until(end) => return false,
+                () = sleep(SHOWS) => {}
                 command = self.task.commands.recv() => match command {
                     Some(command) => self.refuse(command),
                     None => return true,

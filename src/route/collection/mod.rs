@@ -79,7 +79,9 @@ pub struct Level {
 /// How fast a bin fills.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Filling {
-    /// The mean share in a day. If weekdays differ, that of the days up to [`Horizon::next`].
+    /// The mean share in a day from the level, or the emptying if that is newer, up to the tour.
+    pub before: f64,
+    /// And from there up to [`Horizon::next`]: weekdays differ.
     pub rate: f64,
     /// The standard deviation of what comes in a day; over `d` days it is `√d` times as much.
     pub spread: f64,

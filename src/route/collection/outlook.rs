@@ -15,7 +15,7 @@ pub struct Outlook {
     pub level: f64,
     /// Its standard deviation.
     pub deviation: f64,
-    /// What is expected to come in a day.
+    /// What is expected to come in a day from the tour on.
     pub rate: f64,
     /// The standard deviation of what comes in a day.
     pub spread: f64,
@@ -36,14 +36,16 @@ impl Outlook {
         };
         let silent = age > rules.silent_after;
         let estimated = silent || heard.is_none();
-        let (rate, spread) = match bin.filling {
-            Some(filling) => (filling.rate.max(0.0), filling.spread.max(0.0)),
+        let (before, rate, spread) = match bin.filling {
+            Some(filling) => {
+                (filling.before.max(0.0), filling.rate.max(0.0), filling.spread.max(0.0))
+            }
             None if estimated => return None,
-            None => (0.0, 0.0),
+            None => (0.0, 0.0, 0.0),
         };
         let ahead = age + when.tour;
         Some(Self {
-            level: share + rate * ahead,
+            level: share + before * ahead,
             deviation: (noise * noise + spread * spread * ahead).sqrt(),
             rate,
             spread,

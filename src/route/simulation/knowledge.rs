@@ -61,7 +61,7 @@ impl Knowledge {
     pub(super) fn filling(&self) -> Filling {
         let rate = self.rate();
         let squares = self.squares + FIRST_LUMP * rate * FIRST_DAYS;
-        Filling { rate, spread: (squares / (self.days + FIRST_DAYS)).sqrt() }
+        Filling { before: rate, rate, spread: (squares / (self.days + FIRST_DAYS)).sqrt() }
     }
 
     /// The last reading since it was emptied.

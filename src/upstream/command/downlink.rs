@@ -46,11 +46,13 @@ impl Downlink {
                     let wrong = || Fault::invalid("confirmed must be true or false");
                     confirmed = value.as_bool().ok_or_else(wrong)?;
                 }
-                _ => return Err(unknown(name, "devEui, fPort, data or hex, and confirmed")),
+                _ => {
+                    return Err(unknown(name, "devEui, fPort, data, hex or object, and confirmed"));
+                }
             }
         }
         let missing = |name| Fault::invalid(format!("{name} is missing"));
-        let payload = payload.ok_or_else(|| missing("data or hex"))?;
+        let payload = payload.ok_or_else(|| missing("data, hex or object"))?;
         if payload.len() > MAX_PAYLOAD {
             let message = format!("{} bytes, and {MAX_PAYLOAD} is the most", payload.len());
             return Err(Fault { code: Code::TooLong, message });
@@ -61,6 +63,40 @@ impl Downlink {
             payload,
             confirmed,
         })
+    }
+}
+
+/// Something to be sent to a device, in the words of its codec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worded {
+    /// To which.
+    pub dev_eui: DevEui,
+    /// What.
+    pub object: Map<String, Value>,
+    /// On which port; the codec knows unless told.
+    pub f_port: Option<u8>,
+    /// Whether the device shall acknowledge it.
+    pub confirmed: bool,
+}
+
+impl Worded {
+    /// Reads the arguments, if they have an `object` instead of a payload.
+    ///
+    /// # Errors
+    /// When one is missing, unknown, or not as it should be.
+    pub fn parse(args: &Map<String, Value>) -> Result<Option<Self>, Fault> {
+        let Some(object) = args.get("object") else { return Ok(None) };
+        let object = object.as_object().ok_or_else(|| Fault::invalid("object must be one"))?;
+        // all else is as with a payload
+        let mut others = args.clone();
+        others.remove("object");
+        if others.insert("hex".into(), "".into()).is_some() || others.contains_key("data") {
+            return Err(Fault::invalid("either object, or data or hex, not both"));
+        }
+        let f_port = args.get("fPort").map(port).transpose()?;
+        others.entry("fPort").or_insert(1.into());
+        let Downlink { dev_eui, confirmed, .. } = Downlink::parse(&others)?;
+        Ok(Some(Self { dev_eui, object: object.clone(), f_port, confirmed }))
     }
 }
 
@@ -133,12 +169,36 @@ mod tests {
         assert!(with("dev_eui", json!("")).message.starts_with("unknown field \"dev_eui\""));
         assert_eq!(without("devEui").message, "devEui is missing");
         assert_eq!(without("fPort").message, "fPort is missing");
-        assert_eq!(without("hex").message, "data or hex is missing");
+        assert_eq!(without("hex").message, "data, hex or object is missing");
         let long = with("hex", json!("00".repeat(243)));
         assert_eq!(
             (long.code, long.message.as_str()),
             (Code::TooLong, "243 bytes, and 242 is the most")
         );
+    }
+
+    #[test]
+    fn an_object_takes_the_place_of_a_payload() {
+        let dev_eui = "70b3d50700001739";
+        let worded = |args: Value| Worded::parse(args.as_object().expect("an object"));
+        let read = worded(json!({"devEui": dev_eui, "object": {"led": 0}, "confirmed": true}));
+        let read = read.expect("it is right").expect("an object");
+        assert_eq!(
+            (read.f_port, read.confirmed, read.object["led"].as_u64()),
+            (None, true, Some(0))
+        );
+        assert_eq!(worded(json!({"devEui": dev_eui, "fPort": 5, "hex": "00"})), Ok(None));
+        for (args, told) in [
+            (json!({"devEui": dev_eui, "object": 1}), "object must be one"),
+            (json!({"devEui": dev_eui, "object": {}, "hex": "00"}), "not both"),
+            (json!({"devEui": dev_eui, "object": {}, "data": ""}), "not both"),
+            (json!({"devEui": dev_eui, "object": {}, "fPort": 0}), "fPort must be"),
+            (json!({"devEui": dev_eui, "object": {}, "led": 1}), "unknown field"),
+            (json!({"object": {}}), "devEui is missing"),
+        ] {
+            let message = worded(args).expect_err(told).message;
+            assert!(message.contains(told), "{message}");
+        }
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! `{"id", "ok": true, "result": {…}}` or `{"id", "ok": false, "error": {"code", "message"}}`.
 //! A sender without an answer may repeat it under the same id. All of it is untrusted.
 
+mod care;
 mod downlink;
 mod emptied;
 mod planning;
@@ -12,7 +13,8 @@ mod request;
 #[cfg(test)]
 pub(crate) mod schema;
 
-pub use downlink::{Downlink, MAX_PAYLOAD};
+pub use care::{Acknowledge, Consent, Presence};
+pub use downlink::{Downlink, MAX_PAYLOAD, Worded};
 pub use emptied::Emptied;
 pub use planning::{Given, Planning};
 pub use receipt::{Receipt, Settled};
@@ -53,6 +55,10 @@ pub enum Code {
     UnknownDevice,
     /// No bin of this tenant has this name.
     UnknownBin,
+    /// No resident of this tenant has this pseudonym.
+    UnknownResident,
+    /// No alarm of this name waits for an answer.
+    UnknownAlarm,
     /// No plan of this tenant has this name.
     UnknownPlan,
     /// A plan from outside breaks a rule.
@@ -73,12 +79,14 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Invalid,
         Self::Expired,
         Self::UnknownCommand,
         Self::UnknownDevice,
         Self::UnknownBin,
+        Self::UnknownResident,
+        Self::UnknownAlarm,
         Self::UnknownPlan,
         Self::Infeasible,
         Self::Failed,
@@ -97,6 +105,8 @@ impl Code {
             Self::UnknownCommand => "unknown_command",
             Self::UnknownDevice => "unknown_device",
             Self::UnknownBin => "unknown_bin",
+            Self::UnknownResident => "unknown_resident",
+            Self::UnknownAlarm => "unknown_alarm",
             Self::UnknownPlan => "unknown_plan",
             Self::Infeasible => "infeasible",
             Self::Failed => "failed",
@@ -211,6 +221,8 @@ mod tests {
                 "unknown_command",
                 "unknown_device",
                 "unknown_bin",
+                "unknown_resident",
+                "unknown_alarm",
                 "unknown_plan",
                 "infeasible",
                 "failed",

@@ -1,5 +1,7 @@
 //! What is promised of commands and their replies.
 
+pub(crate) mod care;
+
 use super::{Code, MAX_ID, MAX_PAYLOAD};
 use serde_json::{Value, json};
 
@@ -53,13 +55,21 @@ pub(crate) fn downlink() -> Value {
                 "type": "string", "pattern": "^([0-9a-fA-F]{2})*$", "maxLength": MAX_PAYLOAD * 2,
                 "description": "The payload in the clear; or `data`.",
             },
+            "object": {
+                "type": "object",
+                "description":
+                    "Instead of a payload: what the codec of the device's profile makes one of.",
+            },
             "confirmed": {
                 "type": "boolean",
                 "description": "Whether the device shall acknowledge it; it need not unless told.",
             },
         },
-        "required": ["devEui", "fPort"],
-        "oneOf": [{ "required": ["data"] }, { "required": ["hex"] }],
+        "required": ["devEui"],
+        "oneOf": [
+            { "required": ["data"] }, { "required": ["hex"] }, { "required": ["object"] },
+        ],
+        "anyOf": [{ "required": ["fPort"] }, { "required": ["object"] }],
     });
     request("Something is to be sent to a device after its next uplink.", args)
 }
@@ -202,7 +212,7 @@ pub(crate) fn queued() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Downlink, Planning, Request};
+    use super::super::{Downlink, Planning, Request, Worded};
     use super::*;
     use crate::clock::{ClockQuality, Moment};
 
@@ -215,7 +225,10 @@ mod tests {
         let schema = if name == "plan" { plan() } else { downlink() };
         let taken = request.is_ok_and(|request| match name {
             "plan" => Planning::parse(&request.args).is_ok(),
-            _ => Downlink::parse(&request.args).is_ok(),
+            _ => match Worded::parse(&request.args) {
+                Ok(worded) => worded.is_some() || Downlink::parse(&request.args).is_ok(),
+                Err(_) => false,
+            },
         });
         let options = jsonschema::options().should_validate_formats(true);
         (taken, options.build(&schema).expect("a schema").is_valid(command))
@@ -229,6 +242,8 @@ mod tests {
             ("downlink", json!({"devEui": "70-B3-D5-07-00-00-17-39", "fPort": 1, "hex": "01fF"})),
             ("downlink", json!({"devEui": eui, "fPort": 223, "hex": "", "confirmed": true})),
             ("downlink", json!({"devEui": eui, "fPort": 1, "hex": "00".repeat(MAX_PAYLOAD)})),
+            ("downlink", json!({"devEui": eui, "object": {"led": 1}})),
+            ("downlink", json!({"devEui": eui, "object": {}, "fPort": 7, "confirmed": true})),
             ("plan", json!({"name": "tours"})),
             (
                 "plan",
@@ -257,6 +272,9 @@ mod tests {
             ("downlink", json!({"devEui": eui, "fPort": 5, "hex": "00", "data": "AA=="})),
             ("downlink", json!({"devEui": eui, "fPort": 5, "hex": "00", "confirmed": 1})),
             ("downlink", json!({"devEui": eui, "fPort": 1, "hex": "00".repeat(243)})),
+            ("downlink", json!({"devEui": eui, "fPort": 5, "hex": "00", "object": {}})),
+            ("downlink", json!({"devEui": eui, "object": [1]})),
+            ("downlink", json!({"devEui": eui, "object": {}, "fPort": 0})),
             ("plan", json!({})),
             ("plan", json!({"name": 7})),
             ("plan", json!({"name": "No Such"})),

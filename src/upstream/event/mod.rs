@@ -6,6 +6,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod bin;
+pub(crate) mod care;
 mod downlink;
 mod join;
 mod status;
@@ -167,7 +168,11 @@ mod sample {
                 name: "sensoneo-single".into(),
                 vendor: "Sensoneo".into(),
                 model: "Single Sensor".into(),
-                decoder: "sensoneo-single".into(),
+                decoder: Some("sensoneo-single".into()),
+                codec: None,
+                sha256: None,
+                ignore: Vec::new(),
+                downlinks: Vec::new(),
                 heartbeat: Duration::from_secs(86_400),
                 hold: None,
                 counter: CounterPolicy::default(),

@@ -9,7 +9,7 @@
 //!
 //! A *packet* is a row of 60 bytes that is put into the outbox and later removed; a *whole uplink*
 //! is one of 200 bins in random order that goes the daemon's way: frame counter, level of the bin,
-//! the uplink and its readings, later removed. Rows are removed 100 at a time, as the daemon does
+//! the uplink and its readings, later removed. Rows are removed 75 at a time, as the daemon does
 //! while many come, but for the quiet day, when each is removed by itself. SQLite beside it is of
 //! the same build, which calls fdatasync; one as it comes calls fsync, and writes more.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
@@ -33,7 +33,7 @@ use town::Town;
 const BINS: u32 = 200;
 
 /// As the daemon removes what was acknowledged.
-const REMOVE_AT: usize = 100;
+const REMOVE_AT: usize = 75;
 
 const APART: Duration = Duration::from_millis(8);
 
@@ -296,7 +296,7 @@ fn breakdown() {
             commit.skip();
         }
         let uplinks = (commits * group) as f64;
-        println!("WAL frames (1 kB pages) for each uplink, {group} a commit");
+        println!("WAL frames (512-byte pages) for each uplink, {group} a commit");
         for (what, pages) in [("commit", &commit), ("removal", &removal)] {
             for (name, frames) in &pages.frames {
                 println!("  {what:<10}{name:<44}{:>8.3}", *frames as f64 / uplinks);

@@ -7,7 +7,7 @@ use lykta::clock::{Clock, ClockQuality, Moment};
 use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
-use lykta::ingest::{Bins, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
+use lykta::ingest::{Bins, Decoding, Downlinks, Ingest, Input, Parts, TenantSink, Tours, Watch};
 use lykta::lorawan::{Channels, EdgeServer, Plan};
 use lykta::planning::Desk;
 use lykta::radio::dedup::Dedup;
@@ -77,6 +77,7 @@ impl Town {
             upstream: Arc::default(),
             counters: Arc::default(),
             tours: Tours::new(bins, Desk::default()),
+            care: lykta::ingest::Care::default(),
         };
         let clock = Clock::system();
         let answers = tempfile::tempdir().unwrap();
@@ -87,6 +88,7 @@ impl Town {
             watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
             server,
             codecs: HashMap::from([(profile.name.clone(), Codec::new(profile).unwrap())]),
+            decoding: Decoding::default(),
             tenants: HashMap::from([(tenant, sink)]),
             dedup: Dedup::new(Duration::ZERO),
             downlinks: Downlinks::open(&answers.path().join("air.db"), clock.now(), nobody),

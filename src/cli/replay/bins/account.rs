@@ -2,13 +2,14 @@
 
 use crate::bins::{EchoFrom, Emptying, Input, Outcome, Trust};
 use crate::units::Ratio;
+use jiff::tz::TimeZone;
 
 const DAY: i64 = 86_400;
 /// From this level on a bin overflows as far as people see.
 const OVERFLOWS: f64 = 0.95;
 /// Longer than this, in seconds, a reading says nothing of the time after it.
 const HOLDS: i64 = 6 * 3600;
-/// Crews come in the morning, UTC.
+/// Crews come in the morning, by the clock of the site.
 const MORNING: i64 = 7 * 3600;
 
 /// What happened to a bin.
@@ -26,8 +27,9 @@ pub(super) struct Account {
     pub(super) fires: usize,
     first: Option<i64>,
     last: i64,
-    /// What came in with each reading, and the highest level since the last emptying.
-    came: Vec<(i64, f64)>,
+    /// What came in with each reading, on which day of crews, and the highest level since the last
+    /// emptying.
+    came: Vec<(i64, i64, f64)>,
     highest: f64,
 }
 
@@ -66,7 +68,7 @@ impl Tours {
 
 impl Account {
     /// Takes a reading.
-    pub(super) fn add(&mut self, input: &Input, outcome: &Outcome) {
+    pub(super) fn add(&mut self, input: &Input, outcome: &Outcome, zone: &TimeZone) {
         let at = input.at.as_second();
         self.first.get_or_insert(at);
         self.last = self.last.max(at);
@@ -92,7 +94,8 @@ impl Account {
         };
         // what is lower again is noise, or has settled
         let came = if self.curve.is_empty() { 0.0 } else { (fill - self.highest).max(0.0) };
-        self.came.push((at, came));
+        let ahead = i64::from(zone.to_offset(input.at).seconds());
+        self.came.push((at, (at + ahead - MORNING).div_euclid(DAY), came));
         self.highest = self.highest.max(fill);
         self.curve.push((at, fill));
     }
@@ -143,8 +146,7 @@ impl Account {
         let mut tours = Tours::default();
         let mut level = self.curve.first().map_or(0.0, |(_, fill)| *fill);
         let mut before: Option<(i64, i64)> = None;
-        for (at, came) in &self.came {
-            let day = (at - MORNING).div_euclid(DAY);
+        for &(at, day, came) in &self.came {
             if let Some((then, day_then)) = before {
                 tours.wait(level, at - then);
                 if day > day_then && goes(day, level) {
@@ -152,7 +154,7 @@ impl Account {
                     level = 0.0;
                 }
             }
-            before = Some((*at, day));
+            before = Some((at, day));
             level = (level + came).min(1.0);
         }
         tours

@@ -95,9 +95,10 @@ impl Report {
                 }
             })
             .collect();
-        let days: f64 = rows.iter().map(|row| row.days).sum();
+        // the sum of nothing is -0 else
+        let days = rows.iter().fold(0.0, |sum, row| sum + row.days);
         let mean = |part: fn(&Row) -> f64| {
-            let sum: f64 = rows.iter().map(|row| part(row) * row.days).sum();
+            let sum = rows.iter().fold(0.0, |sum, row| sum + part(row) * row.days);
             rounded(sum / days.max(1e-9), 3)
         };
         let [driven, fixed, when_due] = all.map(|tours| Told::new(tours, days));
@@ -121,6 +122,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bins.is_empty() {
+            return writeln!(f, "No readings.");
+        }
         let percent = |share: f64| format!("{:.0} %", share * 100.0);
         let maybe = |share: Option<f64>| share.map_or("-".to_owned(), percent);
         let mut table = Table::new([

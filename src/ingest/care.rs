@@ -1,0 +1,581 @@
+//! What the loop does for residents: each frame of a home is understood in the write that keeps it,
+//! and so is each call of an alarm.
+//!
+//! What the disk has not taken yet is known all the same, and told with what it takes next: a
+//! sensor has said it, whether its frame counts or comes again.
+
+use crate::care::escalation::{Call, Chain, Escalation, Role};
+use crate::care::{At, Decision, Heard, Kind, Memory, Mode, Outcome, Resident, Span, Stay, Watch};
+use crate::clock::{ClockQuality, Moment};
+use crate::store::{Message, Room, State};
+use crate::units::{DevEui, PlanName};
+use crate::upstream::event::care::{self, Case};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the alarms that wait for an answer are remembered: no pseudonym has such a name.
+const ALARMS: &str = "/alarms";
+
+/// A clock that differs by so much from what has passed was set.
+const STEP: SignedDuration = SignedDuration::from_secs(2);
+
+/// A gateway that was away for longer may have missed something; one that is started again has
+/// missed no more than is lost on the air each day.
+const MISSED: Duration = Duration::from_secs(60);
+
+/// A log that somebody reads from is tried again after this.
+const ERASE_AGAIN: Duration = Duration::from_secs(5);
+
+/// A resident's home.
+#[derive(Debug)]
+struct Home {
+    /// All that was agreed, as the settings have it.
+    agreed: Arc<Resident>,
+    watch: Watch,
+    /// Whether consent was withdrawn by a command.
+    revoked: bool,
+    /// Whether it goes on with what was remembered.
+    restored: bool,
+}
+
+/// What is remembered of a home.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    revoked: bool,
+    /// Nothing of who does not consent.
+    memory: Option<Memory>,
+}
+
+/// The alarms that somebody has to answer.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Alarms {
+    escalation: Escalation,
+    /// What each is about, by its name.
+    cases: BTreeMap<String, Case>,
+}
+
+/// A visit that a plan is to have at once, or need not have any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Visit {
+    pub(super) plan: PlanName,
+    pub(super) resident: String,
+    pub(super) urgent: bool,
+}
+
+/// What is to be kept and told, in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) states: Vec<State>,
+    pub(super) messages: Vec<Message>,
+}
+
+/// The same while it comes about.
+#[derive(Debug, Default)]
+struct Draft {
+    homes: BTreeSet<usize>,
+    alarms: bool,
+    messages: Vec<Message>,
+}
+
+/// What a tenant of kind care goes by.
+#[derive(Debug, Clone, Default)]
+pub struct CareRules {
+    /// The gateway's name.
+    pub gateway: String,
+    /// Who is told of alarms, and when.
+    pub chain: Chain,
+    /// How long what is erased may still lie on the card.
+    pub erase_after: Duration,
+    /// The plans that have a visit to a resident, by the pseudonym.
+    pub plans: HashMap<String, Vec<PlanName>>,
+}
+
+/// A tenant's residents.
+#[derive(Debug, Default)]
+pub struct Care {
+    rules: CareRules,
+    homes: Vec<Home>,
+    /// Whose sensor a device is, and which.
+    sensors: HashMap<DevEui, (usize, usize)>,
+    alarms: Alarms,
+    /// What the clock said when it was last looked at; none before the first time.
+    seen: Option<(Timestamp, Duration)>,
+    /// Whether the clock is trusted.
+    trusted: bool,
+    /// Those that the settings do not know any more.
+    forgotten: Vec<String>,
+    /// For who plans.
+    pub(super) visits: VecDeque<Visit>,
+    /// When what was erased is overwritten next, by the monotonic clock.
+    erase_at: Duration,
+}
+
+impl Care {
+    /// These residents, each with the devices that its sensors are, and what is remembered of them.
+    /// What cannot be read is forgotten.
+    pub fn new(
+        rules: CareRules,
+        residents: impl IntoIterator<Item = (Resident, Vec<DevEui>)>,
+        remembered: impl IntoIterator<Item = (String, String)>,
+        now: Moment,
+    ) -> Self {
+        let mut remembered: HashMap<String, String> = remembered.into_iter().collect();
+        let alarms = remembered.remove(ALARMS);
+        let alarms = alarms.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
+        let (mut homes, mut sensors) = (Vec::new(), HashMap::new());
+        for (resident, devices) in residents {
+            let devices = devices.into_iter().enumerate();
+            sensors.extend(devices.map(|(n, device)| (device, (homes.len(), n))));
+            let body = remembered.remove(&resident.id);
+            let kept: Option<Kept> = body.and_then(|body| serde_json::from_str(&body).ok());
+            homes.push(Home::new(Arc::new(resident), kept, now));
+        }
+        Self {
+            rules,
+            homes,
+            sensors,
+            alarms,
+            forgotten: remembered.into_keys().collect(),
+            // what was there before this start, or before consent was withdrawn in the settings
+            erase_at: now.monotonic,
+            ..Self::default()
+        }
+    }
+
+    /// Whether what this device says may be read: the first question asked of its frames.
+    pub(super) fn admits(&self, device: DevEui) -> bool {
+        let home = self.sensors.get(&device).and_then(|(home, _)| self.homes.get(*home));
+        home.is_some_and(|home| home.watch.resident().consent)
+    }
+
+    /// What kind of sensor it is.
+    pub(super) fn kind(&self, device: DevEui) -> Option<crate::care::SensorKind> {
+        let (home, sensor) = self.sensors.get(&device)?;
+        Some(self.homes.get(*home)?.watch.resident().sensors.get(*sensor)?.kind)
+    }
+
+    /// A sensor said this.
+    pub(super) fn hear(&mut self, device: DevEui, heard: &[Heard], now: Moment) -> Told {
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        if let Some((home, sensor)) = self.sensors.get(&device).copied() {
+            draft.homes.insert(home);
+            for heard in heard {
+                let decisions = self.homes[home].watch.hear(At::from(now.wall), sensor, *heard);
+                self.take(home, decisions, now, &mut draft);
+            }
+        }
+        self.settle(draft)
+    }
+
+    /// Does what is due.
+    pub(super) fn look(&mut self, now: Moment) -> Told {
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        let at = At::from(now.wall);
+        for n in 0..self.homes.len() {
+            if self.homes[n].watch.next_look().is_some_and(|next| next <= at) {
+                let decisions = self.homes[n].watch.look(at);
+                self.take(n, decisions, now, &mut draft);
+            }
+        }
+        if self.alarms.escalation.next_look().is_some_and(|next| next <= at) {
+            let calls = self.alarms.escalation.look(&self.rules.chain, at);
+            draft.alarms = true;
+            for call in calls {
+                self.call(&[call], now, &mut draft);
+            }
+        }
+        self.settle(draft)
+    }
+
+    /// All that is known, for the last write before a stop: the next start knows when it was.
+    pub(super) fn rest(&mut self, now: Moment) -> Told {
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        for n in 0..self.homes.len() {
+            let decisions = self.homes[n].watch.look(At::from(now.wall));
+            self.take(n, decisions, now, &mut draft);
+            draft.homes.insert(n);
+        }
+        self.settle(draft)
+    }
+
+    /// How long nothing is due, by a clock that says this; none if nothing will be.
+    pub(super) fn patience(&self, now: Moment) -> Option<Duration> {
+        if self.homes.is_empty() {
+            return None;
+        }
+        let homes = self.homes.iter().filter_map(|home| home.watch.next_look());
+        let next = homes.chain(self.alarms.escalation.next_look()).min();
+        let next = next.map(|at| {
+            let wait = at.timestamp().duration_since(now.wall);
+            Duration::try_from(wait).unwrap_or_default()
+        });
+        let erased = self.erase_at.saturating_sub(now.monotonic);
+        Some(next.map_or(erased, |next| next.min(erased)))
+    }
+
+    /// Whether somebody has to answer an alarm.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.alarms.escalation.is_unanswered()
+    }
+
+    /// Whether what was erased is to be overwritten now.
+    pub(super) fn erases(&self, now: Moment) -> bool {
+        !self.homes.is_empty() && self.erase_at <= now.monotonic
+    }
+
+    /// Whether that worked.
+    pub(super) fn erased(&mut self, worked: bool, now: Moment) {
+        self.erase_at = now.monotonic + if worked { self.rules.erase_after } else { ERASE_AGAIN };
+    }
+
+    /// Somebody answers an alarm; whether there is one.
+    pub(super) fn acknowledge(
+        &mut self,
+        alarm: &str,
+        by: Role,
+        done: bool,
+        now: Moment,
+    ) -> Option<Told> {
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        let case = self.alarms.cases.get(alarm).cloned()?;
+        draft.alarms = true;
+        if done {
+            let over = case.closed("besökt och avslutat", "visited and closed");
+            self.close(alarm, &over, now, &mut draft);
+        } else {
+            let at = At::from(now.wall);
+            let calls = self.alarms.escalation.acknowledge(&self.rules.chain, alarm, by, at);
+            self.call(&calls, now, &mut draft);
+        }
+        Some(self.settle(draft))
+    }
+
+    /// Somebody at this machine answers all alarms.
+    pub(super) fn acknowledge_all(&mut self, now: Moment) -> Told {
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        let alarms: Vec<String> = self.alarms.cases.keys().cloned().collect();
+        for alarm in alarms {
+            let (chain, at) = (&self.rules.chain, At::from(now.wall));
+            let by = Role::PatrolLead;
+            let calls = self.alarms.escalation.acknowledge(chain, &alarm, by, at);
+            draft.alarms |= !calls.is_empty() || self.alarms.escalation.is_open(&alarm);
+            self.call(&calls, now, &mut draft);
+        }
+        self.settle(draft)
+    }
+
+    /// Staff is there, or the resident is away, until then; or not any more. None if there is no
+    /// such resident.
+    pub(super) fn be(
+        &mut self,
+        resident: &str,
+        staff: bool,
+        until: Option<Timestamp>,
+        now: Moment,
+    ) -> Option<Told> {
+        let n = self.home(resident)?;
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        draft.homes.insert(n);
+        let at = At::from(now.wall);
+        let stay = until.map(|until| Stay::new(at, At::from(until)));
+        let mode = match stay {
+            None => Mode::Home,
+            Some(stay) if staff => Mode::Staff(stay),
+            Some(stay) => Mode::Away(stay),
+        };
+        let decisions = self.homes[n].watch.set_mode(at, mode);
+        self.take(n, decisions, now, &mut draft);
+        if until.is_some() {
+            // who is there sees for themselves, and who is away is not missed
+            self.close_all(
+                resident,
+                "personal på plats eller borta",
+                "staff there, or away",
+                now,
+                &mut draft,
+            );
+        }
+        Some(self.settle(draft))
+    }
+
+    /// Consent is given or withdrawn. None if there is no such resident; false if the settings
+    /// say that there is none.
+    pub(super) fn consent(
+        &mut self,
+        resident: &str,
+        given: bool,
+        now: Moment,
+    ) -> Option<Result<Told, ()>> {
+        let n = self.home(resident)?;
+        let mut draft = Draft::default();
+        self.wake(now, &mut draft);
+        let home = &mut self.homes[n];
+        if given && !home.agreed.consent {
+            return Some(Err(()));
+        }
+        if home.revoked != given {
+            return Some(Ok(self.settle(draft)));
+        }
+        let kept = Kept { revoked: !given, memory: None };
+        *home = Home::new(Arc::clone(&home.agreed), Some(kept), now);
+        if given {
+            let decisions = home.watch.trust_clock(At::from(now.wall), self.trusted);
+            self.take(n, decisions, now, &mut draft);
+        } else {
+            self.close_all(resident, "samtycket återkallat", "consent withdrawn", now, &mut draft);
+            // at once, and not after its time
+            self.erase_at = now.monotonic;
+        }
+        let (sv, en) = match given {
+            true => ("samtycke lämnat, tillsynen har börjat", "consent given, checks have begun"),
+            false => (
+                "samtycket återkallat, ingen tillsyn görs och inget larm kommer",
+                "consent withdrawn, no checks are made and no alarm comes",
+            ),
+        };
+        let case = Case::about(resident, "consent", sv, en);
+        draft.messages.push(care::decided(&self.rules.gateway, &case, Kind::Warning, now));
+        draft.homes.insert(n);
+        Some(Ok(self.settle(draft)))
+    }
+
+    fn home(&self, resident: &str) -> Option<usize> {
+        self.homes.iter().position(|home| home.agreed.id == resident)
+    }
+
+    /// What has to be known before anything is decided at this time.
+    fn wake(&mut self, now: Moment, draft: &mut Draft) {
+        let known = now.quality != ClockQuality::Unsynced;
+        match self.seen.replace((now.wall, now.monotonic)) {
+            None => {
+                self.trusted = known;
+                self.begin(now, draft);
+            }
+            Some((wall, monotonic)) => {
+                let passed = now.monotonic.saturating_sub(monotonic);
+                let expected = wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+                let by = now.wall.duration_since(expected);
+                let trusted = known || self.trusted && by.abs() < STEP;
+                if by.abs() >= STEP {
+                    self.step(expected, now, draft);
+                }
+                // a clock that was set goes on well without anybody to ask, as long as nobody sets it
+                if trusted != self.trusted {
+                    self.trusted = trusted;
+                    self.trust(now, draft);
+                }
+            }
+        }
+    }
+
+    /// The first look after a start.
+    fn begin(&mut self, now: Moment, draft: &mut Draft) {
+        let at = At::from(now.wall);
+        let known = self.homes.iter().filter(|home| home.restored).map(|home| home.watch.now());
+        if let Some(was) = known.max().filter(|was| self.trusted && at < *was) {
+            self.alarms.escalation.step(at.0.saturating_sub(was.0));
+            draft.alarms = true;
+        }
+        for n in 0..self.homes.len() {
+            let Home { watch, restored, .. } = &mut self.homes[n];
+            // also so that nothing stays of who does not consent any more
+            if !*restored || !watch.resident().consent {
+                draft.homes.insert(n);
+                continue;
+            }
+            let was = watch.now();
+            let mut decisions = Vec::new();
+            if self.trusted && at < was {
+                // it was written down by a clock that was wrong
+                decisions.append(&mut watch.step(at.0.saturating_sub(was.0)));
+                decisions.append(&mut watch.was_deaf(Span { from: at, to: at }));
+            } else if !self.trusted || at.since(was) > MISSED {
+                decisions.append(&mut watch.was_deaf(Span { from: was, to: at.max(was) }));
+            }
+            self.take(n, decisions, now, draft);
+        }
+        self.trust(now, draft);
+        for n in 0..self.homes.len() {
+            let decisions = self.homes[n].watch.look(at);
+            self.take(n, decisions, now, draft);
+        }
+        // nobody answers for who is cared for no longer
+        let gone = |case: &Case| self.homes.iter().all(|home| home.agreed.id != case.resident);
+        let gone: Vec<String> = self
+            .alarms
+            .cases
+            .iter()
+            .filter(|(_, case)| gone(case))
+            .map(|(alarm, _)| alarm.clone())
+            .collect();
+        for alarm in gone {
+            self.alarms.cases.remove(&alarm);
+            self.alarms.escalation.close(&alarm);
+            draft.alarms = true;
+        }
+        // an order that was under way may be lost; who asks twice has asked once
+        let open: BTreeSet<String> =
+            self.alarms.cases.values().map(|case| case.resident.clone()).collect();
+        open.iter().for_each(|resident| self.visit(resident, true));
+    }
+
+    fn trust(&mut self, now: Moment, draft: &mut Draft) {
+        for n in 0..self.homes.len() {
+            let decisions = self.homes[n].watch.trust_clock(At::from(now.wall), self.trusted);
+            self.take(n, decisions, now, draft);
+        }
+    }
+
+    /// The clock was set, and would have said `expected`.
+    fn step(&mut self, expected: Timestamp, now: Moment, draft: &mut Draft) {
+        let by = At::from(now.wall).0.saturating_sub(At::from(expected).0);
+        for n in 0..self.homes.len() {
+            let watch = &mut self.homes[n].watch;
+            // what was due before it was set
+            let mut decisions = watch.look(At::from(expected));
+            decisions.append(&mut watch.step(by));
+            draft.homes.insert(n);
+            self.take(n, decisions, now, draft);
+        }
+        self.alarms.escalation.step(by);
+        draft.alarms |= !self.alarms.cases.is_empty();
+    }
+
+    /// What was decided becomes what is told.
+    fn take(&mut self, n: usize, decisions: Vec<Decision>, now: Moment, draft: &mut Draft) {
+        let resident = Arc::clone(self.homes[n].watch.resident());
+        for decision in decisions {
+            draft.homes.insert(n);
+            let case = Case::of(&resident, &decision);
+            let named = |at: At| care::name(&resident.id, &decision.rule, at);
+            match decision.kind {
+                Kind::Check if decision.outcome == Some(Outcome::Confirmed) => {
+                    draft.messages.push(care::check(&resident, &decision, None, now));
+                }
+                Kind::Check => {
+                    let alarm = named(decision.agreed.unwrap_or(decision.at));
+                    draft.messages.push(care::check(&resident, &decision, Some(&alarm), now));
+                    self.raise(&alarm, Role::PatrolLead, case, now, draft);
+                }
+                Kind::Alarm => {
+                    self.raise(&named(decision.at), Role::Primary, case, now, draft);
+                }
+                Kind::Cleared => {
+                    let is_its =
+                        |known: &Case| known.resident == case.resident && known.rule == case.rule;
+                    let open = self.alarms.cases.iter().find(|(_, known)| is_its(known));
+                    match open.map(|(alarm, _)| alarm.clone()) {
+                        Some(alarm) => self.close(&alarm, &case, now, draft),
+                        None => self.tell(&case, decision.kind, now, draft),
+                    }
+                }
+                Kind::Fault | Kind::Warning => self.tell(&case, decision.kind, now, draft),
+            }
+        }
+    }
+
+    fn tell(&self, case: &Case, kind: Kind, now: Moment, draft: &mut Draft) {
+        draft.messages.push(care::decided(&self.rules.gateway, case, kind, now));
+    }
+
+    fn raise(&mut self, alarm: &str, first: Role, case: Case, now: Moment, draft: &mut Draft) {
+        let at = At::from(now.wall);
+        let calls = self.alarms.escalation.raise(&self.rules.chain, alarm, first, at);
+        draft.messages.extend(care::called(&self.rules.gateway, &case, &calls, now));
+        draft.alarms = true;
+        self.visit(&case.resident, true);
+        if self.alarms.escalation.is_open(alarm) {
+            self.alarms.cases.insert(alarm.to_owned(), case);
+        }
+    }
+
+    /// An alarm is over, as this says.
+    fn close(&mut self, alarm: &str, over: &Case, now: Moment, draft: &mut Draft) {
+        let calls = self.alarms.escalation.close(alarm);
+        self.alarms.cases.remove(alarm);
+        draft.messages.extend(care::called(&self.rules.gateway, over, &calls, now));
+        draft.alarms = true;
+        if self.alarms.cases.values().all(|case| case.resident != over.resident) {
+            self.visit(&over.resident, false);
+        }
+    }
+
+    /// All alarms of a resident are over.
+    fn close_all(&mut self, resident: &str, sv: &str, en: &str, now: Moment, draft: &mut Draft) {
+        let theirs = self.alarms.cases.iter().filter(|(_, case)| case.resident == resident);
+        let theirs: Vec<_> =
+            theirs.map(|(alarm, case)| (alarm.clone(), case.clone().closed(sv, en))).collect();
+        for (alarm, over) in theirs {
+            self.close(&alarm, &over, now, draft);
+        }
+    }
+
+    /// Tells who is to be told by these calls of one alarm.
+    fn call(&self, calls: &[Call], now: Moment, draft: &mut Draft) {
+        let Some(case) = calls.first().and_then(|call| self.alarms.cases.get(&call.alarm)) else {
+            return;
+        };
+        draft.messages.extend(care::called(&self.rules.gateway, case, calls, now));
+    }
+
+    fn visit(&mut self, resident: &str, urgent: bool) {
+        for plan in self.rules.plans.get(resident).into_iter().flatten() {
+            let (plan, resident) = (plan.clone(), resident.to_owned());
+            self.visits.push_back(Visit { plan, resident, urgent });
+        }
+    }
+
+    /// What is to be kept of it.
+    fn settle(&mut self, draft: Draft) -> Told {
+        let state = |key: &str, body: String| State { room: Room::Care, key: key.to_owned(), body };
+        let mut states = Vec::new();
+        for n in draft.homes {
+            let home = &self.homes[n];
+            let kept = Kept { revoked: home.revoked, memory: home.memory() };
+            states.push(state(&home.agreed.id, json(&kept)));
+        }
+        if draft.alarms {
+            states.push(state(ALARMS, json(&self.alarms)));
+        }
+        // nothing is left of who is cared for no longer
+        states.extend(self.forgotten.drain(..).map(|key| state(&key, "{}".to_owned())));
+        Told { states, messages: draft.messages }
+    }
+}
+
+impl Home {
+    fn new(agreed: Arc<Resident>, kept: Option<Kept>, now: Moment) -> Self {
+        let at = At::from(now.wall);
+        let revoked = kept.as_ref().is_some_and(|kept| kept.revoked);
+        let memory = kept.and_then(|kept| kept.memory);
+        let restored = memory.is_some();
+        let resident = match revoked {
+            true => Arc::new(Resident { consent: false, ..(*agreed).clone() }),
+            false => Arc::clone(&agreed),
+        };
+        let watch = match memory {
+            Some(memory) => Watch::restore(resident, memory, at),
+            None => Watch::new(resident, at),
+        };
+        Self { agreed, watch, revoked, restored }
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.watch.resident().consent.then(|| self.watch.memory())
+    }
+}
+
+fn json(kept: &impl Serialize) -> String {
+    serde_json::to_string(kept).expect("what is remembered is a plain struct")
+}

@@ -1,0 +1,105 @@
+//! What staff says is done once, and answered.
+
+use crate::world::World;
+use serde_json::json;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Somebody is out of bed and missed.
+async fn missed() -> World {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    for _ in 0..2 {
+        world.lies(true);
+        world.pass(15 * MINUTE).await;
+    }
+    world.lies(false);
+    world.pass(MINUTE).await;
+    world.moves(true);
+    world.pass(14 * MINUTE).await;
+    assert_eq!(world.alarms(), ["alarm up primary"]);
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_is_waited_for_and_the_others_are_told() {
+    let mut world = missed().await;
+    let alarm = world.on("/alarm")[0]["alarm"].clone();
+    world.pass(2 * MINUTE).await;
+    let args = json!({ "alarm": alarm, "by": "secondary" });
+    world.send("acknowledge", "a", &args);
+    // and again, as a sender does that has heard nothing; also of another life
+    world.send("acknowledge", "a", &args);
+    world.start();
+    world.send("acknowledge", "a", &args);
+    let answers = world.answers("a");
+    assert!(answers.iter().all(|answer| answer["result"]["state"] == "answered"), "{answers:?}");
+    let told = ["alarm up primary", "alarm up secondary", "answered up primary"];
+    assert_eq!(world.calls(), told);
+    world.pass(50 * MINUTE).await;
+    assert_eq!(world.calls(), told, "nobody else is called while somebody goes");
+    let done =
+        world.command("acknowledge", json!({ "alarm": alarm, "by": "secondary", "done": true }));
+    assert_eq!(done["result"]["state"], "closed");
+    assert_eq!(world.alarms().last().unwrap(), "cleared up primary,secondary");
+    let again = world.command("acknowledge", json!({ "alarm": alarm, "by": "primary" }));
+    assert_eq!(again["error"]["code"], "unknown_alarm");
+}
+
+#[tokio::test(start_paused = true)]
+async fn staff_that_is_there_ends_alarms_and_is_taken_to_have_gone() {
+    let mut world = missed().await;
+    let reply = world.command("staff", json!({ "resident": "r1", "present": true }));
+    assert_eq!(reply["result"]["state"], "staff");
+    assert_eq!(
+        world.alarms()[1..],
+        ["cleared up primary", "warning staff"],
+        "the alarm is over, and the mode is told"
+    );
+    world.pass(61 * MINUTE).await;
+    let alarms = world.alarms();
+    assert_eq!(alarms.last().unwrap(), "cleared staff", "{alarms:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_hospital_is_not_missed() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    world.moves(false);
+    let reply = world.command("away", json!({ "resident": "r1", "away": true }));
+    assert_eq!(reply["result"]["until"], "2026-12-06T21:00:00Z");
+    world.start();
+    world.until("2026-11-23T05:00:00Z").await;
+    assert_eq!(world.checks(), []);
+    let reply = world.command("away", json!({ "resident": "r1", "away": false }));
+    assert_eq!(reply["result"]["state"], "home");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_refused_and_named() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    for (name, args, code) in [
+        ("staff", json!({ "resident": "r9", "present": true }), "unknown_resident"),
+        ("away", json!({ "resident": "r1" }), "invalid"),
+        ("consent", json!({ "resident": "r9", "given": false }), "unknown_resident"),
+        ("acknowledge", json!({ "alarm": "r1/up/1", "by": "primary" }), "unknown_alarm"),
+        ("check", json!({}), "unknown_command"),
+    ] {
+        let reply = world.command(name, args);
+        assert_eq!(reply["error"]["code"], code, "{reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_presses_the_button_of_the_gateway_answers() {
+    let mut world = missed().await;
+    assert!(world.counters.unanswered.load(Relaxed), "the buzzer sounds");
+    world.press();
+    assert!(!world.counters.unanswered.load(Relaxed));
+    assert_eq!(world.calls(), ["alarm up primary", "answered up primary"]);
+    world.pass(50 * MINUTE).await;
+    assert_eq!(world.calls().len(), 2);
+    // nobody came
+    world.pass(11 * MINUTE).await;
+    assert_eq!(world.calls().last().unwrap(), "alarm up secondary");
+}

@@ -1,0 +1,152 @@
+//! Whole nights: each agreed check once, whatever happens, and alarms to whom they are for.
+
+use crate::world::World;
+use lykta::clock::ClockQuality;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Nine hours in bed, with what sensors say by themselves each hour.
+async fn sleep(world: &mut World, hours: u32) {
+    for _ in 0..hours * 2 {
+        world.lies(true);
+        world.moves(false);
+        world.pass(30 * MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_night_confirms_each_check_and_raises_nothing() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    sleep(&mut world, 8).await;
+    let confirmed = |at: &str| (format!("2026-11-{at}:00Z"), "confirmed".to_owned());
+    assert_eq!(
+        world.checks(),
+        [confirmed("22T23:00"), confirmed("23T01:30"), confirmed("23T02:00")]
+    );
+    assert_eq!(world.alarms(), [""; 0]);
+    let check = &world.on("/check")[0];
+    assert!(check["text"]["sv"].as_str().unwrap().contains("upptagen sedan 22:00"), "{check}");
+    assert!(check["because"][0]["en"].as_str().unwrap().starts_with("bed: occupied since"));
+    let topics: Vec<_> = world.told().into_iter().map(|(topic, _)| topic).collect();
+    assert!(topics.iter().all(|topic| topic == "care/r1/check"), "decisions only: {topics:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_the_bed_is_looked_for_by_one_after_the_other() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    sleep(&mut world, 1).await;
+    world.lies(false);
+    world.pass(MINUTE).await;
+    world.moves(true);
+    world.pass(13 * MINUTE).await;
+    assert_eq!(world.alarms(), [""; 0]);
+    world.pass(MINUTE).await;
+    assert_eq!(world.alarms(), ["alarm up primary"]);
+    let alarm = world.on("/alarm").remove(0);
+    let scaip = &alarm["scaip"];
+    assert_eq!(
+        [&scaip["controllerId"], &scaip["deviceType"], &scaip["statusCode"], &scaip["location"]],
+        ["gw-1", "motion", "bed_absence", "r1"]
+    );
+    world.pass(2 * MINUTE).await;
+    world.start();
+    world.pass(2 * MINUTE).await;
+    world.start();
+    assert_eq!(
+        world.calls(),
+        ["alarm up primary", "alarm up secondary", "alarm up patrol_lead"],
+        "a restart skips nobody, and tells nobody twice"
+    );
+    let calls = world.on("/alarm").into_iter().filter(|body| body["kind"] == "alarm");
+    let numbers: Vec<_> = calls.map(|body| body["call"]["number"].clone()).collect();
+    assert_eq!(numbers, [0, 1, 2]);
+    // back in bed, and it is over for all who were told
+    world.lies(true);
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.alarms().last().unwrap(), "cleared up primary,secondary,patrol_lead");
+    world.pass(30 * MINUTE).await;
+    assert_eq!(world.calls().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_sensor_is_a_fault_and_the_patrol_goes() {
+    let mut world = World::new("2026-11-22T12:00:00Z");
+    sleep(&mut world, 2).await;
+    // the bed falls silent: its heartbeat is an hour
+    for _ in 0..30 {
+        world.moves(false);
+        world.pass(30 * MINUTE).await;
+    }
+    let checks = world.checks();
+    assert_eq!(checks.len(), 3, "{checks:?}");
+    assert!(checks.iter().all(|(_, result)| result == "fault"), "{checks:?}");
+    let alarms = world.alarms();
+    assert!(alarms.contains(&"fault supervision".to_owned()), "{alarms:?}");
+    assert!(alarms.contains(&"alarm night patrol_lead".to_owned()), "{alarms:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_check_is_answered_once_over_any_number_of_deaths() {
+    for seed in 0..6 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        for _ in 0..60 {
+            world.lies(true);
+            world.moves(false);
+            world.pass(random.u32(1..9) * MINUTE).await;
+            // also between what was heard and its write
+            if random.bool() {
+                world.lies(true);
+            }
+            world.start();
+        }
+        world.until("2026-11-23T06:00:00Z").await;
+        let mut times = BTreeMap::new();
+        world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
+        assert_eq!(times.into_values().collect::<Vec<_>>(), [1, 1, 1], "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_nights_in_which_clocks_are_changed() {
+    for begin in ["2026-03-28T20:00:00Z", "2026-10-24T20:00:00Z"] {
+        let mut world = World::new(begin);
+        sleep(&mut world, 10).await;
+        let results: Vec<_> = world.checks().into_iter().map(|(_, result)| result).collect();
+        assert_eq!(results, ["confirmed"; 3], "{begin}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_loses_no_check_and_asks_none_twice() {
+    const DAY: i64 = 86_400;
+    for by in [3600, -3600, 30 * DAY, -30 * DAY] {
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        sleep(&mut world, 4).await;
+        world.set_clock(by);
+        sleep(&mut world, 28).await;
+        let mut times = BTreeMap::new();
+        world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
+        assert!(times.values().all(|n| *n == 1), "{by}: {times:?}");
+        assert!(times.len() >= 4, "{by}: {times:?}");
+        let raised = world.alarms().into_iter().filter(|line| line.starts_with("alarm up"));
+        assert_eq!(raised.count(), 0, "{by}: a jump is no absence");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_does_not_know_the_time_says_so() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    sleep(&mut world, 1).await;
+    // nobody to ask any more: it goes on well
+    world.trust_clock(ClockQuality::Unsynced);
+    sleep(&mut world, 2).await;
+    assert_eq!(world.checks().last().unwrap().1, "confirmed");
+    // and somebody has set it wrong
+    world.set_clock(-600);
+    sleep(&mut world, 4).await;
+    assert!(world.alarms().contains(&"fault clock".to_owned()));
+    assert_eq!(world.checks().last().unwrap().1, "fault");
+}
