@@ -111,10 +111,11 @@ fn a_social_alarm_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let bed = crate::support::Sensor { profile: "netvox-r718j", ..crate::support::Sensor::new(1) };
     let text = format!(
-        "gateway = \"gw-1\"\nstate_dir = {:?}\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n\
+        "gateway = \"gw-1\"\nstate_dir = {:?}\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n{}\
          [tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{}resident = \"r1\"\n\
          sensor = \"pendant\"\n[[resident]]\nid = \"r1\"\nconsent = true\n",
         directory.path(),
+        crate::support::care_key(directory.path()),
         bed.table("care")
     );
     let file = directory.path().join("lykta.toml");

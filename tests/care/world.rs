@@ -1,7 +1,7 @@
 //! The one way of an uplink in a home, driven without network and broker, and by a clock that goes
 //! as fast as the test.
 
-use crate::support::{Sensor, reception};
+use crate::support::{Sensor, care_key, reception};
 use lykta::care::escalation::Chain;
 use lykta::clock::{Clock, ClockQuality};
 use lykta::config::{Loaded, TenantKind, load_with};
@@ -273,7 +273,8 @@ pub fn load(state: &std::path::Path, sensors: &[(&Sensor, &str)], home: &str) ->
         .collect();
     let text = format!(
         "gateway = \"gw-1\"\nstate_dir = {state:?}\n[[tenant]]\nid = \"care\"\nkind = \"care\"\n\
-         [tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{devices}{home}"
+         {}[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:9\"]\n{devices}{home}",
+        care_key(state)
     );
     let file = state.join("lykta.toml");
     std::fs::write(&file, text).unwrap();

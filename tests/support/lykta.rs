@@ -49,6 +49,14 @@ impl Lykta {
 
     fn at(state: PathBuf, directory: tempfile::TempDir, rest: &str) -> Self {
         let udp = free_udp_address();
+        // no care without a key
+        let rest = match rest.contains("store_key_file") {
+            true => rest.to_owned(),
+            false => {
+                let care = "kind = \"care\"\n";
+                rest.replace(care, &format!("{care}{}", super::care_key(directory.path())))
+            }
+        };
         // a test does not wait for others to share a write, unless it is about that
         let store = match rest.contains("[store]") {
             true => "",
