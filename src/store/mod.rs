@@ -6,6 +6,8 @@
 //! [`Store::commit`] returns. The [`Outbox`] belongs to the upstream: it reads what is waiting
 //! and removes what was acknowledged.
 //!
+//! A file may be under a key ([`cipher`]), and comes under it as it is opened ([`renewal`]).
+//!
 //! A file that is damaged is set aside, and what can be read of it goes on in a new one, at the start
 //! as well as while running; the sessions of devices are kept in a second file, too.
 //!
@@ -305,25 +307,6 @@ impl Store {
         self.is_renewed
     }
 
-    /// Makes sure that nothing removed can be read any more, whoever has the key: not in the
-    /// database, nor in its log, nor in the second file. Whether that is so: somebody may be reading just
-    /// now, and it is to be tried again. Only of a database under a key: others leave what was
-    /// removed in free pages.
-    ///
-    /// # Errors
-    /// When the disk cannot be written.
-    pub fn wipe(&mut self) -> Result<bool, StoreError> {
-        let now = self.clock.now().monotonic;
-        self.refresh_copy(now);
-        let of_copy = self.copy.as_ref().map(Copy::db);
-        let mut is_done = true;
-        for db in [Some(&self.db), of_copy].into_iter().flatten() {
-            let is_busy = renewal::empty_log(db).map_err(|e| failed(self.database.file(), e))?;
-            is_done &= !is_busy;
-        }
-        Ok(is_done)
-    }
-
     /// What is remembered of all devices.
     ///
     /// # Errors
@@ -405,7 +388,19 @@ impl Store {
     /// When the database cannot be written: disk full, read-only, or broken.
     pub fn commit(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         self.recover()?;
-        let result = self.write(entries).map_err(|source| failed(self.database.file(), source));
+        let mut result = self.write(entries);
+        if let Err(error) = &result
+            && error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly)
+            && self.database.is_sealed()
+        {
+            // as SQLCipher says for ever after a page that it could not open, whoever asked for
+            // it: anew, it says what is wrong with those that are needed, or with the disk
+            if let Ok(db) = opened::writing(&self.database) {
+                self.db = db;
+                result = self.write(entries);
+            }
+        }
+        let result = result.map_err(|source| failed(self.database.file(), source));
         let result = match result {
             Err(error @ StoreError::Damaged { .. }) => {
                 self.suspect(&error);

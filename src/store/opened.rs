@@ -37,9 +37,8 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn new(database: &Database) -> Result<Self, StoreError> {
         let file = database.file();
-        let db = schema::open(database)?;
+        let db = writing(database)?;
         let read = || {
-            db.pragma_update(None, "synchronous", "FULL")?;
             let known = copy::identity(&db)?;
             let seen = db.query_row("SELECT seen_us FROM store", [], |row| time(row, 0))?;
             let sessions = memory::read(&db)?.sessions;
@@ -71,6 +70,14 @@ impl Opened {
         }
         Ok(Self { db, known, seen, recent, counters, outbox: (outbox, last) })
     }
+}
+
+/// A connection that loses nothing which it has committed.
+pub(super) fn writing(database: &Database) -> Result<Connection, StoreError> {
+    let db = schema::open(database)?;
+    let durable = db.pragma_update(None, "synchronous", "FULL");
+    durable.map_err(|e| failed(database.file(), e))?;
+    Ok(db)
 }
 
 /// Whether the file has the pages that it says it has. One that was cut off has not, and to one

@@ -227,9 +227,7 @@ fn unlock(db: &Connection, database: &Database) -> rusqlite::Result<()> {
     match database.pragma() {
         Some(key) => {
             db.pragma_update(None, "key", key)?;
-            db.pragma_update(None, "cipher_page_size", SEALED_PAGE_SIZE)?;
-            // also what is removed by somebody who has the key is removed
-            db.pragma_update(None, "secure_delete", true)
+            db.pragma_update(None, "cipher_page_size", SEALED_PAGE_SIZE)
         }
         None => db.pragma_update(None, "page_size", PAGE_SIZE),
     }
