@@ -216,6 +216,11 @@ impl Bin {
         self.heat.wait(now, listening, (every * PATIENCE) as i64)
     }
 
+    /// Somebody was there after it began to burn: whether a fire ends by that.
+    pub(super) fn put_out(&mut self, at: i64) -> bool {
+        self.heat.put_out(at)
+    }
+
     /// What was heard by a clock that nobody had set counts as heard just now, once it is set.
     pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
         if self.at != i64::MIN && !self.synced {

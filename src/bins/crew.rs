@@ -71,6 +71,11 @@ impl Crew {
         self.open.take_if(|(reported, ..)| is_same(*reported, at));
     }
 
+    /// When it was reported to be emptied last.
+    pub(super) fn reported(&self) -> Option<i64> {
+        self.reported
+    }
+
     /// Whether a report is one of the emptyings that were seen. `last` is the last that is known.
     pub(super) fn confirms(&mut self, at: i64, now: i64, last: Option<i64>) -> bool {
         self.reported = self.reported.max(Some(at));

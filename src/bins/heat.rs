@@ -84,6 +84,11 @@ impl Heat {
         silent.is_some_and(|(at, degrees)| self.begin(at, degrees))
     }
 
+    /// Ends a fire that began before this; whether there was one.
+    pub(super) fn put_out(&mut self, at: i64) -> bool {
+        self.burning.take_if(|(since, _)| *since < at).is_some()
+    }
+
     /// Takes a temperature and what the sensor itself thinks of it; whether a fire begins.
     pub(super) fn feel(&mut self, at: i64, degrees: Option<Celsius>, bit: Option<bool>) -> bool {
         let is_late = |since: i64| (at - since) as f64 >= OVER * 60.0;

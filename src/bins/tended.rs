@@ -118,6 +118,11 @@ impl Tended {
             self.said.lost = true;
             news.push(News::SensorLost(stamp(self.bin.at)));
         }
+        // a sensor that burnt with its bin never says that it is over; who emptied the bin does
+        let reported = self.said.crew.reported().filter(|_| self.said.lost);
+        if reported.is_some_and(|at| self.bin.put_out(at)) {
+            news.push(News::FireOver);
+        }
         if let Some(reported) = self.said.crew.wait(at) {
             // it was going to show, and never did
             self.bin.believe_empty(reported);

@@ -4,7 +4,7 @@ use super::world::{BEGIN, HOUR};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lykta::bins::{Due, Echo, Geometry, Input, News, Report, Rules, Tended};
-use lykta::units::{Metres, Ratio};
+use lykta::units::{Celsius, Metres, Ratio};
 
 fn rules() -> Rules {
     let geometry = Geometry::straight(Metres(1.5), Metres(0.1));
@@ -144,4 +144,27 @@ fn a_clock_that_was_a_year_ahead_misses_no_pickup() {
     told.live(24 * 3, |_| Some(Some(0.9)));
     let missed = told.news.iter().filter(|news| matches!(news, News::PickupMissed(_)));
     assert_eq!(missed.collect::<Vec<_>>(), [&News::PickupMissed(at(0))], "{:?}", told.news);
+}
+
+#[test]
+fn a_sensor_that_burnt_with_its_bin_holds_it_in_no_fire_for_ever() {
+    let mut told = Told::new();
+    told.live(48, emptied_each_third_day);
+    let mut input = Input::new(at(48), true);
+    (input.temperature, input.fire) = (Some(Celsius(120.0)), Some(true));
+    let (_, news) = told.bin.offer(&rules(), &input);
+    assert!(news.contains(&News::Fire));
+    told.hour += 1;
+    told.live(72, |_| None);
+    assert!(told.news.iter().any(|news| matches!(news, News::SensorLost(_))));
+    assert!(told.bin.bin.burns() && !told.news.contains(&News::FireOver), "nobody was there");
+    // the list of the tour before it
+    told.report(40);
+    told.live(1, |_| None);
+    assert!(told.bin.bin.burns(), "that was before");
+    told.report(100);
+    told.live(24, |_| None);
+    assert!(!told.bin.bin.burns(), "a tour goes there again");
+    let over = told.news.iter().filter(|news| **news == News::FireOver).count();
+    assert_eq!(over, 1, "{:?}", told.news);
 }
