@@ -80,6 +80,10 @@ impl Copy {
         Ok(Self { db, file: file.to_owned(), changes: 0, due: now + PERIOD })
     }
 
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
     /// Which store it is a copy of; `None` of none yet.
     pub(super) fn identity(&self) -> Option<Identity> {
         identity(&self.db).ok().filter(|known| known.next_sequence > 1)

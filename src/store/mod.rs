@@ -307,6 +307,25 @@ impl Store {
         self.is_renewed
     }
 
+    /// Makes sure that nothing removed can be read any more, whoever has the key: not in the
+    /// database, nor in its log, nor in the second file. Whether that is so: somebody may be reading just
+    /// now, and it is to be tried again. Only of a database under a key: others leave what was
+    /// removed in free pages.
+    ///
+    /// # Errors
+    /// When the disk cannot be written.
+    pub fn wipe(&mut self) -> Result<bool, StoreError> {
+        let now = self.clock.now().monotonic;
+        self.refresh_copy(now);
+        let of_copy = self.copy.as_ref().map(Copy::db);
+        let mut is_done = true;
+        for db in [Some(&self.db), of_copy].into_iter().flatten() {
+            let is_busy = renewal::empty_log(db).map_err(|e| failed(self.database.file(), e))?;
+            is_done &= !is_busy;
+        }
+        Ok(is_done)
+    }
+
     /// What is remembered of all devices.
     ///
     /// # Errors

@@ -44,9 +44,8 @@ fn renewed(old: &Database, part: &Database, at_work: &dyn Fn()) -> Result<(), St
     let to = schema::open(part)?;
     copy(&from, &to, at_work).map_err(|e| failed(part.file(), e))?;
     drop(to);
-    // nobody else has it open
-    let empty_log = "PRAGMA wal_checkpoint(TRUNCATE)";
-    from.query_row(empty_log, [], |_| Ok(())).map_err(|e| failed(old.file(), e))
+    empty_log(&from).map_err(|e| failed(old.file(), e))?;
+    Ok(())
 }
 
 fn copy(from: &Connection, to: &Connection, at_work: &dyn Fn()) -> rusqlite::Result<()> {
@@ -116,4 +115,9 @@ fn erase_all(database: &Path) -> io::Result<()> {
         damaged::erase(&with(database, suffix))?;
     }
     Ok(())
+}
+
+/// Copies the log back into the file and cuts it off. Whether somebody was in the way.
+pub(super) fn empty_log(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
 }

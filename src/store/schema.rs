@@ -227,7 +227,9 @@ fn unlock(db: &Connection, database: &Database) -> rusqlite::Result<()> {
     match database.pragma() {
         Some(key) => {
             db.pragma_update(None, "key", key)?;
-            db.pragma_update(None, "cipher_page_size", SEALED_PAGE_SIZE)
+            db.pragma_update(None, "cipher_page_size", SEALED_PAGE_SIZE)?;
+            // also what is removed by somebody who has the key is removed
+            db.pragma_update(None, "secure_delete", true)
         }
         None => db.pragma_update(None, "page_size", PAGE_SIZE),
     }
