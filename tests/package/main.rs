@@ -1,5 +1,5 @@
 //! The promise to the field engineer: one package, which `apt` installs, and from which a machine
-//! that nobody visits can go on for years: `cargo test --test package`, as root, since it boots a
+//! that nobody visits can go on for years: `tests/run package`, as root, since it boots a
 //! container. The program in it is the one of the tests, so that nothing is compiled twice.
 //!
 //! In the container devices, `DeviceAllow=`, `MemoryMax=` and udev's rules have no effect.
