@@ -6,7 +6,7 @@
 //! [`Store::commit`] returns. The [`Outbox`] belongs to the upstream: it reads what is waiting
 //! and removes what was acknowledged.
 //!
-//! A file may be under a key ([`cipher`]), and comes under it as it is opened ([`renewal`]).
+//! A file may be under a key (`cipher`), and comes under it as it is opened (`renewal`).
 //!
 //! A file that is damaged is set aside, and what can be read of it goes on in a new one, at the start
 //! as well as while running; the sessions of devices are kept in a second file, too.
