@@ -244,9 +244,13 @@ impl Care {
         done: bool,
         now: Moment,
     ) -> Option<Told> {
+        self.alarms.cases.get(alarm)?;
         let mut draft = Draft::default();
         self.wake(now, &mut draft);
-        let case = self.alarms.cases.get(alarm).cloned()?;
+        // it may have ended by that, which is to be told all the same
+        let Some(case) = self.alarms.cases.get(alarm).cloned() else {
+            return Some(self.settle(draft));
+        };
         draft.alarms = true;
         if done {
             let over = case.closed("besökt och avslutat", "visited and closed");
@@ -318,12 +322,12 @@ impl Care {
         now: Moment,
     ) -> Option<Result<Told, ()>> {
         let n = self.home(resident)?;
+        if given && !self.homes[n].agreed.consent {
+            return Some(Err(()));
+        }
         let mut draft = Draft::default();
         self.wake(now, &mut draft);
         let home = &mut self.homes[n];
-        if given && !home.agreed.consent {
-            return Some(Err(()));
-        }
         if home.revoked != given {
             return Some(Ok(self.settle(draft)));
         }
@@ -383,7 +387,7 @@ impl Care {
     fn begin(&mut self, now: Moment, draft: &mut Draft) {
         let at = At::from(now.wall);
         let known = self.homes.iter().filter(|home| home.restored).map(|home| home.watch.now());
-        if let Some(was) = known.max().filter(|was| self.trusted && at < *was) {
+        if let Some(was) = known.max().filter(|was| at < *was) {
             self.alarms.escalation.step(at.0.saturating_sub(was.0));
             draft.alarms = true;
         }
@@ -396,8 +400,9 @@ impl Care {
             }
             let was = watch.now();
             let mut decisions = Vec::new();
-            if self.trusted && at < was {
-                // it was written down by a clock that was wrong
+            if at < was {
+                // written down by a clock that was ahead, or this one is behind: what comes now is
+                // none the less new
                 decisions.append(&mut watch.step(at.0.saturating_sub(was.0)));
                 decisions.append(&mut watch.was_deaf(Span { from: at, to: at }));
             } else if !self.trusted || at.since(was) > MISSED {
@@ -439,12 +444,13 @@ impl Care {
 
     /// The clock was set, and would have said `expected`.
     fn step(&mut self, expected: Timestamp, now: Moment, draft: &mut Draft) {
-        let by = At::from(now.wall).0.saturating_sub(At::from(expected).0);
+        let at = At::from(now.wall);
+        let by = at.0.saturating_sub(At::from(expected).0);
         for n in 0..self.homes.len() {
             let watch = &mut self.homes[n].watch;
             // what was due before it was set
             let mut decisions = watch.look(At::from(expected));
-            decisions.append(&mut watch.step(by));
+            decisions.append(&mut watch.step(at.0.saturating_sub(watch.now().0)));
             draft.homes.insert(n);
             self.take(n, decisions, now, draft);
         }

@@ -29,7 +29,10 @@ const MAKES_ROOM: Duration = Duration::from_millis(200);
 
 /// A card that cleans up after itself takes seconds for a write, and a large database that has to
 /// be made anew minutes. What takes longer hangs.
-const WRITE: Duration = Duration::from_secs(300);
+pub(super) const WRITE: Duration = Duration::from_secs(300);
+
+/// And what it is then doing.
+pub(super) const WRITES: &str = "writes to the disk";
 
 /// Between two steps others have their turn.
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -112,7 +115,7 @@ impl Ingest {
         // one tenant's slow disk does not hold up what leaves for another's devices
         tenants.sort_unstable();
         for (_, tenant) in tenants {
-            self.pulse.begins("writes to the disk", WRITE);
+            self.pulse.begins(WRITES, WRITE);
             let departures = self.commit_for(&tenant);
             self.pulse.begins(super::TAKES_IN, super::TURN);
             for departure in departures {
@@ -255,7 +258,10 @@ impl Ingest {
             if batch.trouble.is_some() {
                 continue;
             }
-            match sink.store.shed(sink.bounds, false) {
+            self.pulse.begins(WRITES, WRITE);
+            let shed = sink.store.shed(sink.bounds, false);
+            self.pulse.begins(super::TAKES_IN, super::TURN);
+            match shed {
                 Ok(shed) => {
                     sink.note(&shed);
                     self.journal.shed(tenant, shed.stage);

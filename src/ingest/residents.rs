@@ -1,6 +1,7 @@
 //! What the loop does when something of a resident's home comes in, or is due.
 
 use super::care::Told;
+use super::disk::{WRITE, WRITES};
 use super::{Ingest, TenantSink};
 use crate::care::{Heard, SensorKind};
 use crate::clock::Moment;
@@ -157,8 +158,10 @@ impl Ingest {
     pub(super) fn erase(&mut self) {
         let now = self.clock.now();
         for (sink, batch) in self.tenants.values_mut().filter(|(sink, _)| sink.care.erases(now)) {
+            self.pulse.begins(WRITES, WRITE);
             let worked = !batch.is_waiting() && matches!(sink.store.wipe(), Ok(true));
             sink.care.erased(worked, now);
+            self.pulse.begins(super::TAKES_IN, super::TURN);
         }
     }
 

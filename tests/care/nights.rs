@@ -150,3 +150,24 @@ async fn a_gateway_that_does_not_know_the_time_says_so() {
     assert!(world.alarms().contains(&"fault clock".to_owned()));
     assert_eq!(world.checks().last().unwrap().1, "fault");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_after_a_power_cut_makes_no_sensor_mute() {
+    let mut world = World::new("2026-11-22T22:00:00Z");
+    sleep(&mut world, 1).await;
+    world.lies(true);
+    world.pass(9 * MINUTE).await;
+    world.lies(true);
+    // without a clock of its own it goes on from when the time was noted last, minutes ago
+    world.start_with_clock(-3600, ClockQuality::Unsynced);
+    world.lies(false);
+    world.pass(MINUTE).await;
+    world.moves(true);
+    world.pass(15 * MINUTE).await;
+    assert!(world.alarms().contains(&"fault clock".to_owned()));
+    assert!(world.alarms().contains(&"alarm up primary".to_owned()), "{:?}", world.alarms());
+    // and the time that is set then is everybody's
+    world.start_with_clock(1800, ClockQuality::Synced);
+    sleep(&mut world, 4).await;
+    assert_eq!(world.checks().last().unwrap().1, "confirmed");
+}

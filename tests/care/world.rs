@@ -122,6 +122,13 @@ impl World {
         self.ingest().turn();
     }
 
+    /// Dies at once, and starts again with a clock that is off by so many seconds.
+    pub fn start_with_clock(&mut self, by: i64, quality: ClockQuality) {
+        drop(self.ingest.take());
+        self.clock.set(self.clock.now().wall + jiff::SignedDuration::from_secs(by), quality);
+        self.start();
+    }
+
     /// Stops in order.
     pub fn stop(&mut self) {
         self.ingest.take().unwrap().finish();
