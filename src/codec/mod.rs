@@ -22,10 +22,12 @@ mod mapping;
 mod milesight;
 mod netvox_r718;
 pub mod proposal;
+mod same;
 pub mod script;
 mod sensoneo;
 
 pub use mapping::Unmapped;
+pub use same::same;
 
 use crate::device::Profile;
 use crate::units::Reading;

@@ -8,17 +8,18 @@
 //! meanwhile waits behind it; nobody else does. Downlinks in words wait for theirs beside them
 //! ([`super::encode`]).
 
-use super::Ingest;
 use super::encode::{Encoded, HeldCommand};
+use super::{Ingest, TenantCounters};
 use crate::codec::script::{Failure, Keeper};
 use crate::codec::{Codec, DecodeError, Decoded, Object};
 use crate::config::TenantKind;
-use crate::lorawan::Ahead;
+use crate::lorawan::{Ahead, Uplink};
 use crate::radio::Heard;
 use crate::units::DevEui;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -221,6 +222,30 @@ impl Codecs {
             let mut names = self.stopped.0.lock().unwrap_or_else(PoisonError::into_inner);
             names.insert(codec.profile().name.clone());
         }
+    }
+}
+
+/// What an uplink says: what its script made of it, if one was asked.
+pub(super) fn meaning(
+    codec: Option<&Codec>,
+    uplink: &Uplink,
+    decoded: Option<Outcome>,
+) -> Option<Outcome> {
+    match (uplink.f_port, codec) {
+        // port 0 and an absent port carry nothing of the sensor's
+        (None | Some(0), _) | (_, None) => None,
+        (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
+    }
+}
+
+impl TenantCounters {
+    /// Counts what a payload did not say.
+    pub(super) fn count(&self, decoded: Option<&Outcome>) {
+        match decoded {
+            Some(Err(_)) => self.not_decoded.fetch_add(1, Relaxed),
+            Some(Ok(decoded)) => self.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed),
+            None => 0,
+        };
     }
 }
 

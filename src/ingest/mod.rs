@@ -576,11 +576,7 @@ impl Ingest {
         uplink: &Uplink,
         decoded: Option<Result<Decoded, DecodeError>>,
     ) -> (Vec<Message>, Option<Change>) {
-        let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
-            // port 0 and an absent port carry nothing of the sensor's
-            (None | Some(0), _) | (_, None) => None,
-            (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
-        };
+        let decoded = decode::meaning(self.codecs.get(&device.profile.name), uplink, decoded);
         let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else {
             return (Vec::new(), None);
         };
@@ -588,15 +584,7 @@ impl Ingest {
         let change = device.bin.as_deref().and_then(|bin| {
             sink.tours.bins.offer(bin, &readings.cloned().collect::<Vec<_>>(), heard.at)
         });
-        match &decoded {
-            Some(Err(_)) => {
-                sink.counters.not_decoded.fetch_add(1, Relaxed);
-            }
-            Some(Ok(decoded)) => {
-                sink.counters.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed);
-            }
-            None => {}
-        }
+        sink.counters.count(decoded.as_ref());
         self.journal.uplink(device, uplink, decoded.as_ref());
         (event::messages(heard, device, uplink, decoded.as_ref()), change)
     }

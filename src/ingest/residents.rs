@@ -1,6 +1,7 @@
 //! What the loop does when something of a resident's home comes in, or is due.
 
 use super::care::Told;
+use super::decode::meaning;
 use super::disk::{WRITE, WRITES};
 use super::{Ingest, TenantSink};
 use crate::care::{Heard, SensorKind};
@@ -51,20 +52,8 @@ impl Ingest {
             self.journal.uplink(device, uplink, None);
             return Told::default();
         };
-        let decoded = match (uplink.f_port, self.codecs.get(&device.profile.name)) {
-            // port 0 and an absent port carry nothing of the sensor's
-            (None | Some(0), _) | (_, None) => None,
-            (Some(port), Some(codec)) => decoded.or_else(|| codec.at_once(port, &uplink.payload)),
-        };
-        match &decoded {
-            Some(Err(_)) => {
-                sink.counters.not_decoded.fetch_add(1, Relaxed);
-            }
-            Some(Ok(decoded)) => {
-                sink.counters.not_mapped.fetch_add(decoded.unmapped.len() as u64, Relaxed);
-            }
-            None => {}
-        }
+        let decoded = meaning(self.codecs.get(&device.profile.name), uplink, decoded);
+        sink.counters.count(decoded.as_ref());
         let told = sink.care.hear(device.dev_eui, &heard(kind, decoded.as_ref()), now);
         sink.show();
         self.journal.uplink(device, uplink, decoded.as_ref());

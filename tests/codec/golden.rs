@@ -2,7 +2,7 @@
 //! decoders: the same values, but for the differences that [`ours`] lists.
 
 use crate::codec;
-use lykta::codec::DecodeError;
+use lykta::codec::{DecodeError, same};
 use serde_json::{Map, Value, json};
 
 macro_rules! vectors {
@@ -62,20 +62,6 @@ fn ours(file: &str, mut output: Map<String, Value>) -> Value {
             output.into()
         }
         _ => output.into(),
-    }
-}
-
-/// Equality of JSON in which 10 and 10.0 are one number.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(_), Value::Number(_)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
-        }
-        _ => a == b,
     }
 }
 

@@ -2,7 +2,7 @@
 //! in which it is decoded in the daemon.
 
 use lykta::codec::script::Keeper;
-use lykta::codec::{Codec, builtin};
+use lykta::codec::{Codec, builtin, same};
 use lykta::units::Quality;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -48,20 +48,6 @@ fn keeper() -> Keeper {
 fn codec(profile: &str) -> Codec {
     let profile = builtin::profiles().unwrap().into_iter().find(|p| p.name == profile).unwrap();
     Codec::new(Arc::new(profile)).unwrap()
-}
-
-/// Equality of JSON in which 10 and 10.0 are one number.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(_), Value::Number(_)) => a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
-        }
-        _ => a == b,
-    }
 }
 
 #[test]

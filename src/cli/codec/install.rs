@@ -1,11 +1,11 @@
 //! `lykta codec install`: a vendor's codec becomes a profile.
 
-use super::examples::{Example, Examples, read, same};
+use super::examples::{Example, Examples, read};
 use crate::cli::table::{count, printable};
 use crate::cli::{complain, exit};
 use crate::codec::proposal::Proposal;
 use crate::codec::script::{Failure, Keeper, Script};
-use crate::codec::{Codec, DecodeError, Object, builtin};
+use crate::codec::{Codec, DecodeError, Object, builtin, same};
 use crate::config::DEFAULT_FILE;
 use crate::ops::journal;
 use crate::units::duration;
