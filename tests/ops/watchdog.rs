@@ -90,7 +90,8 @@ fn a_loop_that_stands_still_is_found_though_all_others_turn() {
     watched(&mut lykta, Duration::from_secs(2));
     lykta.wait_for_notification(FED);
     let stopped = Stopped::thread(lykta.id(), "ingest");
-    lykta.wait_for_log("ERROR ingest hangs: it waits for frames");
+    // wherever it was stopped, between two frames or in the midst of its turn
+    lykta.wait_for_log("ERROR ingest hangs: it ");
     // fed up to then, and by nobody since
     let log = || lykta.log().iter().filter(|line| line.contains("hangs")).count();
     lykta.drain_notifications();
