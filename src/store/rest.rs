@@ -230,18 +230,18 @@ mod tests {
             vec![Value::Null, Value::Integer(0), Value::Text(key.into()), Value::Blob(word(n))]
         };
         let mut rest = Rest::default();
-        // folded: a whole, and what was added to it since
-        for (number, key, n) in [(1, "bin", 32), (2, "bin#1", 33), (3, "bin#2", 34)] {
+        // folded: two wholes, and what was added to them since
+        for (number, key, n) in [(1, "a", 32), (2, "a#1", 33), (3, "b", 32), (4, "b#1", 33)] {
             rest.take(Some(number), row(key, n)[1..].to_vec());
         }
         // folded long ago and removed, but nobody knows that; and so many that are not
-        rest.take(Some(10), row("bin", 16));
+        rest.take(Some(10), row("a", 16));
         for number in 0..KEPT.cast_signed() {
             rest.take(Some(1000 + number), row("other", number));
         }
         // one of those that were folded last
         rest.recent.remove(&1000);
-        rest.take(Some(1000), row("bin", 32));
+        rest.take(Some(1000), row("b", 32));
         let dir = tempfile::tempdir().expect("a directory");
         let db = schema::open(&(&dir.path().join("t.db")).into()).expect("opens");
         rest.write(&db, true, false).expect("writes");
@@ -249,9 +249,10 @@ mod tests {
         let known: Vec<_> = known.iter().map(|(key, body)| (&**key, &**body)).collect();
         let last = format!(r#"{{"n":{}}}"#, KEPT - 1);
         let expected = [
-            ("bin", r#"{"n":32}"#),
-            ("bin#1", r#"{"n":33}"#),
-            ("bin#2", r#"{"n":34}"#),
+            ("a", r#"{"n":32}"#),
+            ("a#1", r#"{"n":33}"#),
+            ("b", r#"{"n":32}"#),
+            ("b#1", r#"{"n":33}"#),
             ("other", &*last),
         ];
         assert_eq!(known, expected);
