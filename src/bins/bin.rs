@@ -165,10 +165,12 @@ impl Bin {
     /// Takes an uplink.
     pub fn offer(&mut self, rules: &Rules, input: &Input) -> Outcome {
         let at = input.at.as_second();
-        if self.synced && !input.synced {
-            self.lose_time();
+        match (self.synced, input.synced) {
+            (true, false) => self.lose_time(),
+            (false, true) => self.set_clock(rules, at),
+            _ => {}
         }
-        let fire = self.heat.feel(at, input.temperature, input.fire);
+        let fire = self.heat.feel(at, self.patient(rules), input.temperature, input.fire);
         let posture = self.stand.see(input);
         let tilt = posture.is_some_and(|p| matches!(p, Posture::Dropped | Posture::Moved));
         let alarm = match (fire, tilt) {
@@ -227,7 +229,7 @@ impl Bin {
     /// Whether a fire begins by silence: one hot reading may be a wrong byte, and then the next
     /// one says so; but a sensor may burn with its bin.
     pub(super) fn wait(&mut self, rules: &Rules, now: i64, listening: i64) -> bool {
-        let every = self.every(rules).unwrap_or(HOUR as f64).max(HOUR as f64 / 2.0);
+        let every = self.patient(rules).max(HOUR as f64 / 2.0);
         self.heat.wait(now, listening, (every * PATIENCE) as i64)
     }
 
@@ -241,6 +243,7 @@ impl Bin {
     pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
         if self.at != i64::MIN && !self.synced {
             let at = now.as_second();
+            self.set_clock(rules, at);
             self.begin_again(rules, at);
             (self.at, self.synced) = (at, true);
             if std::mem::take(&mut self.seen_unsynced) {
@@ -251,8 +254,29 @@ impl Bin {
 
     /// Nobody knows how much time has passed: after a power cut a clock goes on where it was, and
     /// hours of sun look like the minutes of a fire.
-    pub(super) fn lose_time(&mut self) {
+    fn lose_time(&mut self) {
         self.heat.forget_slope();
+    }
+
+    /// The gateway was off, and it may have been its only clock: nobody knows for how long.
+    pub(super) fn resume(&mut self) {
+        if !self.synced {
+            self.lose_time();
+            self.seen_unsynced = false;
+        }
+    }
+
+    /// The clock is set: what was felt last was felt an interval before now.
+    fn set_clock(&mut self, rules: &Rules, now: i64) {
+        if self.at != i64::MIN {
+            let before = now.saturating_sub(self.patient(rules) as i64);
+            self.heat.shift(before.saturating_sub(self.at));
+        }
+    }
+
+    /// How often it reports, in seconds, as far as a fire is concerned.
+    fn patient(&self, rules: &Rules) -> f64 {
+        self.every(rules).or(self.heat.gap()).unwrap_or(HOUR as f64)
     }
 
     /// Somebody says that it was emptied then, and nobody sees whether that is so.

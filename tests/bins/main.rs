@@ -7,6 +7,7 @@ mod compactors;
 mod crews;
 mod echoes;
 mod emptyings;
+mod falls;
 mod forecasts;
 mod frozen;
 mod hostile;
