@@ -23,6 +23,9 @@ pub(super) const HOUR: i64 = 3_600;
 pub(super) const MORNING: i64 = 5 * HOUR;
 /// A level that is older than this, in seconds, grows by what is expected.
 pub(super) const ESTIMATED: i64 = 6 * HOUR;
+/// One that was silent for so many times as long as it takes to be lost needs to be listened to for
+/// that part of it alone after the gateway was off.
+const RESTARTS: i64 = 3;
 /// Who is hot and then silent for so many of its intervals may have burnt.
 const PATIENCE: f64 = 1.5;
 
@@ -158,8 +161,13 @@ impl Bin {
     pub fn lost_at(&self, rules: &Rules, listening: Timestamp) -> Option<Timestamp> {
         let after = self.silence.lost_after(self.every(rules)) as i64;
         let known = self.at != i64::MIN && self.synced;
-        let since = self.at.max(listening.as_second());
-        known.then(|| Timestamp::from_second(since.saturating_add(after)).ok()).flatten()
+        let listening = listening.as_second();
+        let since = self.at.max(listening);
+        // a gateway that is started anew each night listens long enough, too
+        let often = self.at.saturating_add(after.saturating_mul(RESTARTS));
+        let often = often.max(listening.saturating_add(after / RESTARTS));
+        let lost = since.saturating_add(after).min(often);
+        known.then(|| Timestamp::from_second(lost).ok()).flatten()
     }
 
     /// Takes an uplink.

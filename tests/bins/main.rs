@@ -11,6 +11,7 @@ mod falls;
 mod forecasts;
 mod frozen;
 mod hostile;
+mod lost;
 mod rare;
 mod replay;
 mod world;
