@@ -5,7 +5,9 @@
 //! it is welcome, and counted. What must not be lost waits in memory and is offered again, less and
 //! less often. Alarms among it go out at once, under the number that they will have on the disk.
 
+use super::care::Told;
 use super::{Back, Batch, Departure, Ingest, TenantCounters, TenantSink};
+use crate::config::TenantKind;
 use crate::lorawan::Changes;
 use crate::store::{Class, Entry, Message, Shed, Store};
 use crate::units::{DevEui, TenantId};
@@ -229,7 +231,7 @@ impl Ingest {
             batch.trouble = Some(Trouble { told: true, ..trouble });
             let lost = counters.not_stored.load(Relaxed);
             let message = alarm::disk_fails(trouble.since.elapsed(), lost, self.clock.now());
-            batch.push(of_gateway(message));
+            batch.push(of_nobody(vec![message]));
         }
         // alarms do not wait for the disk
         let before = sink.store.kept();
@@ -289,13 +291,20 @@ impl Ingest {
     pub(super) fn tell_rescues(&mut self) {
         for (tenant, rescue) in std::mem::take(&mut self.rescued) {
             self.journal.rescued(&tenant, &rescue);
+            if let Some((sink, batch)) = self.tenants.get_mut(&tenant)
+                && sink.kind == TenantKind::Care
+            {
+                // what could not be read of residents is known here
+                let Told { states, .. } = sink.care.anew();
+                batch.push(Entry { states, ..of_nobody(Vec::new()) });
+            }
             self.alarm(&tenant, alarm::set_aside(&rescue, self.clock.now()));
         }
     }
 
     fn alarm(&mut self, tenant: &TenantId, message: Message) {
         if let Some((_, batch)) = self.tenants.get_mut(tenant) {
-            batch.push(of_gateway(message));
+            batch.push(of_nobody(vec![message]));
             self.commit_within(Duration::ZERO);
         }
     }
@@ -345,6 +354,6 @@ fn is_empty(entry: &Entry) -> bool {
         && entry.changes == Changes::default()
 }
 
-fn of_gateway(message: Message) -> Entry {
-    Entry::of(DevEui(0), vec![message])
+fn of_nobody(messages: Vec<Message>) -> Entry {
+    Entry::of(DevEui(0), messages)
 }

@@ -182,6 +182,27 @@ impl Journal {
         );
     }
 
+    /// Residents of whom nothing is heard, at a start.
+    pub(super) fn unheard(&self, tenant: &TenantId, withdrawn: usize, lost: usize) {
+        if withdrawn > 0 {
+            log::info!(
+                LYKTA_TENANT = tenant.as_str();
+                "nothing is read of {withdrawn} residents of tenant {tenant}, who have withdrawn \
+                 consent by a command"
+            );
+        }
+        if lost > 0 {
+            log::error!(
+                MESSAGE_ID = message::CONSENT_LOST,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_RESIDENTS = lost;
+                "it is lost whether {lost} residents of tenant {tenant} have withdrawn consent: \
+                 nothing of them is read and each of their checks is a fault until the command \
+                 `consent` says so; who they are is told on the topics of care"
+            );
+        }
+    }
+
     /// What is given up for want of room now.
     pub(super) fn shed(&mut self, tenant: &TenantId, stage: Option<Stage>) {
         let Some(stage) = stage else {

@@ -11,6 +11,7 @@
 mod bins;
 mod care;
 mod command;
+mod consent;
 mod decode;
 mod disk;
 mod downlinks;
@@ -317,6 +318,11 @@ impl Ingest {
             sink.counters.used.store(sink.store.used().unwrap_or_default(), Relaxed);
             sink.counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
         }
+        let journal = Journal::default();
+        for (id, sink) in &sinks {
+            let (withdrawn, lost) = sink.care.unheard();
+            journal.unheard(id, withdrawn, lost);
+        }
         let tenants = sinks.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
         Self {
             rescued,
@@ -336,7 +342,7 @@ impl Ingest {
             commit_rows: parts.commit_rows,
             commit_at: None,
             expire_at: Instant::now() + IDLE,
-            journal: Journal::default(),
+            journal,
             pulse: Pulse::default(),
         }
     }
@@ -410,7 +416,6 @@ impl Ingest {
         self.take_due(self.begin.elapsed());
         self.take_decoded();
         self.expire();
-        self.tell_rescues();
         self.look_after_damage();
         if self.shed_at.is_some_and(|at| at <= Instant::now()) {
             self.shed();
@@ -418,6 +423,10 @@ impl Ingest {
         let rows = self.commit_rows;
         let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= rows);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
+            self.commit();
+        }
+        if !self.rescued.is_empty() {
+            self.tell_rescues();
             self.commit();
         }
         self.erase();

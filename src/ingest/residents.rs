@@ -187,14 +187,14 @@ impl Ingest {
                 )
             }
             "consent" => {
-                let Consent { resident, given } = Consent::parse(args)?;
-                let told = sink.care.consent(&resident, given, now);
+                let Consent { resident, who, given } = Consent::parse(args)?;
+                let told = sink.care.consent(&resident, who, given, now);
                 let told = told.ok_or_else(|| nobody(&resident))?;
-                let told = told.map_err(|()| {
+                let (told, read) = told.map_err(|()| {
                     let why = "the settings say that there is no consent: it is given there";
                     fault(Code::NotSupported, why)
                 })?;
-                (told, json!({ "resident": resident, "given": given }))
+                (told, json!({ "resident": resident, "who": who, "given": given, "read": read }))
             }
             _ => {
                 let staff = name == "staff";

@@ -76,6 +76,17 @@ async fn who_is_in_hospital_is_not_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alarm_that_waits_outlives_the_database() {
+    let mut world = missed().await;
+    world.forgets().await;
+    world.read_outbox();
+    world.start();
+    world.pass(5 * MINUTE).await;
+    let calls = world.calls();
+    assert!(calls.contains(&"alarm up patrol_lead".to_owned()), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_is_refused_and_named() {
     let mut world = World::new("2026-11-22T21:00:00Z");
     for (name, args, code) in [

@@ -141,13 +141,14 @@ fn cared_for(devices: &[DevEui], clock: &Clock) -> Care {
     let resident = care::Resident {
         id: "r1".to_owned(),
         consent: true,
+        cohabitant: false,
         zone: TimeZone::UTC,
         sensors: devices.iter().map(sensor).collect(),
         rules: Vec::new(),
         checks: Vec::new(),
     };
     let homes = [(resident, devices.to_vec())];
-    Care::new(CareRules::default(), homes, [], clock.now())
+    Care::new(CareRules::default(), homes, [], [], clock.now())
 }
 
 impl Running {
