@@ -722,6 +722,11 @@ impl Ingest {
 impl Batch {
     /// Adds what no frame brought, behind what is there.
     fn push(&mut self, entry: Entry) {
+        // of residents what is said last is all that counts, however long the disk takes nothing
+        for (_, earlier) in &mut self.pushed {
+            earlier.states.retain(|state| !entry.states.iter().any(|new| new.replaces(state)));
+        }
+        self.pushed.retain(|(_, earlier)| !disk::is_empty(earlier));
         self.pushed.push_back((self.entries.len(), entry));
     }
 

@@ -68,6 +68,12 @@ pub struct State {
 pub(super) type Word<'a> = (Room, &'a str, Option<&'a str>);
 
 impl State {
+    /// Whether it is all that is remembered of it, and so makes an earlier one superfluous.
+    pub(crate) fn replaces(&self, earlier: &Self) -> bool {
+        let is_whole = matches!(self.room, Room::Care | Room::Consent);
+        is_whole && (self.room, &self.key) == (earlier.room, &earlier.key)
+    }
+
     pub(super) fn word(&self) -> Word<'_> {
         (self.room, &self.key, Some(&*self.body).filter(|body| !body.is_empty()))
     }

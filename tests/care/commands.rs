@@ -87,6 +87,33 @@ async fn an_alarm_that_waits_outlives_the_database() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_nothing_for_long_costs_no_alarm_that_waits() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    for _ in 0..2 {
+        world.lies(true);
+        world.pass(15 * MINUTE).await;
+    }
+    world.lies(false);
+    world.pass(MINUTE).await;
+    world.moves(true);
+    world.pass(13 * MINUTE).await;
+    world.refuse(true);
+    world.pass(MINUTE).await;
+    // more than is kept in memory
+    for n in 0..2_100 {
+        world.send("staff", &format!("s{n}"), &json!({ "resident": "r1", "present": false }));
+    }
+    world.pass(10 * MINUTE).await;
+    world.refuse(false);
+    world.pass(MINUTE).await;
+    world.start();
+    let before = world.calls();
+    assert!(before.contains(&"alarm up primary".to_owned()), "{before:?}");
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.calls()[before.len()..], ["alarm up patrol_lead"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_is_refused_and_named() {
     let mut world = World::new("2026-11-22T21:00:00Z");
     for (name, args, code) in [

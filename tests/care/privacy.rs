@@ -169,7 +169,7 @@ async fn where_nobody_knows_of_consent_any_more_nothing_is_read_and_each_check_i
 async fn who_lives_there_too_is_asked_as_well() {
     let home = HOME.replace("consent = true", "consent = true\ncohabitant_consent = true");
     let mut world = World::with("2026-11-22T12:00:00Z", &home);
-    let mut say = |world: &mut World, who: &str, given: bool, read: bool| {
+    let say = |world: &mut World, who: &str, given: bool, read: bool| {
         let reply =
             world.command("consent", json!({ "resident": "r1", "who": who, "given": given }));
         assert_eq!(reply["result"]["read"], read, "{who} {given}");

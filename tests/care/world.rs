@@ -146,8 +146,26 @@ impl World {
             self.pass(Duration::from_secs(1)).await;
         }
         let mut bytes = std::fs::read(self.file()).unwrap();
-        bytes[512..].fill(0x5a);
+        bytes[1024..].fill(0x5a);
         std::fs::write(self.file(), bytes).unwrap();
+    }
+
+    /// The disk takes nothing of what is told or remembered, or does again.
+    pub fn refuse(&self, refuses: bool) {
+        let db = rusqlite::Connection::open(self.file()).unwrap();
+        let key = format!("x'{}'", hex::encode(store_key(1).0));
+        db.pragma_update(None, "key", key).unwrap();
+        db.pragma_update(None, "cipher_page_size", 1024).unwrap();
+        for table in ["outbox", "remembered"] {
+            db.execute_batch(&match refuses {
+                true => format!(
+                    "CREATE TRIGGER no_{table} BEFORE INSERT ON {table}
+                     BEGIN SELECT RAISE(ABORT, 'no'); END"
+                ),
+                false => format!("DROP TRIGGER no_{table}"),
+            })
+            .unwrap();
+        }
     }
 
     /// Who reads what waits meets the damage.
