@@ -158,7 +158,9 @@ async fn a_clock_that_is_behind_after_a_power_cut_makes_no_sensor_mute() {
     world.lies(true);
     world.pass(9 * MINUTE).await;
     world.lies(true);
-    // without a clock of its own it goes on from when the time was noted last, minutes ago
+    // to the disk, and the time is not noted with it
+    world.pass(MINUTE).await;
+    // without a clock of its own it goes on from when the time was noted last, ten minutes ago
     world.start_with_clock(-3600, ClockQuality::Unsynced);
     world.lies(false);
     world.pass(MINUTE).await;
