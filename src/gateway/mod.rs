@@ -287,6 +287,18 @@ impl Gateway {
                 Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
             })
         };
+        let roster = Arc::<Roster>::default();
+        let hears = {
+            let hats = hats.clone();
+            let concentrators = settings.concentrator.is_some().then(|| Arc::clone(&roster));
+            // where there is nothing to hear with, nobody expects it
+            let is_mute = hats.len() == 0 && concentrators.is_none();
+            Box::new(move || {
+                let there =
+                    concentrators.as_ref().is_some_and(|c| c.is_there(tokio::time::Instant::now()));
+                is_mute || there || hats.failing() < hats.len()
+            })
+        };
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
@@ -305,7 +317,13 @@ impl Gateway {
             (Decoding::default(), None, Stopped::default())
         };
         let ingest = Ingest::new(ingest::Parts {
-            watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
+            watch: Watch::new(
+                &Hats::watched(&settings),
+                &server,
+                now.monotonic,
+                hats.obey(),
+                hears,
+            ),
             server,
             codecs,
             decoding,
@@ -372,7 +390,6 @@ impl Gateway {
             )?);
         }
 
-        let roster = Arc::<Roster>::default();
         let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {

@@ -26,7 +26,7 @@ pub use care::{Care, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
-pub use watch::{Obey, Watch, Watched};
+pub use watch::{Hears, Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::{Codec, DecodeError, Decoded};
@@ -634,7 +634,8 @@ impl Ingest {
         }
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
-        self.watch.tick(now.monotonic);
+        let hears = self.watch.tick(now.monotonic);
+        self.of_care(|sink| sink.care.listen(hears, now));
         // a clock that nobody has set judges no deadline
         let expired = if now.quality == ClockQuality::Unsynced {
             Vec::new()

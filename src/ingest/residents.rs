@@ -87,7 +87,7 @@ impl Ingest {
         next.map(|wait| wait / self.clock.speed())
     }
 
-    fn of_care(&mut self, mut told: impl FnMut(&mut TenantSink) -> Told) {
+    pub(super) fn of_care(&mut self, mut told: impl FnMut(&mut TenantSink) -> Told) {
         let mut at_once = false;
         for (sink, batch) in self.tenants.values_mut() {
             if sink.kind != TenantKind::Care {

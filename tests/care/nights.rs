@@ -3,9 +3,11 @@
 use crate::world::World;
 use lykta::clock::ClockQuality;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nine hours in bed, with what sensors say by themselves each hour.
 async fn sleep(world: &mut World, hours: u32) {
@@ -171,5 +173,34 @@ async fn a_clock_that_is_behind_after_a_power_cut_makes_no_sensor_mute() {
     // and the time that is set then is everybody's
     world.start_with_clock(1800, ClockQuality::Synced);
     sleep(&mut world, 4).await;
+    assert_eq!(world.checks().last().unwrap().1, "confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_radio_is_deaf_no_sensor_is_broken_and_nothing_is_fine() {
+    let mut world = World::new("2026-11-22T18:00:00Z");
+    sleep(&mut world, 4).await;
+    // a moment is no more than frames that are lost on the air
+    world.hears.store(false, Relaxed);
+    world.pass(MINUTE / 2).await;
+    world.hears.store(true, Relaxed);
+    world.pass(MINUTE).await;
+    assert_eq!(world.alarms(), [""; 0]);
+    world.hears.store(false, Relaxed);
+    world.pass(8 * HOUR).await;
+    assert_eq!(world.alarms()[0], "fault gateway", "at once, and not when sensors are missed");
+    let results: Vec<_> = world.checks().into_iter().map(|(_, result)| result).collect();
+    assert_eq!(results, ["fault"; 3]);
+    let because = world.on("/check")[0]["because"].to_string();
+    assert!(because.contains("the gateway hears nothing since"), "{because}");
+    let broken = |world: &World| world.alarms().iter().any(|line| line.contains("supervision"));
+    assert!(!broken(&world), "{:?}", world.alarms());
+    // also over a restart
+    world.start();
+    world.hears.store(true, Relaxed);
+    world.pass(2 * MINUTE).await;
+    assert!(world.alarms().contains(&"cleared gateway".to_owned()), "{:?}", world.alarms());
+    sleep(&mut world, 22).await;
+    assert!(!broken(&world), "{:?}", world.alarms());
     assert_eq!(world.checks().last().unwrap().1, "confirmed");
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,6 +46,8 @@ pub struct World {
     pub bed: Sensor,
     pub hall: Sensor,
     pub counters: Arc<TenantCounters>,
+    /// Whether its radio hears.
+    pub hears: Arc<AtomicBool>,
     loaded: Loaded,
     clock: Clock,
     ingest: Option<Ingest>,
@@ -64,10 +67,21 @@ impl World {
         let hall = Sensor { profile: "browan-tbms100", ..Sensor::new(2) };
         let loaded = load(directory.path(), &[(&bed, "bed"), (&hall, "hall")], home);
         let clock = Clock::simulated(begin.parse().unwrap(), 1);
-        let counters = Arc::default();
+        let (counters, hears) = (Arc::default(), Arc::new(AtomicBool::new(true)));
         let (ingest, outbox, f_cnt, commands) = (None, None, 0, 0);
-        let mut world =
-            Self { directory, bed, hall, counters, loaded, clock, ingest, outbox, f_cnt, commands };
+        let mut world = Self {
+            directory,
+            bed,
+            hall,
+            counters,
+            hears,
+            loaded,
+            clock,
+            ingest,
+            outbox,
+            f_cnt,
+            commands,
+        };
         world.start();
         world
     }
@@ -108,8 +122,10 @@ impl World {
         let server = EdgeServer::new(registry, plan, memory);
         let nobody = Box::new(|_| Err(TxError::NoWay));
         let now = self.clock.now();
+        let hears = Arc::clone(&self.hears);
+        let hears = Box::new(move || hears.load(Relaxed));
         self.ingest = Some(Ingest::new(Parts {
-            watch: Watch::new(&[], &server, now.monotonic, Box::new(|_, _| false)),
+            watch: Watch::new(&[], &server, now.monotonic, Box::new(|_, _| false), hears),
             server,
             codecs: std::mem::take(&mut self.loaded.codecs),
             tenants: HashMap::from([(id, sink)]),

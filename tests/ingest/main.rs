@@ -111,7 +111,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     let (decoding, asker) = Decoding::new(|| ());
     let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
-        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
+        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false), Box::new(|| true)),
         server,
         codecs,
         decoding,
