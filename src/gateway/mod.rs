@@ -565,7 +565,7 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
             });
             // who cannot be told by a broker may be near
             let calls = |tenant: &TenantView| {
-                tenant.counters.unanswered.load(Relaxed) && !connected(tenant)
+                tenant.counters.of_care().unanswered > 0 && !connected(tenant)
             };
             let calls = view.tenants().iter().any(calls);
             outputs.relay(calls);

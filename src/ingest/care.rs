@@ -6,6 +6,7 @@
 
 use super::consent::{Consent, Consents};
 use crate::care::escalation::{Call, Chain, Escalation, Role};
+use crate::care::ledger::Ledger;
 use crate::care::{
     At, Deafness, Decision, Heard, Kind, Memory, Mode, Outcome, Resident, Span, Stay, Watch,
 };
@@ -39,6 +40,8 @@ struct Home {
     /// All that was agreed, as the settings have it.
     agreed: Arc<Resident>,
     watch: Watch,
+    /// Which rule cried for nothing.
+    ledger: Ledger,
     /// Who consents, as far as the settings ask them.
     consent: Consent,
     /// Whether it goes on with what was remembered.
@@ -51,6 +54,7 @@ struct Home {
 struct Kept {
     /// Nothing of who does not consent.
     memory: Option<Memory>,
+    ledger: Ledger,
 }
 
 /// The alarms that somebody has to answer.
@@ -60,6 +64,25 @@ struct Alarms {
     escalation: Escalation,
     /// What each is about, by its name.
     cases: BTreeMap<String, Case>,
+}
+
+/// How a tenant's residents are, in numbers that tell of nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct CareCounts {
+    /// Alarms that are not over.
+    pub alarms: u64,
+    /// Of these, those that nobody has answered.
+    pub unanswered: u64,
+    /// Homes of which nothing is read, since consent was withdrawn by a command.
+    pub withdrawn: u64,
+    /// Homes of which nothing is read, since it is lost whether consent was withdrawn.
+    pub consent_lost: u64,
+    /// Alarms that rules have raised, and are remembered.
+    pub raised: u64,
+    /// Of these, those that were over by themselves before anybody can have come.
+    pub over_by_themselves: u64,
 }
 
 /// A visit that a plan is to have at once, or need not have any more.
@@ -273,9 +296,20 @@ impl Care {
         Some(next.map_or(erased, |next| next.min(erased)))
     }
 
-    /// Whether somebody has to answer an alarm.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.alarms.escalation.is_unanswered()
+    /// How it is, in numbers.
+    pub(super) fn counts(&self) -> CareCounts {
+        let (withdrawn, consent_lost) = self.unheard();
+        let sums = self.homes.iter().map(|home| home.ledger.sum());
+        let (raised, over_by_themselves) =
+            sums.fold((0, 0), |sum, of| (sum.0 + u64::from(of.0), sum.1 + u64::from(of.1)));
+        CareCounts {
+            alarms: self.alarms.escalation.open() as u64,
+            unanswered: self.alarms.escalation.unanswered() as u64,
+            withdrawn: withdrawn as u64,
+            consent_lost: consent_lost as u64,
+            raised,
+            over_by_themselves,
+        }
     }
 
     /// Whether what was erased is to be overwritten now.
@@ -305,6 +339,10 @@ impl Care {
         };
         draft.alarms = true;
         if done {
+            if let Some(n) = self.home(&case.resident) {
+                self.homes[n].ledger.interrupt(Some(&case.rule));
+                draft.homes.insert(n);
+            }
             let over = case.closed("besökt och avslutat", "visited and closed");
             self.close(alarm, &over, now, &mut draft);
         } else {
@@ -350,6 +388,9 @@ impl Care {
             Some(stay) if staff => Mode::Staff(stay),
             Some(stay) => Mode::Away(stay),
         };
+        if until.is_some() {
+            self.homes[n].ledger.interrupt(None);
+        }
         let decisions = self.homes[n].watch.set_mode(at, mode);
         self.take(n, decisions, now, &mut draft);
         if until.is_some() {
@@ -509,7 +550,8 @@ impl Care {
         let at = At::from(now.wall);
         let by = at.0.saturating_sub(At::from(expected).0);
         for n in 0..self.homes.len() {
-            let watch = &mut self.homes[n].watch;
+            let Home { watch, ledger, .. } = &mut self.homes[n];
+            ledger.interrupt(None);
             // what was due before it was set
             let mut decisions = watch.look(At::from(expected));
             decisions.append(&mut watch.step(at.0.saturating_sub(watch.now().0)));
@@ -525,7 +567,8 @@ impl Care {
         let resident = Arc::clone(self.homes[n].watch.resident());
         for decision in decisions {
             draft.homes.insert(n);
-            let case = Case::of(&resident, &decision);
+            self.homes[n].ledger.note(&decision);
+            let mut case = Case::of(&resident, &decision);
             let named = |at: At| care::name(&resident.id, &decision.rule, at);
             match decision.kind {
                 Kind::Check if decision.outcome == Some(Outcome::Confirmed) => {
@@ -540,6 +583,7 @@ impl Care {
                     self.raise(&named(decision.at), Role::Primary, case, now, draft);
                 }
                 Kind::Cleared => {
+                    case = case.with_account(&self.homes[n].ledger, &resident);
                     let is_its =
                         |known: &Case| known.resident == case.resident && known.rule == case.rule;
                     let open = self.alarms.cases.iter().find(|(_, known)| is_its(known));
@@ -611,7 +655,7 @@ impl Care {
         for (n, home) in self.homes.iter().enumerate() {
             let resident = &home.agreed.id;
             if draft.all || draft.homes.contains(&n) {
-                states.push(state(resident, json(&Kept { memory: home.memory() })));
+                states.push(state(resident, json(&home.kept())));
             }
             if draft.all || draft.consents.contains(&n) {
                 states.push(home.consent.state(resident));
@@ -634,16 +678,15 @@ impl Home {
         // whose consent is not known is not heard, and missed at each check
         let is_watched = agreed.consent && (consent.is_given() || consent.is_lost());
         let resident = Arc::new(Resident { consent: is_watched, ..(*agreed).clone() });
-        let restored = kept.and_then(|kept| kept.memory).map(|memory| {
-            let watch = Watch::restore(Arc::clone(&resident), memory, at);
-            // what was heard before its consent was lost is not gone on with
-            Some(watch)
-                .filter(|watch| !consent.is_lost() || watch.deafness() == Some(Deafness::Consent))
-        });
-        let restored = restored.flatten();
+        let Kept { memory, ledger } = kept.unwrap_or_default();
+        let restored = memory.map(|memory| Watch::restore(Arc::clone(&resident), memory, at));
+        // what was heard before its consent was lost is not gone on with
+        let restored = restored
+            .filter(|watch| !consent.is_lost() || watch.deafness() == Some(Deafness::Consent));
+        let ledger = if restored.is_some() { ledger } else { Ledger::default() };
         let is_restored = restored.is_some();
         let watch = restored.unwrap_or_else(|| Watch::new(resident, at));
-        Self { agreed, watch, consent, restored: is_restored }
+        Self { agreed, watch, ledger, consent, restored: is_restored }
     }
 
     /// Whether what its sensors say may be read.
@@ -660,8 +703,11 @@ impl Home {
         self.consent.is_lost().then_some(Deafness::Consent)
     }
 
-    fn memory(&self) -> Option<Memory> {
-        self.watch.resident().consent.then(|| self.watch.memory())
+    fn kept(&self) -> Kept {
+        if !self.watch.resident().consent {
+            return Kept::default();
+        }
+        Kept { memory: Some(self.watch.memory()), ledger: self.ledger.clone() }
     }
 }
 

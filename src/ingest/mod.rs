@@ -22,7 +22,7 @@ mod tours;
 mod watch;
 
 pub use bins::Bins;
-pub use care::{Care, CareRules};
+pub use care::{Care, CareCounts, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
@@ -51,9 +51,9 @@ use downlinks::Fate;
 use journal::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -155,8 +155,8 @@ pub struct TenantCounters {
     pub not_decoded: AtomicU64,
     /// Frames of sensors in a home of which nothing may be read: counted, and nothing else.
     pub unheeded: AtomicU64,
-    /// Whether somebody has to answer an alarm of a resident.
-    pub unanswered: AtomicBool,
+    /// How its residents are.
+    pub care: Mutex<CareCounts>,
     /// Outputs of a decoder that were not what the profile takes them for, or that it does not
     /// know: readings are missing.
     pub not_mapped: AtomicU64,
@@ -176,6 +176,13 @@ pub struct TenantCounters {
     pub used: AtomicU64,
     /// Whether sessions are kept once only, because the second file takes nothing.
     pub copy_fails: AtomicBool,
+}
+
+impl TenantCounters {
+    /// How its residents are.
+    pub fn of_care(&self) -> CareCounts {
+        *self.care.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where one tenant's uplinks go.

@@ -16,8 +16,8 @@ use crate::upstream::command::{
     self, Acknowledge, Code, Consent, Fault, Planning, Presence, Request,
 };
 use serde_json::json;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What a sensor is thought to have left that only says that it is little.
@@ -221,9 +221,10 @@ impl Ingest {
 }
 
 impl TenantSink {
-    /// Shows whether somebody has to answer.
+    /// Shows how the residents are.
     fn show(&self) {
-        self.counters.unanswered.store(self.care.is_unanswered(), Relaxed);
+        let shown = &mut *self.counters.care.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = self.care.counts();
     }
 }
 

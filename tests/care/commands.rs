@@ -2,7 +2,6 @@
 
 use crate::world::World;
 use serde_json::json;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -131,9 +130,10 @@ async fn what_is_wrong_is_refused_and_named() {
 #[tokio::test(start_paused = true)]
 async fn whoever_presses_the_button_of_the_gateway_answers() {
     let mut world = missed().await;
-    assert!(world.counters.unanswered.load(Relaxed), "the buzzer sounds");
+    assert_eq!(world.counters.of_care().unanswered, 1, "the buzzer sounds");
     world.press();
-    assert!(!world.counters.unanswered.load(Relaxed));
+    let counts = world.counters.of_care();
+    assert_eq!((counts.alarms, counts.unanswered), (1, 0));
     assert_eq!(world.calls(), ["alarm up primary", "answered up primary"]);
     world.pass(50 * MINUTE).await;
     assert_eq!(world.calls().len(), 2);

@@ -39,7 +39,7 @@ async fn without_consent_frames_are_counted_and_nothing_else() {
         let reply = world.command("consent", json!({ "resident": "r1", "given": true }));
         assert_eq!(reply["error"]["code"], "not_supported", "{reply}");
         world.stop();
-        assert_eq!(world.remembered(), json!({ "memory": null }));
+        assert_eq!(world.remembered(), json!({ "memory": null, "ledger": { "rules": {} } }));
     }
 }
 
@@ -64,7 +64,7 @@ async fn consent_that_is_withdrawn_leaves_no_byte_behind() {
     assert_eq!(world.told().len(), told);
     assert_eq!(world.counters.unheeded.load(Relaxed), 1);
     world.stop();
-    assert_eq!(world.remembered(), json!({ "memory": null }));
+    assert_eq!(world.remembered(), json!({ "memory": null, "ledger": { "rules": {} } }));
     world.start();
     // and it may be given again
     world.command("consent", json!({ "resident": "r1", "given": true }));

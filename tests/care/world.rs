@@ -309,13 +309,19 @@ impl World {
 
     /// All that waits for the cloud, in the order in which it came about.
     pub fn told(&self) -> Vec<(String, Value)> {
+        self.waiting().into_iter().map(|(_, topic, body)| (topic, body)).collect()
+    }
+
+    /// The same with the number of each.
+    pub fn waiting(&self) -> Vec<(u64, String, Value)> {
         let file = self.file();
         let mut outbox = Outbox::open(database(&file, Some(&store_key(1)))).unwrap();
         let mut cursor = Cursor::default();
         let mut rows = outbox.next(Class::Diagnostic, &mut cursor, usize::MAX >> 1).unwrap();
         rows.sort_by_key(|row| row.key.sequence());
         let told = rows.into_iter();
-        told.map(|row| (row.topic, serde_json::from_str(&row.body).unwrap())).collect()
+        told.map(|row| (row.key.sequence(), row.topic, serde_json::from_str(&row.body).unwrap()))
+            .collect()
     }
 
     /// What is told on a topic that ends so.

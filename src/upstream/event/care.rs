@@ -6,9 +6,11 @@
 
 use super::{Text, json};
 use crate::care::escalation::{Call, Role, What};
+use crate::care::ledger::Ledger;
 use crate::care::{At, Decision, Kind, Language, Outcome, Reason, Resident, RuleKind, SensorKind};
 use crate::clock::Moment;
 use crate::store::{Class, Message};
+use crate::units::duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +59,35 @@ pub(super) struct Alarm<'a> {
     /// Who is told by this message, if it is an alarm that somebody has to answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Called>,
+    /// Of an alarm of a rule that is over: how often this rule has cried for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Account<'a>>,
     /// As the fields of SS 91100.
     scaip: Scaip<'a>,
+}
+
+/// What a rule has done.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Account<'a> {
+    /// How many alarms there were.
+    alarms: u32,
+    /// How many of them were over by themselves, before anybody can have come.
+    over_by_themselves: u32,
+    /// A longer time for `after` that would have saved alarms which were over by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<Suggestion<'a>>,
+}
+
+/// What would have been better.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Suggestion<'a> {
+    /// The time, as in the settings.
+    after: &'a str,
+    /// How many alarms it would have saved.
+    saves: u32,
 }
 
 /// Who is told.
@@ -154,6 +183,10 @@ pub(crate) struct Case {
     en: String,
     because: Vec<(String, String)>,
     device: Option<(String, String)>,
+    /// Of one that is over: how many alarms of its rule there were, how many were over by
+    /// themselves, and the time that would have saved so many of them.
+    #[serde(skip)]
+    account: Option<(u32, u32, Option<(String, u32)>)>,
 }
 
 impl Case {
@@ -172,6 +205,7 @@ impl Case {
             en,
             because: decision.because.iter().map(|reason| both(resident, reason)).collect(),
             device: sensor.map(|sensor| (word(sensor.kind).to_owned(), sensor.id.clone())),
+            account: None,
         }
     }
 
@@ -185,7 +219,17 @@ impl Case {
             en: format!("Resident {resident}: {en}."),
             because: vec![(sv.to_owned(), en.to_owned())],
             device: None,
+            account: None,
         }
+    }
+
+    /// With what its rule has done so far.
+    pub(crate) fn with_account(mut self, ledger: &Ledger, resident: &Resident) -> Self {
+        let suggestion = ledger.suggestion(resident, &self.rule);
+        let suggestion = suggestion.map(|better| (duration::format(better.after), better.saved));
+        let account = ledger.rules.get(&self.rule);
+        self.account = account.map(|of| (of.alarms, of.by_themselves(), suggestion));
+        self
     }
 
     /// That it is over, for a cause that is no decision.
@@ -345,6 +389,13 @@ fn message(
         text: Text { sv, en },
         because: case.because(),
         call,
+        account: case.account.as_ref().map(|(alarms, by_themselves, suggestion)| Account {
+            alarms: *alarms,
+            over_by_themselves: *by_themselves,
+            suggestion: suggestion
+                .as_ref()
+                .map(|(after, saves)| Suggestion { after, saves: *saves }),
+        }),
         scaip: case.scaip(gateway),
     };
     // also what is over: an alarm and its end stay in their order over an outage
