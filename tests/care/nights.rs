@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use lykta::clock::ClockQuality;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -203,4 +204,44 @@ async fn while_the_radio_is_deaf_no_sensor_is_broken_and_nothing_is_fine() {
     sleep(&mut world, 22).await;
     assert!(!broken(&world), "{:?}", world.alarms());
     assert_eq!(world.checks().last().unwrap().1, "confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_cries_for_nothing_says_so_and_what_would_have_been_better() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    let up_for_a_while = async |world: &mut World| {
+        for _ in 0..2 {
+            world.lies(true);
+            world.pass(15 * MINUTE).await;
+        }
+        world.lies(false);
+        world.pass(MINUTE).await;
+        world.moves(true);
+        world.pass(15 * MINUTE).await;
+    };
+    for _ in 0..2 {
+        up_for_a_while(&mut world).await;
+        world.lies(true);
+        world.pass(10 * MINUTE).await;
+        world.start();
+    }
+    let over = |world: &World| {
+        let alarms = world.on("r1/alarm").into_iter();
+        alarms.filter(|body| body["kind"] == "cleared" && body["rule"] == "up").collect::<Vec<_>>()
+    };
+    let accounts: Vec<_> = over(&world).iter().map(|body| body["account"].clone()).collect();
+    assert_eq!(accounts[0], json!({ "alarms": 1, "overByThemselves": 1 }));
+    assert_eq!(
+        accounts[1],
+        json!({
+            "alarms": 2,
+            "overByThemselves": 2,
+            "suggestion": { "after": "18m", "saves": 2 },
+        })
+    );
+    // one that somebody has gone to is none of these
+    up_for_a_while(&mut world).await;
+    world.command("staff", json!({ "resident": "r1", "present": true }));
+    let counts = world.counters.of_care();
+    assert_eq!((counts.raised, counts.over_by_themselves, counts.alarms), (3, 2, 0));
 }
