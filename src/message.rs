@@ -144,6 +144,8 @@ messages! {
     BIN_BATTERY_LOW = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a6";
     /// Nobody knows any more whether residents have withdrawn consent.
     CONSENT_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b0";
+    /// Somebody on this machine has looked at what is known of residents.
+    CARE_READ = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b1";
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
-use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant};
+use crate::config::{Household, LorawanSettings, OutputSettings, PlanKind, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -416,7 +416,10 @@ impl Gateway {
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let button = answered_here(settings.output.button, inlet.clone());
+        let patrols = settings.plan.iter().filter(|(_, plan)| plan.kind == PlanKind::Patrol);
+        let patrols = patrols.map(|(name, plan)| (name.clone(), plan.tenant.clone())).collect();
         let reporter = Reporter {
+            patrols,
             gateway: settings.gateway,
             card: Arc::clone(&card),
             view: Arc::clone(&view),

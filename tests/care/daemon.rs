@@ -173,21 +173,25 @@ fn consent_is_withdrawn_by_a_command_and_the_next_frame_says_nothing() {
     assert!(house.cloud.received().iter().all(|m| !m.topic.contains("/device/")));
 }
 
-#[test]
-fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
+/// A plan of the patrol with a visit to the house.
+fn patrol() -> String {
     // whenever this runs, somebody has come on duty within the last hour and stays for a day
     let since = jiff::Timestamp::now().in_tz("Europe/Stockholm").unwrap().hour();
     let duty = format!("{since:02}:00-{:02}:59", (since + 23) % 24);
-    let plan = format!(
+    format!(
         "[plan.night]\ntenant = \"care\"\nkind = \"patrol\"\nprofile = \"car\"\n\
          timezone = \"Europe/Stockholm\"\nat = \"21:00\"\niterations = 200\n\
          days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
          [[plan.night.depot]]\nid = \"base\"\nlat = 59.3293\nlon = 18.0686\n\
          [[plan.night.vehicle]]\nid = \"car-1\"\nshift = \"{duty}\"\n\
          [[plan.night.visit]]\nid = \"kastanj\"\nlat = 59.34\nlon = 18.07\n"
-    );
+    )
+}
+
+#[test]
+fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
     let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
-    let mut house = House::with(escalation, &plan);
+    let mut house = House::with(escalation, &patrol());
     house.opens(true);
     let urgent = || {
         let plans = house.cloud.on("/care/plan/night");
@@ -367,4 +371,53 @@ fn what_is_known_of_residents_is_told_to_staff_alone() {
         let found: Vec<_> = shown.iter().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{secret}: {found:?}");
     }
+}
+
+#[test]
+fn whoever_looks_at_what_tells_of_residents_is_noted() {
+    let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
+    let mut house = House::with(escalation, &patrol());
+    house.opens(true);
+    wait_until("the plan is there", || !house.cloud.on("/care/plan/night").is_empty());
+    let run = |args: &[&str]| {
+        let command = Command::new(env!("CARGO_BIN_EXE_lykta"))
+            .args(args)
+            .arg("--config")
+            .arg(house.lykta.path().join("lykta.toml"))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = format!("process {})", command.id());
+        let output = command.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        (process, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    let dev_eui = house.door.dev_eui.to_string();
+    for (args, what) in [
+        (&["device", "list"][..], "devices"),
+        (&["device", "show", &dev_eui], "devices"),
+        (&["plan", "show"], "the visits of a plan"),
+    ] {
+        let (process, _) = run(args);
+        let line =
+            format!("{what} of tenant care, which tell of residents, were shown to user {uid}");
+        wait_until("it is noted", || {
+            house.lykta.log().iter().any(|said| said.contains(&line) && said.contains(&process))
+        });
+    }
+    let (process, said) = run(&["store", "export"]);
+    assert!(
+        said.contains("the messages that wait of tenant care") && said.contains(&process),
+        "{said}"
+    );
+    // numbers tell of nobody
+    let noted = || house.lykta.log().iter().filter(|line| line.contains("were shown")).count();
+    let before = noted();
+    run(&["status"]);
+    let (_, said) = run(&["store", "stats"]);
+    assert!(!said.contains("were shown"), "{said}");
+    assert_eq!(noted(), before);
+    assert!(house.lykta.stop().success());
 }
