@@ -178,11 +178,11 @@ fn care(care: &CareStatus) -> String {
         counts.over_by_themselves
     );
     for (n, what) in [
-        (counts.withdrawn, "have withdrawn consent"),
-        (counts.consent_lost, "have to be asked for consent again"),
+        (counts.withdrawn, "consent withdrawn in"),
+        (counts.consent_lost, "consent lost, and to be asked for again, in"),
     ] {
         if n > 0 {
-            let _ = write!(text, "; {} {what}", count(n, "home"));
+            let _ = write!(text, "; {what} {}", count(n, "home"));
         }
     }
     if *unheeded > 0 {
