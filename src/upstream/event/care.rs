@@ -61,31 +61,31 @@ pub(super) struct Alarm<'a> {
     call: Option<Called>,
     /// Of an alarm of a rule that is over: how often this rule has cried for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<Account<'a>>,
+    account: Option<&'a Account>,
     /// As the fields of SS 91100.
     scaip: Scaip<'a>,
 }
 
 /// What a rule has done.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Account<'a> {
+struct Account {
     /// How many alarms there were.
     alarms: u32,
     /// How many of them were over by themselves, before anybody can have come.
     over_by_themselves: u32,
     /// A longer time for `after` that would have saved alarms which were over by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
-    suggestion: Option<Suggestion<'a>>,
+    suggestion: Option<Suggestion>,
 }
 
 /// What would have been better.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Suggestion<'a> {
+struct Suggestion {
     /// The time, as in the settings.
-    after: &'a str,
+    after: String,
     /// How many alarms it would have saved.
     saves: u32,
 }
@@ -183,10 +183,9 @@ pub(crate) struct Case {
     en: String,
     because: Vec<(String, String)>,
     device: Option<(String, String)>,
-    /// Of one that is over: how many alarms of its rule there were, how many were over by
-    /// themselves, and the time that would have saved so many of them.
+    /// Of one that is over: what its rule has done so far.
     #[serde(skip)]
-    account: Option<(u32, u32, Option<(String, u32)>)>,
+    account: Option<Account>,
 }
 
 impl Case {
@@ -225,10 +224,15 @@ impl Case {
 
     /// With what its rule has done so far.
     pub(crate) fn with_account(mut self, ledger: &Ledger, resident: &Resident) -> Self {
-        let suggestion = ledger.suggestion(resident, &self.rule);
-        let suggestion = suggestion.map(|better| (duration::format(better.after), better.saved));
-        let account = ledger.rules.get(&self.rule);
-        self.account = account.map(|of| (of.alarms, of.by_themselves(), suggestion));
+        let better = ledger.suggestion(resident, &self.rule);
+        self.account = ledger.rules.get(&self.rule).map(|account| Account {
+            alarms: account.alarms,
+            over_by_themselves: account.by_themselves(),
+            suggestion: better.map(|better| Suggestion {
+                after: duration::format(better.after),
+                saves: better.saved,
+            }),
+        });
         self
     }
 
@@ -389,13 +393,7 @@ fn message(
         text: Text { sv, en },
         because: case.because(),
         call,
-        account: case.account.as_ref().map(|(alarms, by_themselves, suggestion)| Account {
-            alarms: *alarms,
-            over_by_themselves: *by_themselves,
-            suggestion: suggestion
-                .as_ref()
-                .map(|(after, saves)| Suggestion { after, saves: *saves }),
-        }),
+        account: case.account.as_ref(),
         scaip: case.scaip(gateway),
     };
     // also what is over: an alarm and its end stay in their order over an outage
