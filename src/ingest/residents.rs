@@ -146,10 +146,20 @@ impl Ingest {
     /// Overwrites what was erased, once nothing waits to be written.
     pub(super) fn erase(&mut self) {
         let now = self.clock.now();
-        for (sink, batch) in self.tenants.values_mut().filter(|(sink, _)| sink.care.erases(now)) {
+        for (tenant, (sink, batch)) in &mut self.tenants {
+            if !sink.care.erases(now) {
+                continue;
+            }
             self.pulse.begins(WRITES, WRITE);
-            let worked = !batch.is_waiting() && matches!(sink.store.wipe(), Ok(true));
-            sink.care.erased(worked, now);
+            let wiped = match batch.is_waiting() {
+                true => Ok(false),
+                false => sink.store.wipe(),
+            };
+            // somebody who reads just now is no news
+            if !matches!(wiped, Ok(false)) {
+                self.journal.erased(tenant, wiped.as_ref().err());
+            }
+            sink.care.erased(matches!(wiped, Ok(true)), now);
             self.pulse.begins(super::TAKES_IN, super::TURN);
         }
     }

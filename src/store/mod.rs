@@ -318,7 +318,7 @@ impl Store {
         let now = self.clock.now().monotonic;
         self.refresh_copy(now);
         let file = self.database.file();
-        let io = |source| StoreError::SetAside { file: file.to_owned(), source };
+        let io = |source| StoreError::Erase { file: file.to_owned(), source };
         renewal::erase_asides(file, &|| {}).map_err(io)?;
         let of_copy = self.copy.as_ref().map(Copy::db);
         let mut is_done = true;
