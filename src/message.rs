@@ -142,6 +142,12 @@ messages! {
     BIN_ECHO_FIXED = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a5";
     /// The battery of a bin's sensor is to be changed.
     BIN_BATTERY_LOW = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a6";
+    /// Nobody knows any more whether residents have withdrawn consent.
+    CONSENT_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b0";
+    /// Somebody on this machine has looked at what is known of residents.
+    CARE_READ = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b1";
+    /// What is to be erased of residents cannot be overwritten.
+    NOT_ERASED = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b2";
 }
 
 #[cfg(test)]

@@ -69,6 +69,9 @@ pub(super) fn look(
     if let Some(since) = house.facts.clock_unset {
         return Look::new(Outcome::Fault, vec![Reason::ClockUnset { since }]);
     }
+    if let Some((cause, since)) = house.facts.deafness {
+        return Look::new(Outcome::Fault, vec![Reason::DeafSince { cause, since }]);
+    }
     let faults = check.sensors.iter().filter_map(|number| fault(resident, house, *number));
     let faults: Vec<Reason> = faults.collect();
     if !faults.is_empty() {

@@ -162,10 +162,16 @@ impl Escalation {
         self.cases.values().map(|case| case.next).min()
     }
 
-    /// Whether somebody has to answer still: then the local buzzer sounds.
+    /// How many alarms there are.
     #[must_use]
-    pub fn is_unanswered(&self) -> bool {
-        self.cases.values().any(|case| !case.answered)
+    pub fn open(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// How many of them somebody has to answer still: then the local buzzer sounds.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.cases.values().filter(|case| !case.answered).count()
     }
 
     /// The clock was wrong by so many seconds and has been set.
@@ -239,7 +245,7 @@ mod tests {
         let now = At(2000);
         let others = escalation.acknowledge(&chain, "a", Secondary, now);
         assert_eq!(roles(&others), [Primary, PatrolLead]);
-        assert!(!escalation.is_unanswered());
+        assert_eq!((escalation.open(), escalation.unanswered()), (1, 0));
         assert_eq!(escalation.acknowledge(&chain, "a", Primary, now), []);
         assert_eq!(escalation.look(&chain, now.after(Duration::from_secs(3599))), []);
         // who answered never came

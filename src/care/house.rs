@@ -41,6 +41,16 @@ impl Stay {
     }
 }
 
+/// Why nothing can be heard of a home, whoever speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deafness {
+    /// The gateway's radios do not work, or hear nobody.
+    Radio,
+    /// Nobody knows any more whether there is consent.
+    Consent,
+}
+
 /// Everything that is remembered of a home but what its rules and checks remember.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct House {
@@ -64,6 +74,8 @@ pub(super) struct Facts {
     pub(super) clock_unset: Option<At>,
     /// When nothing could be heard last, whoever spoke.
     pub(super) deaf: Option<Span>,
+    /// Why nothing can be heard now, and since when.
+    pub(super) deafness: Option<(Deafness, At)>,
     /// Since when nobody is away and no staff is there.
     pub(super) resumed: Option<At>,
 }
@@ -119,9 +131,19 @@ impl House {
         }
     }
 
-    /// From when on frames could be heard.
+    /// From when on frames could be heard; never, while none can.
     pub(super) fn floor(&self) -> At {
+        if self.facts.deafness.is_some() {
+            return At(i64::MAX);
+        }
         self.facts.begun.max(self.facts.deaf.map_or(At(i64::MIN), |deaf| deaf.to))
+    }
+
+    /// Whether no rule is asked: somebody sees for themselves, there is nobody to be seen, or nobody
+    /// may look.
+    pub(super) fn rules_rest(&self) -> bool {
+        let unasked = matches!(self.facts.deafness, Some((Deafness::Consent, _)));
+        self.facts.mode != Mode::Home || unasked
     }
 
     /// Whether a bed says that somebody is there. One that tells of changes alone and has told of
@@ -249,6 +271,9 @@ impl House {
             .flatten()
         {
             at.0 = at.0.saturating_add(by);
+        }
+        if let Some((_, since)) = &mut facts.deafness {
+            since.0 = since.0.saturating_add(by);
         }
         if let Some(deaf) = &mut facts.deaf {
             deaf.from.0 = deaf.from.0.saturating_add(by);

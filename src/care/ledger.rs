@@ -64,6 +64,21 @@ impl Ledger {
         }
     }
 
+    /// Somebody came, or the clock was set: what ends now has not ended by itself. Of one rule, or
+    /// of all.
+    pub fn interrupt(&mut self, rule: Option<&str>) {
+        let theirs = |(name, _): &(&String, &mut Account)| rule.is_none_or(|rule| rule == *name);
+        self.rules.iter_mut().filter(theirs).for_each(|(_, account)| account.open = None);
+    }
+
+    /// How many alarms there were, and how many of them were over by themselves.
+    #[must_use]
+    pub fn sum(&self) -> (u32, u32) {
+        let of = |account: &Account| (account.alarms, account.by_themselves());
+        let sums = self.rules.values().map(of);
+        sums.fold((0, 0), |sum, (alarms, by_themselves)| (sum.0 + alarms, sum.1 + by_themselves))
+    }
+
     /// The rule with the most alarms that were over by themselves.
     #[must_use]
     pub fn worst(&self) -> Option<(&str, &Account)> {

@@ -36,7 +36,7 @@ mod watch;
 
 pub use check::Outcome;
 pub use delay::TooShort;
-pub use house::{Mode, Stay};
+pub use house::{Deafness, Mode, Stay};
 pub use reason::{Language, Reason};
 pub use resident::{Check, LATEST_ANSWER, Resident, Rule, RuleKind, Sensor, SensorKind};
 pub use sensor::{CHATTER, Heard, SensorMemory};

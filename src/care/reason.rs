@@ -1,5 +1,6 @@
 //! Why something was decided: kept as facts, told in words.
 
+use super::house::Deafness;
 use super::resident::Resident;
 use super::time::At;
 use std::fmt::Write;
@@ -59,6 +60,8 @@ pub enum Reason {
     ClockSet,
     /// The gateway heard nobody.
     Deaf { from: At, to: At },
+    /// The gateway hears nobody now.
+    DeafSince { cause: Deafness, since: At },
     /// A check whose time has passed.
     Missed { at: At },
     /// Checks whose time has passed long ago.
@@ -210,6 +213,16 @@ impl Reason {
                 "gatewayen hörde inget från {} till {}",
                 day(from),
                 day(to)
+            ),
+            Self::DeafSince { cause: Deafness::Radio, since } => say!(
+                "the gateway hears nothing since {}",
+                "gatewayen hör inget sedan {}",
+                day(since)
+            ),
+            Self::DeafSince { cause: Deafness::Consent, since } => say!(
+                "nobody knows since {} whether there is consent: it has to be given anew",
+                "sedan {} är det inte känt om samtycke finns: det måste lämnas på nytt",
+                day(since)
             ),
             Self::Missed { at } => say!(
                 "was due at {} and was not looked at in time",

@@ -13,6 +13,8 @@ pub struct Resident {
     pub id: String,
     /// Whether the resident, and whoever lives there too, consents. Without it nothing is decided.
     pub consent: bool,
+    /// Whether somebody else lives there, whose consent counts too.
+    pub cohabitant: bool,
     /// Where the clocks of the home hang.
     pub zone: TimeZone,
     /// What is installed.

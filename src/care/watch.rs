@@ -1,7 +1,7 @@
 //! The watch over one resident: frames and time go in, decisions come out.
 
 use super::check::{self, CheckRun, Outcome};
-use super::house::{Facts, House, Mode, Stay};
+use super::house::{Deafness, Facts, House, Mode, Stay};
 use super::reason::Reason;
 use super::resident::{LATEST_ANSWER, Resident};
 use super::rule::{Asked, Run};
@@ -56,13 +56,14 @@ pub struct Decision {
 }
 
 /// The names of what is decided without a rule of the resident's own.
-pub const OWN_RULES: [&str; 6] = [SUPERVISION, BATTERY, CLOCK, GATEWAY, AWAY, STAFF];
+pub const OWN_RULES: [&str; 7] = [SUPERVISION, BATTERY, CLOCK, GATEWAY, AWAY, STAFF, CONSENT];
 const SUPERVISION: &str = "supervision";
 const BATTERY: &str = "battery";
 const CLOCK: &str = "clock";
 const GATEWAY: &str = "gateway";
 const AWAY: &str = "away";
 const STAFF: &str = "staff";
+const CONSENT: &str = "consent";
 
 /// All that is remembered of a resident: to be kept in the transaction of the frame that it comes
 /// from. Sensors, rules and checks go by their names, so that it outlives a change of settings.
@@ -229,7 +230,7 @@ impl Watch {
         };
         let rules = resident.rules.iter().zip(&self.runs).flat_map(|(rule, run)| {
             let asked = Asked { rule, resident, house };
-            if house.facts.mode != Mode::Home {
+            if house.rules_rest() {
                 return [None, None];
             }
             match run.open {
@@ -295,6 +296,39 @@ impl Watch {
         let mut decisions = vec![decision(span.to, Kind::Fault, GATEWAY, reason)];
         decisions.append(&mut self.look(span.to));
         decisions
+    }
+
+    /// The gateway can hear nobody in this home from now on, for this cause; or it can again. Meanwhile
+    /// each check is a fault, and no silence is a sensor's.
+    pub fn deafen(&mut self, now: At, cause: Option<Deafness>) -> Vec<Decision> {
+        let mut decisions = self.look(now);
+        let was = self.house.facts.deafness;
+        if !self.resident.consent || was.map(|(was, _)| was) == cause {
+            return decisions;
+        }
+        let now = self.house.facts.now;
+        let rule = |cause| match cause {
+            Deafness::Radio => GATEWAY,
+            Deafness::Consent => CONSENT,
+        };
+        self.house.facts.deafness = cause.map(|cause| (cause, now));
+        if let Some((was, from)) = was {
+            self.house.facts.deaf = Some(Span { from, to: now });
+            let over = Reason::Deaf { from, to: now };
+            decisions.push(decision(now, Kind::Cleared, rule(was), over));
+        }
+        if let Some(cause) = cause {
+            let reason = Reason::DeafSince { cause, since: now };
+            decisions.push(decision(now, Kind::Fault, rule(cause), reason));
+        }
+        decisions.append(&mut self.look(now));
+        decisions
+    }
+
+    /// Why nobody is heard now.
+    #[must_use]
+    pub fn deafness(&self) -> Option<Deafness> {
+        self.house.facts.deafness.map(|(cause, _)| cause)
     }
 
     /// The clock was wrong by so many seconds and has been set: what has lasted an hour still has.
@@ -406,7 +440,7 @@ impl Watch {
     }
 
     fn look_at_rules(&mut self, now: At, decisions: &mut Vec<Decision>) {
-        if self.house.facts.mode != Mode::Home {
+        if self.house.rules_rest() {
             return;
         }
         let (resident, house) = (&self.resident, &self.house);

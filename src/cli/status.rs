@@ -6,7 +6,7 @@ use super::table::{Column, Table, bytes, count, long, percent, printable};
 use crate::ops::card::CardStatus;
 use crate::ops::device::DeviceSummary;
 use crate::ops::status::{
-    AnswerStatus, BufferStatus, CapacityStatus, ConcentratorSeen, DiskStatus, Status,
+    AnswerStatus, BufferStatus, CapacityStatus, CareStatus, ConcentratorSeen, DiskStatus, Status,
 };
 use crate::units::{Hertz, Ratio};
 use std::fmt::Write as _;
@@ -113,6 +113,9 @@ fn describe(status: &Status) -> String {
         if let Some(kept) = &tenant.buffer {
             line("  buffer", buffer(kept));
         }
+        if let Some(text) = tenant.care.as_ref().map(care) {
+            line("  care", text);
+        }
         if let Some(text) = tenant.disk.as_ref().and_then(disk) {
             line("  disk", text);
         }
@@ -161,6 +164,29 @@ fn buffer(buffer: &BufferStatus) -> String {
             let _ = write!(text, "{what}{}", count(n, noun));
             what = ", ";
         }
+    }
+    text
+}
+
+fn care(care: &CareStatus) -> String {
+    let CareStatus { counts, unheeded } = care;
+    let mut text = format!(
+        "{} open, {} unanswered; {} by rules so far, {} over by themselves",
+        count(counts.alarms, "alarm"),
+        counts.unanswered,
+        count(counts.raised, "alarm"),
+        counts.over_by_themselves
+    );
+    for (n, what) in [
+        (counts.withdrawn, "consent withdrawn in"),
+        (counts.consent_lost, "consent lost, and to be asked for again, in"),
+    ] {
+        if n > 0 {
+            let _ = write!(text, "; {what} {}", count(n, "home"));
+        }
+    }
+    if *unheeded > 0 {
+        let _ = write!(text, "; {} not read for want of consent", count(*unheeded, "frame"));
     }
     text
 }

@@ -129,6 +129,7 @@ impl Checks<'_> {
         let mut resident = Resident {
             id: settings.id.clone(),
             consent: settings.consent && settings.cohabitant_consent != Some(false),
+            cohabitant: settings.cohabitant_consent.is_some(),
             zone: zone.clone(),
             sensors,
             rules: Vec::new(),

@@ -115,5 +115,6 @@ pub(super) fn care(
     }
     let theirs = households.iter().filter(|household| household.tenant == tenant.id);
     let theirs = theirs.map(|household| (household.resident.clone(), household.devices.clone()));
-    Ok(Care::new(rules, theirs, store.states(Room::Care)?, now))
+    let (kept, consents) = (store.states(Room::Care)?, store.states(Room::Consent)?);
+    Ok(Care::new(rules, theirs, kept, consents, now))
 }

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
-use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant};
+use crate::config::{Household, LorawanSettings, OutputSettings, PlanKind, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{
     self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
@@ -287,6 +287,18 @@ impl Gateway {
                 Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
             })
         };
+        let roster = Arc::<Roster>::default();
+        let hears = {
+            let hats = hats.clone();
+            let concentrators = settings.concentrator.is_some().then(|| Arc::clone(&roster));
+            // where there is nothing to hear with, nobody expects it
+            let is_mute = hats.len() == 0 && concentrators.is_none();
+            Box::new(move || {
+                let there =
+                    concentrators.as_ref().is_some_and(|c| c.is_there(tokio::time::Instant::now()));
+                is_mute || there || hats.failing() < hats.len()
+            })
+        };
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
@@ -305,7 +317,13 @@ impl Gateway {
             (Decoding::default(), None, Stopped::default())
         };
         let ingest = Ingest::new(ingest::Parts {
-            watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
+            watch: Watch::new(
+                &Hats::watched(&settings),
+                &server,
+                now.monotonic,
+                hats.obey(),
+                hears,
+            ),
             server,
             codecs,
             decoding,
@@ -372,7 +390,6 @@ impl Gateway {
             )?);
         }
 
-        let roster = Arc::<Roster>::default();
         let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
         let (listener, listening) = match settings.concentrator {
             Some(settings) => {
@@ -399,7 +416,10 @@ impl Gateway {
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let button = answered_here(settings.output.button, inlet.clone());
+        let patrols = settings.plan.iter().filter(|(_, plan)| plan.kind == PlanKind::Patrol);
+        let patrols = patrols.map(|(name, plan)| (name.clone(), plan.tenant.clone())).collect();
         let reporter = Reporter {
+            patrols,
             gateway: settings.gateway,
             card: Arc::clone(&card),
             view: Arc::clone(&view),
@@ -548,7 +568,7 @@ fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<(
             });
             // who cannot be told by a broker may be near
             let calls = |tenant: &TenantView| {
-                tenant.counters.unanswered.load(Relaxed) && !connected(tenant)
+                tenant.counters.of_care().unanswered > 0 && !connected(tenant)
             };
             let calls = view.tenants().iter().any(calls);
             outputs.relay(calls);

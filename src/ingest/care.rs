@@ -4,11 +4,16 @@
 //! What the disk has not taken yet is known all the same, and told with what it takes next: a
 //! sensor has said it, whether its frame counts or comes again.
 
+use super::consent::{Consent, Consents};
 use crate::care::escalation::{Call, Chain, Escalation, Role};
-use crate::care::{At, Decision, Heard, Kind, Memory, Mode, Outcome, Resident, Span, Stay, Watch};
+use crate::care::ledger::Ledger;
+use crate::care::{
+    At, Deafness, Decision, Heard, Kind, Memory, Mode, Outcome, Resident, Span, Stay, Watch,
+};
 use crate::clock::{ClockQuality, Moment};
-use crate::store::{Message, Room, State};
+use crate::store::{Message, RESCUED, Room, State};
 use crate::units::{DevEui, PlanName};
+use crate::upstream::command::Person;
 use crate::upstream::event::care::{self, Case};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,8 +40,10 @@ struct Home {
     /// All that was agreed, as the settings have it.
     agreed: Arc<Resident>,
     watch: Watch,
-    /// Whether consent was withdrawn by a command.
-    revoked: bool,
+    /// Which rule cried for nothing.
+    ledger: Ledger,
+    /// Who consents, as far as the settings ask them.
+    consent: Consent,
     /// Whether it goes on with what was remembered.
     restored: bool,
 }
@@ -45,9 +52,9 @@ struct Home {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
-    revoked: bool,
     /// Nothing of who does not consent.
     memory: Option<Memory>,
+    ledger: Ledger,
 }
 
 /// The alarms that somebody has to answer.
@@ -57,6 +64,25 @@ struct Alarms {
     escalation: Escalation,
     /// What each is about, by its name.
     cases: BTreeMap<String, Case>,
+}
+
+/// How a tenant's residents are, in numbers that tell of nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct CareCounts {
+    /// Alarms that are not over.
+    pub alarms: u64,
+    /// Of these, those that nobody has answered.
+    pub unanswered: u64,
+    /// Homes of which nothing is read, since consent was withdrawn by a command.
+    pub withdrawn: u64,
+    /// Homes of which nothing is read, since it is lost whether consent was withdrawn.
+    pub consent_lost: u64,
+    /// Alarms that rules have raised, and are remembered.
+    pub raised: u64,
+    /// Of these, those that were over by themselves before anybody can have come.
+    pub over_by_themselves: u64,
 }
 
 /// A visit that a plan is to have at once, or need not have any more.
@@ -78,7 +104,11 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 struct Draft {
     homes: BTreeSet<usize>,
+    /// The homes whose consent has changed.
+    consents: BTreeSet<usize>,
     alarms: bool,
+    /// Whether all is to be kept anew, whatever has changed.
+    all: bool,
     messages: Vec<Message>,
 }
 
@@ -107,8 +137,10 @@ pub struct Care {
     seen: Option<(Timestamp, Duration)>,
     /// Whether the clock is trusted.
     trusted: bool,
-    /// Those that the settings do not know any more.
-    forgotten: Vec<String>,
+    /// What is not to be remembered any more.
+    forgotten: Vec<(Room, String)>,
+    /// Since when nobody hears anything, by the monotonic clock.
+    deaf_since: Option<Duration>,
     /// For who plans.
     pub(super) visits: VecDeque<Visit>,
     /// When what was erased is overwritten next, by the monotonic clock.
@@ -116,14 +148,17 @@ pub struct Care {
 }
 
 impl Care {
-    /// These residents, each with the devices that its sensors are, and what is remembered of them.
-    /// What cannot be read is forgotten.
+    /// These residents, each with the devices that its sensors are, and what is remembered of them
+    /// and of their consent ([`Room::Care`] and [`Room::Consent`]). What cannot be read is forgotten,
+    /// but for the consent.
     pub fn new(
         rules: CareRules,
         residents: impl IntoIterator<Item = (Resident, Vec<DevEui>)>,
         remembered: impl IntoIterator<Item = (String, String)>,
+        consents: impl IntoIterator<Item = (String, String)>,
         now: Moment,
     ) -> Self {
+        let mut consents = Consents::of(consents);
         let mut remembered: HashMap<String, String> = remembered.into_iter().collect();
         let alarms = remembered.remove(ALARMS);
         let alarms = alarms.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
@@ -133,14 +168,18 @@ impl Care {
             sensors.extend(devices.map(|(n, device)| (device, (homes.len(), n))));
             let body = remembered.remove(&resident.id);
             let kept: Option<Kept> = body.and_then(|body| serde_json::from_str(&body).ok());
-            homes.push(Home::new(Arc::new(resident), kept, now));
+            let consent = consents.take(&resident);
+            homes.push(Home::new(Arc::new(resident), consent, kept, now));
         }
+        let forgotten = remembered.into_keys().map(|key| (Room::Care, key));
         Self {
             rules,
             homes,
             sensors,
             alarms,
-            forgotten: remembered.into_keys().collect(),
+            forgotten: forgotten
+                .chain(consents.forgotten().map(|key| (Room::Consent, key)))
+                .collect(),
             // what was there before this start, or before consent was withdrawn in the settings
             erase_at: now.monotonic,
             ..Self::default()
@@ -150,7 +189,43 @@ impl Care {
     /// Whether what this device says may be read: the first question asked of its frames.
     pub(super) fn admits(&self, device: DevEui) -> bool {
         let home = self.sensors.get(&device).and_then(|(home, _)| self.homes.get(*home));
-        home.is_some_and(|home| home.watch.resident().consent)
+        home.is_some_and(Home::may_be_heard)
+    }
+
+    /// Whether somebody at this gateway can hear. Where nobody could for a while, what is not heard
+    /// says nothing of sensors or residents.
+    pub(super) fn listen(&mut self, hears: bool, now: Moment) -> Told {
+        let mut draft = Draft::default();
+        if hears {
+            self.deaf_since = None;
+        }
+        let since = (!hears).then(|| *self.deaf_since.get_or_insert(now.monotonic));
+        let is_long = |since| now.monotonic.saturating_sub(since) >= MISSED;
+        if hears || since.is_some_and(is_long) {
+            self.wake(now, &mut draft);
+            for n in 0..self.homes.len() {
+                let radio = (!hears).then_some(Deafness::Radio);
+                let cause = self.homes[n].deafness().or(radio);
+                if self.homes[n].watch.deafness() != cause {
+                    let decisions = self.homes[n].watch.deafen(At::from(now.wall), cause);
+                    self.take(n, decisions, now, &mut draft);
+                }
+            }
+        }
+        self.settle(draft)
+    }
+
+    /// How many homes are not heard because somebody withdrew consent by a command, and how many
+    /// because what was known of it is lost.
+    pub(super) fn unheard(&self) -> (usize, usize) {
+        let lost = self.homes.iter().filter(|home| home.consent.is_lost()).count();
+        let not_given = self.homes.iter().filter(|home| !home.consent.is_given()).count();
+        (not_given - lost, lost)
+    }
+
+    /// All that is known: what was kept of it may be lost.
+    pub(super) fn anew(&mut self) -> Told {
+        self.settle(Draft { all: true, ..Draft::default() })
     }
 
     /// What kind of sensor it is.
@@ -221,9 +296,20 @@ impl Care {
         Some(next.map_or(erased, |next| next.min(erased)))
     }
 
-    /// Whether somebody has to answer an alarm.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.alarms.escalation.is_unanswered()
+    /// How it is, in numbers.
+    pub(super) fn counts(&self) -> CareCounts {
+        let (withdrawn, consent_lost) = self.unheard();
+        let sums = self.homes.iter().map(|home| home.ledger.sum());
+        let (raised, over_by_themselves) =
+            sums.fold((0, 0), |sum, of| (sum.0 + u64::from(of.0), sum.1 + u64::from(of.1)));
+        CareCounts {
+            alarms: self.alarms.escalation.open() as u64,
+            unanswered: self.alarms.escalation.unanswered() as u64,
+            withdrawn: withdrawn as u64,
+            consent_lost: consent_lost as u64,
+            raised,
+            over_by_themselves,
+        }
     }
 
     /// Whether what was erased is to be overwritten now.
@@ -253,6 +339,10 @@ impl Care {
         };
         draft.alarms = true;
         if done {
+            if let Some(n) = self.home(&case.resident) {
+                self.homes[n].ledger.interrupt(Some(&case.rule));
+                draft.homes.insert(n);
+            }
             let over = case.closed("besökt och avslutat", "visited and closed");
             self.close(alarm, &over, now, &mut draft);
         } else {
@@ -298,6 +388,9 @@ impl Care {
             Some(stay) if staff => Mode::Staff(stay),
             Some(stay) => Mode::Away(stay),
         };
+        if until.is_some() {
+            self.homes[n].ledger.interrupt(None);
+        }
         let decisions = self.homes[n].watch.set_mode(at, mode);
         self.take(n, decisions, now, &mut draft);
         if until.is_some() {
@@ -313,14 +406,15 @@ impl Care {
         Some(self.settle(draft))
     }
 
-    /// Consent is given or withdrawn. None if there is no such resident; false if the settings
-    /// say that there is none.
+    /// Consent is given or withdrawn; whether what is said in that home is read from now on. None if
+    /// there is no such resident; false if the settings say that there is none.
     pub(super) fn consent(
         &mut self,
         resident: &str,
+        who: Person,
         given: bool,
         now: Moment,
-    ) -> Option<Result<Told, ()>> {
+    ) -> Option<Result<(Told, bool), ()>> {
         let n = self.home(resident)?;
         if given && !self.homes[n].agreed.consent {
             return Some(Err(()));
@@ -328,20 +422,23 @@ impl Care {
         let mut draft = Draft::default();
         self.wake(now, &mut draft);
         let home = &mut self.homes[n];
-        if home.revoked != given {
-            return Some(Ok(self.settle(draft)));
+        let before = home.standing();
+        if home.consent.change(who, given) {
+            draft.consents.insert(n);
         }
-        let kept = Kept { revoked: !given, memory: None };
-        *home = Home::new(Arc::clone(&home.agreed), Some(kept), now);
-        if given {
-            let decisions = home.watch.trust_clock(At::from(now.wall), self.trusted);
-            self.take(n, decisions, now, &mut draft);
-        } else {
+        let is_heard = home.may_be_heard();
+        if home.standing() == before {
+            return Some(Ok((self.settle(draft), is_heard)));
+        }
+        *home = Home::new(Arc::clone(&home.agreed), home.consent.clone(), None, now);
+        let decisions = home.watch.trust_clock(At::from(now.wall), self.trusted);
+        self.take(n, decisions, now, &mut draft);
+        if !is_heard {
             self.close_all(resident, "samtycket återkallat", "consent withdrawn", now, &mut draft);
             // at once, and not after its time
             self.erase_at = now.monotonic;
         }
-        let (sv, en) = match given {
+        let (sv, en) = match is_heard {
             true => ("samtycke lämnat, tillsynen har börjat", "consent given, checks have begun"),
             false => (
                 "samtycket återkallat, ingen tillsyn görs och inget larm kommer",
@@ -351,7 +448,7 @@ impl Care {
         let case = Case::about(resident, "consent", sv, en);
         draft.messages.push(care::decided(&self.rules.gateway, &case, Kind::Warning, now));
         draft.homes.insert(n);
-        Some(Ok(self.settle(draft)))
+        Some(Ok((self.settle(draft), is_heard)))
     }
 
     fn home(&self, resident: &str) -> Option<usize> {
@@ -386,16 +483,22 @@ impl Care {
     /// The first look after a start.
     fn begin(&mut self, now: Moment, draft: &mut Draft) {
         let at = At::from(now.wall);
+        // also so that nothing stays of who does not consent any more
+        draft.all = true;
         let known = self.homes.iter().filter(|home| home.restored).map(|home| home.watch.now());
         if let Some(was) = known.max().filter(|was| at < *was) {
             self.alarms.escalation.step(at.0.saturating_sub(was.0));
             draft.alarms = true;
         }
         for n in 0..self.homes.len() {
+            let cause = self.homes[n].deafness();
             let Home { watch, restored, .. } = &mut self.homes[n];
-            // also so that nothing stays of who does not consent any more
+            if cause.is_some() {
+                let decisions = watch.deafen(at.max(watch.now()), cause);
+                self.take(n, decisions, now, draft);
+                continue;
+            }
             if !*restored || !watch.resident().consent {
-                draft.homes.insert(n);
                 continue;
             }
             let was = watch.now();
@@ -447,7 +550,8 @@ impl Care {
         let at = At::from(now.wall);
         let by = at.0.saturating_sub(At::from(expected).0);
         for n in 0..self.homes.len() {
-            let watch = &mut self.homes[n].watch;
+            let Home { watch, ledger, .. } = &mut self.homes[n];
+            ledger.interrupt(None);
             // what was due before it was set
             let mut decisions = watch.look(At::from(expected));
             decisions.append(&mut watch.step(at.0.saturating_sub(watch.now().0)));
@@ -463,7 +567,8 @@ impl Care {
         let resident = Arc::clone(self.homes[n].watch.resident());
         for decision in decisions {
             draft.homes.insert(n);
-            let case = Case::of(&resident, &decision);
+            self.homes[n].ledger.note(&decision);
+            let mut case = Case::of(&resident, &decision);
             let named = |at: At| care::name(&resident.id, &decision.rule, at);
             match decision.kind {
                 Kind::Check if decision.outcome == Some(Outcome::Confirmed) => {
@@ -478,6 +583,7 @@ impl Care {
                     self.raise(&named(decision.at), Role::Primary, case, now, draft);
                 }
                 Kind::Cleared => {
+                    case = case.with_account(&self.homes[n].ledger, &resident);
                     let is_its =
                         |known: &Case| known.resident == case.resident && known.rule == case.rule;
                     let open = self.alarms.cases.iter().find(|(_, known)| is_its(known));
@@ -546,39 +652,62 @@ impl Care {
     fn settle(&mut self, draft: Draft) -> Told {
         let state = |key: &str, body: String| State { room: Room::Care, key: key.to_owned(), body };
         let mut states = Vec::new();
-        for n in draft.homes {
-            let home = &self.homes[n];
-            let kept = Kept { revoked: home.revoked, memory: home.memory() };
-            states.push(state(&home.agreed.id, json(&kept)));
+        for (n, home) in self.homes.iter().enumerate() {
+            let resident = &home.agreed.id;
+            if draft.all || draft.homes.contains(&n) {
+                states.push(state(resident, json(&home.kept())));
+            }
+            if draft.all || draft.consents.contains(&n) {
+                states.push(home.consent.state(resident));
+            }
         }
-        if draft.alarms {
+        if draft.all || draft.alarms {
             states.push(state(ALARMS, json(&self.alarms)));
         }
-        // nothing is left of who is cared for no longer
-        states.extend(self.forgotten.drain(..).map(|key| state(&key, "{}".to_owned())));
+        // nothing is left of who is cared for no longer; and of all others all is known again
+        let known = draft.all.then(|| (Room::Consent, RESCUED.to_owned()));
+        let gone = self.forgotten.drain(..).chain(known);
+        states.extend(gone.map(|(room, key)| State { room, key, body: String::new() }));
         Told { states, messages: draft.messages }
     }
 }
 
 impl Home {
-    fn new(agreed: Arc<Resident>, kept: Option<Kept>, now: Moment) -> Self {
+    fn new(agreed: Arc<Resident>, consent: Consent, kept: Option<Kept>, now: Moment) -> Self {
         let at = At::from(now.wall);
-        let revoked = kept.as_ref().is_some_and(|kept| kept.revoked);
-        let memory = kept.and_then(|kept| kept.memory);
-        let restored = memory.is_some();
-        let resident = match revoked {
-            true => Arc::new(Resident { consent: false, ..(*agreed).clone() }),
-            false => Arc::clone(&agreed),
-        };
-        let watch = match memory {
-            Some(memory) => Watch::restore(resident, memory, at),
-            None => Watch::new(resident, at),
-        };
-        Self { agreed, watch, revoked, restored }
+        // whose consent is not known is not heard, and missed at each check
+        let is_watched = agreed.consent && (consent.is_given() || consent.is_lost());
+        let resident = Arc::new(Resident { consent: is_watched, ..(*agreed).clone() });
+        let Kept { memory, ledger } = kept.unwrap_or_default();
+        let restored = memory.map(|memory| Watch::restore(Arc::clone(&resident), memory, at));
+        // what was heard before its consent was lost is not gone on with
+        let restored = restored
+            .filter(|watch| !consent.is_lost() || watch.deafness() == Some(Deafness::Consent));
+        let ledger = if restored.is_some() { ledger } else { Ledger::default() };
+        let is_restored = restored.is_some();
+        let watch = restored.unwrap_or_else(|| Watch::new(resident, at));
+        Self { agreed, watch, ledger, consent, restored: is_restored }
     }
 
-    fn memory(&self) -> Option<Memory> {
-        self.watch.resident().consent.then(|| self.watch.memory())
+    /// Whether what its sensors say may be read.
+    fn may_be_heard(&self) -> bool {
+        self.agreed.consent && self.consent.is_given()
+    }
+
+    fn standing(&self) -> (bool, bool) {
+        (self.may_be_heard(), self.consent.is_lost())
+    }
+
+    /// Why nothing is heard of it, whatever the radios do.
+    fn deafness(&self) -> Option<Deafness> {
+        self.consent.is_lost().then_some(Deafness::Consent)
+    }
+
+    fn kept(&self) -> Kept {
+        if !self.watch.resident().consent {
+            return Kept::default();
+        }
+        Kept { memory: Some(self.watch.memory()), ledger: self.ledger.clone() }
     }
 }
 

@@ -5,9 +5,11 @@
 //! it is welcome, and counted. What must not be lost waits in memory and is offered again, less and
 //! less often. Alarms among it go out at once, under the number that they will have on the disk.
 
+use super::care::Told;
 use super::{Back, Batch, Departure, Ingest, TenantCounters, TenantSink};
+use crate::config::TenantKind;
 use crate::lorawan::Changes;
-use crate::store::{Class, Entry, Message, Shed, Store};
+use crate::store::{Class, Entry, Message, Room, Shed, State, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::Receipt;
 use crate::upstream::event::alarm;
@@ -222,14 +224,14 @@ impl Ingest {
         counters.not_stored.fetch_add(uplinks + joins - kept, Relaxed);
         counters.disk_fails.store(true, Relaxed);
         let stays = entries.iter().zip(&of_frame).filter(|(e, of_frame)| !**of_frame || is_kept(e));
-        batch.pushed = stays.map(|(entry, _)| (0, entry.clone())).collect();
+        stays.for_each(|(entry, _)| batch.push(entry.clone()));
         batch.make_room(counters);
         self.journal.alarms_lost(tenant, counters.lost_since(&trouble));
         if !trouble.told && trouble.since.elapsed() >= ALARMING {
             batch.trouble = Some(Trouble { told: true, ..trouble });
             let lost = counters.not_stored.load(Relaxed);
             let message = alarm::disk_fails(trouble.since.elapsed(), lost, self.clock.now());
-            batch.push(of_gateway(message));
+            batch.push(of_nobody(vec![message]));
         }
         // alarms do not wait for the disk
         let before = sink.store.kept();
@@ -289,33 +291,55 @@ impl Ingest {
     pub(super) fn tell_rescues(&mut self) {
         for (tenant, rescue) in std::mem::take(&mut self.rescued) {
             self.journal.rescued(&tenant, &rescue);
+            if let Some((sink, batch)) = self.tenants.get_mut(&tenant)
+                && sink.kind == TenantKind::Care
+            {
+                // what could not be read of residents is known here
+                let Told { states, .. } = sink.care.anew();
+                batch.push(Entry { states, ..of_nobody(Vec::new()) });
+            }
             self.alarm(&tenant, alarm::set_aside(&rescue, self.clock.now()));
         }
     }
 
     fn alarm(&mut self, tenant: &TenantId, message: Message) {
         if let Some((_, batch)) = self.tenants.get_mut(tenant) {
-            batch.push(of_gateway(message));
+            batch.push(of_nobody(vec![message]));
             self.commit_within(Duration::ZERO);
         }
     }
 }
 
 impl Batch {
-    /// What waits in memory is bounded: first goes what nobody waits for.
+    /// What waits in memory is bounded: first goes what nobody waits for. What is remembered of
+    /// residents stays: there is no more of it than there are residents.
     pub(super) fn make_room(&mut self, counters: &TenantCounters) {
+        let is_of_residents = |state: &State| matches!(state.room, Room::Care | Room::Consent);
         while self.pushed.len() >= MAX_PUSHED {
             let is_spare = |(_, entry): &(usize, Entry)| {
                 let alarms = entry.messages.iter().any(|m| m.class == Class::Alarm);
                 // no order, no answer to one, and no alarm
                 !alarms && entry.command.is_none() && entry.states.is_empty()
             };
+            let is_more = |(_, entry): &(usize, Entry)| {
+                !entry.states.iter().all(is_of_residents)
+                    || !entry.messages.is_empty()
+                    || entry.command.is_some()
+            };
             let spare = self.pushed.iter().position(is_spare);
-            let spare = spare.or((self.pushed.len() >= MAX_HELD).then_some(0));
-            let Some((_, gone)) = spare.and_then(|spare| self.pushed.remove(spare)) else { return };
+            let any = || self.pushed.iter().position(is_more);
+            let full = self.pushed.len() >= MAX_HELD;
+            let spare = spare.or_else(|| any().filter(|_| full));
+            let Some(place) = spare else { return };
+            let Some((before, mut gone)) = self.pushed.remove(place) else { return };
             counters.not_stored.fetch_add(1, Relaxed);
             let alarms = gone.messages.iter().filter(|m| m.class == Class::Alarm).count();
             counters.alarms_lost.fetch_add(alarms as u64, Relaxed);
+            gone.states.retain(is_of_residents);
+            if !gone.states.is_empty() {
+                let states = Entry { states: gone.states, ..of_nobody(Vec::new()) };
+                self.pushed.insert(place, (before, states));
+            }
         }
     }
 }
@@ -337,7 +361,7 @@ fn urgent<'a>(frames: impl Iterator<Item = &'a Entry>) -> HashSet<DevEui> {
     urgent
 }
 
-fn is_empty(entry: &Entry) -> bool {
+pub(super) fn is_empty(entry: &Entry) -> bool {
     entry.messages.is_empty()
         && entry.states.is_empty()
         && entry.command.is_none()
@@ -345,6 +369,6 @@ fn is_empty(entry: &Entry) -> bool {
         && entry.changes == Changes::default()
 }
 
-fn of_gateway(message: Message) -> Entry {
-    Entry::of(DevEui(0), vec![message])
+fn of_nobody(messages: Vec<Message>) -> Entry {
+    Entry::of(DevEui(0), messages)
 }

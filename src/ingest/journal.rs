@@ -26,6 +26,8 @@ pub(super) struct Journal {
     joins: HashSet<DevEui>,
     /// Tenants whose disk failed at the last write.
     failing: HashSet<TenantId>,
+    /// Tenants of whose residents nothing can be overwritten.
+    unerased: HashSet<TenantId>,
     /// Tenants that lose alarms.
     alarms_lost: HashSet<TenantId>,
     /// What is given up for want of room.
@@ -180,6 +182,45 @@ impl Journal {
             LYKTA_FILE = rescue.aside.display().to_string();
             "the database of tenant {tenant} {rescue}"
         );
+    }
+
+    /// Residents of whom nothing is heard, at a start.
+    pub(super) fn unheard(&self, tenant: &TenantId, withdrawn: usize, lost: usize) {
+        if withdrawn > 0 {
+            log::info!(
+                LYKTA_TENANT = tenant.as_str();
+                "nothing is read of {withdrawn} residents of tenant {tenant}, who have withdrawn \
+                 consent by a command"
+            );
+        }
+        if lost > 0 {
+            log::error!(
+                MESSAGE_ID = message::CONSENT_LOST,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_RESIDENTS = lost;
+                "it is lost whether {lost} residents of tenant {tenant} have withdrawn consent: \
+                 nothing of them is read and each of their checks is a fault until the command \
+                 `consent` says so; who they are is told on the topics of care"
+            );
+        }
+    }
+
+    /// What was removed of residents was overwritten, or could not be.
+    pub(super) fn erased(&mut self, tenant: &TenantId, error: Option<&StoreError>) {
+        match error {
+            Some(error) if self.unerased.insert(tenant.clone()) => log::error!(
+                MESSAGE_ID = message::NOT_ERASED,
+                LYKTA_TENANT = tenant.as_str(),
+                LYKTA_REASON = error.to_string();
+                "what is to be erased of residents of tenant {tenant} is still on the disk, and \
+                 is tried again: {error}"
+            ),
+            None if self.unerased.remove(tenant) => log::info!(
+                LYKTA_TENANT = tenant.as_str();
+                "what was to be erased of residents of tenant {tenant} is erased"
+            ),
+            _ => {}
+        }
     }
 
     /// What is given up for want of room now.

@@ -11,6 +11,7 @@
 mod bins;
 mod care;
 mod command;
+mod consent;
 mod decode;
 mod disk;
 mod downlinks;
@@ -21,11 +22,11 @@ mod tours;
 mod watch;
 
 pub use bins::Bins;
-pub use care::{Care, CareRules};
+pub use care::{Care, CareCounts, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use tours::Tours;
-pub use watch::{Obey, Watch, Watched};
+pub use watch::{Hears, Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
 use crate::codec::{Codec, DecodeError, Decoded};
@@ -50,9 +51,9 @@ use downlinks::Fate;
 use journal::Journal;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -154,8 +155,8 @@ pub struct TenantCounters {
     pub not_decoded: AtomicU64,
     /// Frames of sensors in a home of which nothing may be read: counted, and nothing else.
     pub unheeded: AtomicU64,
-    /// Whether somebody has to answer an alarm of a resident.
-    pub unanswered: AtomicBool,
+    /// How its residents are.
+    pub care: Mutex<CareCounts>,
     /// Outputs of a decoder that were not what the profile takes them for, or that it does not
     /// know: readings are missing.
     pub not_mapped: AtomicU64,
@@ -175,6 +176,13 @@ pub struct TenantCounters {
     pub used: AtomicU64,
     /// Whether sessions are kept once only, because the second file takes nothing.
     pub copy_fails: AtomicBool,
+}
+
+impl TenantCounters {
+    /// How its residents are.
+    pub fn of_care(&self) -> CareCounts {
+        *self.care.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where one tenant's uplinks go.
@@ -317,6 +325,11 @@ impl Ingest {
             sink.counters.used.store(sink.store.used().unwrap_or_default(), Relaxed);
             sink.counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
         }
+        let journal = Journal::default();
+        for (id, sink) in &sinks {
+            let (withdrawn, lost) = sink.care.unheard();
+            journal.unheard(id, withdrawn, lost);
+        }
         let tenants = sinks.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
         Self {
             rescued,
@@ -336,7 +349,7 @@ impl Ingest {
             commit_rows: parts.commit_rows,
             commit_at: None,
             expire_at: Instant::now() + IDLE,
-            journal: Journal::default(),
+            journal,
             pulse: Pulse::default(),
         }
     }
@@ -410,7 +423,6 @@ impl Ingest {
         self.take_due(self.begin.elapsed());
         self.take_decoded();
         self.expire();
-        self.tell_rescues();
         self.look_after_damage();
         if self.shed_at.is_some_and(|at| at <= Instant::now()) {
             self.shed();
@@ -418,6 +430,10 @@ impl Ingest {
         let rows = self.commit_rows;
         let full = self.tenants.values().any(|(_, batch)| batch.entries.len() >= rows);
         if full || self.commit_at.is_some_and(|at| at <= Instant::now()) {
+            self.commit();
+        }
+        if !self.rescued.is_empty() {
+            self.tell_rescues();
             self.commit();
         }
         self.erase();
@@ -625,7 +641,8 @@ impl Ingest {
         }
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
-        self.watch.tick(now.monotonic);
+        let hears = self.watch.tick(now.monotonic);
+        self.of_care(|sink| sink.care.listen(hears, now));
         // a clock that nobody has set judges no deadline
         let expired = if now.quality == ClockQuality::Unsynced {
             Vec::new()
@@ -713,6 +730,11 @@ impl Ingest {
 impl Batch {
     /// Adds what no frame brought, behind what is there.
     fn push(&mut self, entry: Entry) {
+        // of residents what is said last is all that counts, however long the disk takes nothing
+        for (_, earlier) in &mut self.pushed {
+            earlier.states.retain(|state| !entry.states.iter().any(|new| new.replaces(state)));
+        }
+        self.pushed.retain(|(_, earlier)| !disk::is_empty(earlier));
         self.pushed.push_back((self.entries.len(), entry));
     }
 

@@ -16,8 +16,8 @@ use crate::upstream::command::{
     self, Acknowledge, Code, Consent, Fault, Planning, Presence, Request,
 };
 use serde_json::json;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What a sensor is thought to have left that only says that it is little.
@@ -87,7 +87,7 @@ impl Ingest {
         next.map(|wait| wait / self.clock.speed())
     }
 
-    fn of_care(&mut self, mut told: impl FnMut(&mut TenantSink) -> Told) {
+    pub(super) fn of_care(&mut self, mut told: impl FnMut(&mut TenantSink) -> Told) {
         let mut at_once = false;
         for (sink, batch) in self.tenants.values_mut() {
             if sink.kind != TenantKind::Care {
@@ -146,10 +146,20 @@ impl Ingest {
     /// Overwrites what was erased, once nothing waits to be written.
     pub(super) fn erase(&mut self) {
         let now = self.clock.now();
-        for (sink, batch) in self.tenants.values_mut().filter(|(sink, _)| sink.care.erases(now)) {
+        for (tenant, (sink, batch)) in &mut self.tenants {
+            if !sink.care.erases(now) {
+                continue;
+            }
             self.pulse.begins(WRITES, WRITE);
-            let worked = !batch.is_waiting() && matches!(sink.store.wipe(), Ok(true));
-            sink.care.erased(worked, now);
+            let wiped = match batch.is_waiting() {
+                true => Ok(false),
+                false => sink.store.wipe(),
+            };
+            // somebody who reads just now is no news
+            if !matches!(wiped, Ok(false)) {
+                self.journal.erased(tenant, wiped.as_ref().err());
+            }
+            sink.care.erased(matches!(wiped, Ok(true)), now);
             self.pulse.begins(super::TAKES_IN, super::TURN);
         }
     }
@@ -187,14 +197,14 @@ impl Ingest {
                 )
             }
             "consent" => {
-                let Consent { resident, given } = Consent::parse(args)?;
-                let told = sink.care.consent(&resident, given, now);
+                let Consent { resident, who, given } = Consent::parse(args)?;
+                let told = sink.care.consent(&resident, who, given, now);
                 let told = told.ok_or_else(|| nobody(&resident))?;
-                let told = told.map_err(|()| {
+                let (told, read) = told.map_err(|()| {
                     let why = "the settings say that there is no consent: it is given there";
                     fault(Code::NotSupported, why)
                 })?;
-                (told, json!({ "resident": resident, "given": given }))
+                (told, json!({ "resident": resident, "who": who, "given": given, "read": read }))
             }
             _ => {
                 let staff = name == "staff";
@@ -221,9 +231,10 @@ impl Ingest {
 }
 
 impl TenantSink {
-    /// Shows whether somebody has to answer.
+    /// Shows how the residents are.
     fn show(&self) {
-        self.counters.unanswered.store(self.care.is_unanswered(), Relaxed);
+        let shown = &mut *self.counters.care.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = self.care.counts();
     }
 }
 

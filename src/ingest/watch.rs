@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Does what a vigil asks for; whether the radio works at all, as far as it knows itself.
 pub type Obey = Box<dyn FnMut(GatewayEui, Step) -> bool + Send>;
 
+/// Whether any radio of this gateway works and hears its devices, as far as anybody knows.
+pub type Hears = Box<dyn FnMut() -> bool + Send>;
+
 /// A radio to be watched.
 #[derive(Debug, Clone, Copy)]
 pub struct Watched {
@@ -29,6 +32,7 @@ pub struct Watched {
 pub struct Watch {
     vigils: HashMap<GatewayEui, (Watched, Vigil)>,
     obey: Obey,
+    hears: Hears,
 }
 
 impl fmt::Debug for Watch {
@@ -40,7 +44,13 @@ impl fmt::Debug for Watch {
 impl Watch {
     /// Watches over these radios from `now` (monotonic) on. Each ought to hear the devices that
     /// were last heard where it listens, and those that were never heard: nobody knows where.
-    pub fn new(radios: &[Watched], server: &EdgeServer, now: Duration, obey: Obey) -> Self {
+    pub fn new(
+        radios: &[Watched],
+        server: &EdgeServer,
+        now: Duration,
+        obey: Obey,
+        hears: Hears,
+    ) -> Self {
         let vigil = |radio: &Watched| {
             if radio.beside_concentrator {
                 return (radio.gateway, (*radio, Vigil::with_witness(now)));
@@ -58,7 +68,7 @@ impl Watch {
             }
             (radio.gateway, (*radio, vigil))
         };
-        Self { vigils: radios.iter().map(vigil).collect(), obey }
+        Self { vigils: radios.iter().map(vigil).collect(), obey, hears }
     }
 
     /// An authenticated frame of a device that sends at least once in `heartbeat`.
@@ -75,8 +85,8 @@ impl Watch {
         }
     }
 
-    /// Looks after all radios.
-    pub(super) fn tick(&mut self, now: Duration) {
+    /// Looks after all radios; whether any of them hears.
+    pub(super) fn tick(&mut self, now: Duration) -> bool {
         for (gateway, (_, vigil)) in &mut self.vigils {
             while let Some(step) = vigil.tick(now) {
                 if !(self.obey)(*gateway, step) {
@@ -85,5 +95,6 @@ impl Watch {
                 }
             }
         }
+        (self.hears)()
     }
 }

@@ -1,6 +1,6 @@
 //! How the gateway is, in numbers.
 
-use super::status::{AirStatus, ConcentratorStatus, TenantStatus};
+use super::status::{AirStatus, CareStatus, ConcentratorStatus, TenantStatus};
 use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
 use crate::planning::PlanHealth;
@@ -86,6 +86,9 @@ pub struct TenantHealth {
     pub commands_refused: u64,
     /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: u64,
+    /// Of a tenant of kind care.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub care: Option<CareStatus>,
 }
 
 /// Messages by their class.
@@ -125,7 +128,8 @@ pub struct RadioHealth {
 }
 
 impl TenantHealth {
-    fn new(uplinks: &ingest::TenantCounters, messages: &upstream::Counters) -> Self {
+    fn new(view: &TenantView) -> Self {
+        let (uplinks, messages) = (&*view.counters, &*view.upstream);
         let n = |counter: &AtomicU64| counter.load(Relaxed);
         Self {
             accepted: n(&uplinks.accepted),
@@ -148,6 +152,7 @@ impl TenantHealth {
             commands: n(&messages.commands),
             commands_refused: n(&messages.commands_refused),
             subscriptions_refused: n(&messages.subscriptions_refused),
+            care: (view.kind == TenantKind::Care).then(|| CareStatus::new(uplinks)),
         }
     }
 }
@@ -253,7 +258,7 @@ impl View {
             dropped: self.outlet.dropped(),
             air: alone.then(|| (&*self.air).into()),
             concentrator: alone.then(|| (&*self.udp).into()),
-            tenant: TenantHealth::new(&view.counters, &view.upstream),
+            tenant: TenantHealth::new(view),
             radios,
             plans,
         })

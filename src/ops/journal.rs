@@ -32,10 +32,20 @@ pub const LEVEL_VARIABLE: &str = "LYKTA_LOG";
 /// Starts logging. To the journal when stderr is connected to it, as under systemd; else as
 /// text to stderr. To be called once, by the program's entry.
 pub fn init() {
+    start(connected_to_journal());
+}
+
+/// The same for a command of which operations are to know: to the journal if there is one, whoever
+/// reads its stderr.
+pub fn init_beside() {
+    start(true);
+}
+
+fn start(to_journal: bool) {
     let asked = std::env::var(LEVEL_VARIABLE).ok();
     let known = asked.as_deref().map_or(Ok(LevelFilter::Info), str::parse);
     let level = known.as_ref().map_or(LevelFilter::Info, |level| *level);
-    let logger: Box<dyn Log> = match connected_to_journal().then(JournalLog::new) {
+    let logger: Box<dyn Log> = match to_journal.then(JournalLog::new) {
         Some(Ok(journal)) => Box::new(Own(journal)),
         _ => Box::new(Own(text(level))),
     };

@@ -1,5 +1,6 @@
 //! For those who look after the gateway: the journal, the service manager, health.
 
+pub mod access;
 pub mod button;
 pub mod card;
 pub mod device;

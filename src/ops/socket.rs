@@ -5,20 +5,23 @@
 //! [`super::device`] or [`super::plan`], or `{"error": "…"}`. Only the daemon's own user and root may
 //! connect. No client is trusted all the same: few at a time, short lines, short waits.
 
+use super::access::{self, Reader};
 use super::card::Card;
 use super::device::{Devices, OneDevice};
 use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
 use super::plan::OnePlan;
 use super::status::{ConcentratorSeen, Status};
+use crate::config::TenantKind;
 use crate::ingest::Stopped;
 use crate::message;
 use crate::planning::{Board, Desk, Notice, Order, Outcome};
 use crate::radio::concentrator::Roster;
-use crate::units::{GatewayId, PlanName};
+use crate::units::{GatewayId, PlanName, TenantId};
 use serde::Serialize;
 use serde_json::json;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Permissions};
 use std::io;
 use std::net::SocketAddr;
@@ -69,6 +72,8 @@ pub struct Reporter {
     pub desk: Desk,
     /// Where plans can be seen.
     pub board: Board,
+    /// The plans that tell of residents, and whose they are.
+    pub patrols: HashMap<PlanName, TenantId>,
     /// The profiles whose codecs are not run any more.
     pub stopped: Stopped,
 }
@@ -171,11 +176,18 @@ async fn converse(mut client: UnixStream, reporter: Arc<Reporter>) {
         return;
     };
     let answer = match request {
-        Some(request) => reporter.answer(&request).await,
+        Some(request) => reporter.answer(&request, reader(&client)).await,
         None => error("no request is that long"),
     };
     // a client that does not read is left alone
     let _ = timeout(PATIENCE, client.write_all(&answer)).await;
+}
+
+/// Who asks.
+fn reader(client: &UnixStream) -> Reader {
+    let peer = client.peer_cred().ok();
+    let pid = peer.and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
+    Reader { uid: peer.map(|peer| peer.uid()), pid }
 }
 
 /// The line that a client sends; `None` when it is too long.
@@ -206,21 +218,23 @@ const NO_ANSWER: &str = "the ingest loop does not answer";
 
 impl Reporter {
     /// The document that answers a request, as a line.
-    async fn answer(&self, request: &str) -> Vec<u8> {
+    async fn answer(&self, request: &str, reader: Reader) -> Vec<u8> {
         match request.trim().split_once(' ') {
             None if request.trim() == "status" => line(&self.status().await),
-            None if request.trim() == "devices" => line(&self.devices().await),
+            None if request.trim() == "devices" => {
+                line(&self.ask_for(Question::Devices, reader).await)
+            }
             Some(("device", dev_eui)) => match dev_eui.parse() {
                 Ok(dev_eui) => {
                     let Devices { time, devices, trouble } =
-                        self.ask_for(Question::Device(dev_eui)).await;
+                        self.ask_for(Question::Device(dev_eui), reader).await;
                     let device = devices.and_then(|mut devices| devices.pop());
                     line(&OneDevice { time, device, trouble })
                 }
                 Err(why) => error(&format!("no DevEUI: {why}")),
             },
-            None if request.trim() == "plan" => self.plan(request.trim(), None),
-            Some((verb @ ("plan" | "plan-now"), name)) => self.plan(verb, Some(name)),
+            None if request.trim() == "plan" => self.plan(request.trim(), None, reader),
+            Some((verb @ ("plan" | "plan-now"), name)) => self.plan(verb, Some(name), reader),
             Some(("plan-state", rest)) => match rest.split_once(' ') {
                 Some((name, ticket)) => self.plan_state(name, ticket),
                 None => error("say which order: plan-state NAME TICKET"),
@@ -233,7 +247,7 @@ impl Reporter {
     }
 
     /// What is known of a plan; without a name, of the only one.
-    fn plan(&self, verb: &str, name: Option<&str>) -> Vec<u8> {
+    fn plan(&self, verb: &str, name: Option<&str>, reader: Reader) -> Vec<u8> {
         let names = self.board.names();
         let list = || names.iter().map(PlanName::as_str).collect::<Vec<_>>().join(", ");
         let name = match (name, &names[..]) {
@@ -259,9 +273,14 @@ impl Reporter {
             }
             ticket = Some(number);
         }
+        let plan = notice.sheet.filter(|_| verb == "plan");
+        let tenant = name.as_ref().and_then(|name| self.patrols.get(name));
+        if let Some(tenant) = tenant.filter(|_| plan.is_some()) {
+            access::shown(tenant, "the visits of a plan", reader);
+        }
         line(&OnePlan {
             name,
-            plan: notice.sheet.filter(|_| verb == "plan"),
+            plan,
             search: notice.search,
             ticket,
             open: ticket.is_some(),
@@ -323,15 +342,19 @@ impl Reporter {
         }
     }
 
-    async fn devices(&self) -> Devices {
-        self.ask_for(Question::Devices).await
-    }
-
-    async fn ask_for(&self, question: Question) -> Devices {
+    async fn ask_for(&self, question: Question, reader: Reader) -> Devices {
         let (devices, trouble) = match self.ask.ask(question).await {
             Some(Answer::Devices(devices)) => (Some(devices), None),
             _ => (None, Some(NO_ANSWER.to_owned())),
         };
+        let tenants = self.view.tenants().iter();
+        let of_care = |id: &TenantId| {
+            tenants.clone().any(|tenant| tenant.id == *id && tenant.kind == TenantKind::Care)
+        };
+        let theirs = devices.iter().flatten().map(|device| &device.tenant);
+        for tenant in theirs.filter(|id| of_care(id)).collect::<BTreeSet<_>>() {
+            access::shown(tenant, "devices", reader);
+        }
         Devices { time: self.view.now().wall, devices, trouble }
     }
 }

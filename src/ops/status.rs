@@ -6,7 +6,7 @@ use super::health::{Shed, TenantView, condition};
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
-use crate::ingest;
+use crate::ingest::{self, CareCounts};
 use crate::lorawan::capacity::{self, Airtime};
 use crate::lorawan::statistics::Statistics;
 use crate::radio::concentrator::{self, Seen};
@@ -155,6 +155,27 @@ pub struct TenantStatus {
     /// How its disk is; `None` of a daemon that does not tell.
     #[serde(default)]
     pub disk: Option<DiskStatus>,
+    /// Of a tenant of kind care.
+    #[serde(default)]
+    pub care: Option<CareStatus>,
+}
+
+/// The residents of a tenant, in numbers that tell of nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CareStatus {
+    /// What is known of them now.
+    #[serde(flatten)]
+    pub counts: CareCounts,
+    /// Frames of homes of which nothing may be read, since the start.
+    pub unheeded: u64,
+}
+
+impl CareStatus {
+    pub(super) fn new(uplinks: &ingest::TenantCounters) -> Self {
+        Self { counts: uplinks.of_care(), unheeded: n(&uplinks.unheeded) }
+    }
 }
 
 /// One tenant's buffer.
@@ -453,6 +474,7 @@ impl TenantStatus {
                 alarms_in_memory: n(&uplinks.alarms_in_memory),
                 alarms_lost: n(&uplinks.alarms_lost),
             }),
+            care: (view.kind == TenantKind::Care).then(|| CareStatus::new(uplinks)),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! is always accepted, and the counters of downlinks jump ahead of whatever may have been sent.
 
 use super::damaged;
-use super::remembered::{self, Room};
+use super::remembered::{self, Room, State};
 use super::rescue::Identity;
 use super::{Database, Entry, StoreError, failed, memory, schema};
 use crate::lorawan::{Memory, Session, Slot};
@@ -102,6 +102,13 @@ impl Copy {
         entries: &[Entry],
         now: Duration,
     ) -> rusqlite::Result<()> {
+        let consents = entries.iter().flat_map(|entry| &entry.states);
+        let mut consents = consents.filter(|state| state.room == Room::Consent).peekable();
+        if consents.peek().is_some() {
+            let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            remembered::write(&tx, consents.map(State::word), 0)?;
+            tx.commit()?;
+        }
         self.changes +=
             entries.iter().map(|entry| entry.changes.sessions.len() as u64).sum::<u64>();
         if self.changes >= BEHIND || (self.changes > 0 && now >= self.due) {
@@ -131,7 +138,8 @@ impl Copy {
     }
 
     /// Makes it what the first file is, but for devices of which that knows nothing at all: no
-    /// device ever ends without a session.
+    /// device ever ends without a session. Of consent it takes what it does not know: which of two
+    /// words is the newer one, only whoever said them knows.
     pub(super) fn refresh(&mut self, main: &Connection, now: Duration) -> rusqlite::Result<()> {
         let known = identity(main)?;
         let theirs = remembered::read(main, Room::Sessions)?;
@@ -145,6 +153,11 @@ impl Copy {
         let is_known = |key: &str| theirs.contains_key(memory::of_active(key));
         for key in mine.keys().filter(|key| !theirs.contains_key(*key) && is_known(key)) {
             put(&tx, key, None)?;
+        }
+        let consents = |db| remembered::read(db, Room::Consent);
+        let mine = consents(&tx)?;
+        for (key, body) in consents(main)?.into_iter().filter(|(key, _)| !mine.contains_key(key)) {
+            remembered::write(&tx, [(Room::Consent, &*key, Some(&*body))], 0)?;
         }
         memory::copy_joins(main, &tx)?;
         identify(&tx, &known)?;

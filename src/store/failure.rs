@@ -129,6 +129,14 @@ pub enum StoreError {
         /// Why not.
         source: std::io::Error,
     },
+    /// What was set aside cannot be erased.
+    #[error("{}: what was set aside of it cannot be erased: {source}", file.display())]
+    Erase {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A damaged file could not be set aside a moment ago.
     #[error("{}: damaged, and not to be replaced yet: {why}", file.display())]
     Damage {

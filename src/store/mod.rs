@@ -47,7 +47,7 @@ pub use damaged::len_with_log;
 pub use failure::StoreError;
 pub use message::{Class, Command, Entry, Key, Message};
 pub use outbox::{Cursor, Outbox, Row};
-pub use remembered::{ADDITION, Room, State};
+pub use remembered::{ADDITION, RESCUED, Room, State};
 pub use rescue::Rescue;
 pub use shed::{Bounds, Shed, Stage};
 pub use survey::{Outlined, Salvaged, Survey};
@@ -308,7 +308,7 @@ impl Store {
     }
 
     /// Makes sure that nothing removed can be read any more, whoever has the key: not in the
-    /// database, nor in its log, nor in the second file. Whether that is so: somebody may be reading just
+    /// database, nor in its log, nor in the second file, nor in what was set aside. Whether that is so: somebody may be reading just
     /// now, and it is to be tried again. Only of a database under a key: others leave what was
     /// removed in free pages.
     ///
@@ -317,10 +317,13 @@ impl Store {
     pub fn wipe(&mut self) -> Result<bool, StoreError> {
         let now = self.clock.now().monotonic;
         self.refresh_copy(now);
+        let file = self.database.file();
+        let io = |source| StoreError::Erase { file: file.to_owned(), source };
+        renewal::erase_asides(file, &|| {}).map_err(io)?;
         let of_copy = self.copy.as_ref().map(Copy::db);
         let mut is_done = true;
         for db in [Some(&self.db), of_copy].into_iter().flatten() {
-            let is_busy = renewal::empty_log(db).map_err(|e| failed(self.database.file(), e))?;
+            let is_busy = renewal::empty_log(db).map_err(|e| failed(file, e))?;
             is_done &= !is_busy;
         }
         Ok(is_done)
@@ -334,14 +337,18 @@ impl Store {
         memory::read(&self.db).map_err(|e| failed(self.database.file(), e))
     }
 
-    /// What a room remembers, by key.
+    /// What a room remembers, by key. Of one that is kept in both files what the second one says
+    /// comes behind.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn states(&self, room: Room) -> Result<Vec<(String, String)>, StoreError> {
         let states =
             remembered::read(&self.db, room).map_err(|e| failed(self.database.file(), e))?;
-        Ok(states.into_iter().collect())
+        let copy = self.copy.as_ref().filter(|_| room == Room::Consent);
+        // a copy that cannot be read is none
+        let copied = copy.and_then(|copy| remembered::read(copy.db(), room).ok());
+        Ok(states.into_iter().chain(copied.into_iter().flatten()).collect())
     }
 
     /// The reply to a command that was answered before.

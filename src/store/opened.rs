@@ -42,7 +42,7 @@ impl Opened {
             let known = copy::identity(&db)?;
             let seen = db.query_row("SELECT seen_us FROM store", [], |row| time(row, 0))?;
             let sessions = memory::read(&db)?.sessions;
-            for room in [Room::Bins, Room::Plans, Room::Orders, Room::Care] {
+            for room in [Room::Bins, Room::Plans, Room::Orders, Room::Care, Room::Consent] {
                 remembered::read(&db, room)?;
             }
             boots::read(&db)?;

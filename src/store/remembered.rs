@@ -44,7 +44,14 @@ pub enum Room {
     Orders = 3,
     /// What is known of residents, by the pseudonym; and the alarms that wait for an answer.
     Care = 4,
+    /// Who of a home consents, by the pseudonym. Kept in both files, and what one says does not replace
+    /// what the other does: whoever asks gets both, so that no damage gives back what was withdrawn.
+    Consent = 5,
 }
+
+/// Stands among [`Room::Consent`] in a file that was made of a damaged one until it is removed: what
+/// is missing there may have been known.
+pub const RESCUED: &str = "/rescued";
 
 /// Something remembered anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +60,7 @@ pub struct State {
     pub room: Room,
     /// Of what.
     pub key: String,
-    /// A JSON object.
+    /// A JSON object; if empty, nothing is remembered any more.
     pub body: String,
 }
 
@@ -61,8 +68,14 @@ pub struct State {
 pub(super) type Word<'a> = (Room, &'a str, Option<&'a str>);
 
 impl State {
+    /// Whether it is all that is remembered of it, and so makes an earlier one superfluous.
+    pub(crate) fn replaces(&self, earlier: &Self) -> bool {
+        let is_whole = matches!(self.room, Room::Care | Room::Consent);
+        is_whole && (self.room, &self.key) == (earlier.room, &earlier.key)
+    }
+
     pub(super) fn word(&self) -> Word<'_> {
-        (self.room, &self.key, Some(&self.body))
+        (self.room, &self.key, Some(&*self.body).filter(|body| !body.is_empty()))
     }
 }
 
@@ -120,7 +133,7 @@ pub(super) fn write<'a>(
     for (room, key, body) in words {
         let body = body.map(packing::bytes);
         // of residents nothing lies about that holds no longer
-        let is_secret = room == Room::Care;
+        let is_secret = matches!(room, Room::Care | Room::Consent);
         let room = room as u8;
         // an addition keeps its place behind what it is added to
         let is_long = body.as_ref().is_some_and(|body| body.len() > LONG);

@@ -92,6 +92,11 @@ fn in_place(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
     damaged::sync_directory(file)?;
     at_work();
     damaged::erase(&old)?;
+    erase_asides(file, at_work)
+}
+
+/// Overwrites and removes what was set aside.
+pub(super) fn erase_asides(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
     for aside in damaged::asides(file) {
         at_work();
         erase_all(&aside)?;

@@ -1,7 +1,7 @@
 //! Everything but messages, as a damaged database still has it.
 
 use super::record::Value;
-use super::remembered::{self, KEPT, Room};
+use super::remembered::{self, KEPT, RESCUED, Room};
 use super::{memory, packing};
 use crate::device::Abp;
 use crate::lorawan::{Counter, Session, Slot};
@@ -50,13 +50,13 @@ impl Rest {
         };
         let mut values = values;
         match (row, &mut values[..]) {
-            (Some(_), [Integer(room @ 0..=4), Text(key), Blob(body)]) if is_word(body) => {
+            (Some(_), [Integer(room @ 0..=5), Text(key), Blob(body)]) if is_word(body) => {
                 self.words.insert((*room as u8, take(key)), take(body));
             }
-            (Some(n), [Null, Integer(room @ 0..=4), Text(key), Blob(body)]) if is_word(body) => {
+            (Some(n), [Null, Integer(room @ 0..=5), Text(key), Blob(body)]) if is_word(body) => {
                 self.recent.insert(n, (*room as u8, take(key), Some(take(body))));
             }
-            (Some(n), [Null, Integer(room @ 0..=4), Text(key), Null]) => {
+            (Some(n), [Null, Integer(room @ 0..=5), Text(key), Null]) => {
                 self.recent.insert(n, (*room as u8, take(key), None));
             }
             // as version 3 kept them
@@ -214,7 +214,7 @@ impl Rest {
             db.execute("INSERT INTO shed VALUES (?1, ?2)", (class, rows))?;
         }
         db.execute("UPDATE store SET seen_us = ?1", [self.seen])?;
-        Ok(())
+        remembered::put(db, Room::Consent as u8, RESCUED, Some(&packing::bytes("{}")))
     }
 }
 

@@ -283,7 +283,7 @@ impl World {
         let server = EdgeServer::new(&Registry::new(devices), setup.plan, memory);
         let now = clock.now();
         let ingest = Ingest::new(Parts {
-            watch: Watch::new(&watched, &server, now.monotonic, obey),
+            watch: Watch::new(&watched, &server, now.monotonic, obey, Box::new(|| true)),
             server,
             codecs,
             decoding: Decoding::default(),

@@ -2,7 +2,6 @@
 
 use crate::world::World;
 use serde_json::json;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,6 +75,44 @@ async fn who_is_in_hospital_is_not_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alarm_that_waits_outlives_the_database() {
+    let mut world = missed().await;
+    world.forgets().await;
+    world.read_outbox();
+    world.start();
+    world.pass(5 * MINUTE).await;
+    let calls = world.calls();
+    assert!(calls.contains(&"alarm up patrol_lead".to_owned()), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_nothing_for_long_costs_no_alarm_that_waits() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    for _ in 0..2 {
+        world.lies(true);
+        world.pass(15 * MINUTE).await;
+    }
+    world.lies(false);
+    world.pass(MINUTE).await;
+    world.moves(true);
+    world.pass(13 * MINUTE).await;
+    world.refuse(true);
+    world.pass(MINUTE).await;
+    // more than is kept in memory
+    for n in 0..2_100 {
+        world.send("staff", &format!("s{n}"), &json!({ "resident": "r1", "present": false }));
+    }
+    world.pass(MINUTE / 2).await;
+    world.refuse(false);
+    world.pass(MINUTE / 2).await;
+    world.start();
+    let before = world.calls();
+    assert!(before.contains(&"alarm up primary".to_owned()), "{before:?}");
+    world.pass(4 * MINUTE).await;
+    assert_eq!(world.calls()[before.len()..], ["alarm up secondary", "alarm up patrol_lead"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_is_refused_and_named() {
     let mut world = World::new("2026-11-22T21:00:00Z");
     for (name, args, code) in [
@@ -93,9 +130,10 @@ async fn what_is_wrong_is_refused_and_named() {
 #[tokio::test(start_paused = true)]
 async fn whoever_presses_the_button_of_the_gateway_answers() {
     let mut world = missed().await;
-    assert!(world.counters.unanswered.load(Relaxed), "the buzzer sounds");
+    assert_eq!(world.counters.of_care().unanswered, 1, "the buzzer sounds");
     world.press();
-    assert!(!world.counters.unanswered.load(Relaxed));
+    let counts = world.counters.of_care();
+    assert_eq!((counts.alarms, counts.unanswered), (1, 0));
     assert_eq!(world.calls(), ["alarm up primary", "answered up primary"]);
     world.pass(50 * MINUTE).await;
     assert_eq!(world.calls().len(), 2);

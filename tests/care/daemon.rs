@@ -1,8 +1,13 @@
 //! The real daemon with a real broker.
 
 use crate::support::{Broker, Concentrator, Lykta, Received, Sensor, Subscriber, wait_until};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A home whose front door rings whenever it is opened.
 struct House {
@@ -168,21 +173,25 @@ fn consent_is_withdrawn_by_a_command_and_the_next_frame_says_nothing() {
     assert!(house.cloud.received().iter().all(|m| !m.topic.contains("/device/")));
 }
 
-#[test]
-fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
+/// A plan of the patrol with a visit to the house.
+fn patrol() -> String {
     // whenever this runs, somebody has come on duty within the last hour and stays for a day
     let since = jiff::Timestamp::now().in_tz("Europe/Stockholm").unwrap().hour();
     let duty = format!("{since:02}:00-{:02}:59", (since + 23) % 24);
-    let plan = format!(
+    format!(
         "[plan.night]\ntenant = \"care\"\nkind = \"patrol\"\nprofile = \"car\"\n\
          timezone = \"Europe/Stockholm\"\nat = \"21:00\"\niterations = 200\n\
          days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
          [[plan.night.depot]]\nid = \"base\"\nlat = 59.3293\nlon = 18.0686\n\
          [[plan.night.vehicle]]\nid = \"car-1\"\nshift = \"{duty}\"\n\
          [[plan.night.visit]]\nid = \"kastanj\"\nlat = 59.34\nlon = 18.07\n"
-    );
+    )
+}
+
+#[test]
+fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
     let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
-    let mut house = House::with(escalation, &plan);
+    let mut house = House::with(escalation, &patrol());
     house.opens(true);
     let urgent = || {
         let plans = house.cloud.on("/care/plan/night");
@@ -191,5 +200,224 @@ fn the_patrol_is_sent_to_whom_an_alarm_is_about() {
     wait_until("the plan has the visit", urgent);
     house.command("staff", &json!({ "resident": "kastanj", "present": true }));
     wait_until("it is withdrawn", || !urgent());
+    assert!(house.lykta.stop().success());
+}
+
+/// The tables of further homes, each with a door of its own; the first is that of the sensor with
+/// number 2.
+fn neighbours(homes: &[&str]) -> String {
+    let home = |(n, id): (usize, &&str)| {
+        let door = door(n as u32 + 2);
+        format!(
+            "{}resident = \"{id}\"\nsensor = \"{id}-door\"\n[[resident]]\nid = \"{id}\"\n\
+             consent = true\n[[resident.sensor]]\nid = \"{id}-door\"\nkind = \"door\"\n\
+             [[resident.rule]]\nid = \"{id}-rule\"\nrule = \"door_at_night\"\n\
+             mode = \"opened\"\nwindow = \"00:00-24:00\"\n",
+            door.table("care")
+        )
+    };
+    homes.iter().enumerate().map(home).collect()
+}
+
+fn door(number: u32) -> Sensor {
+    Sensor { profile: "browan-tbdw100", ..Sensor::new(number) }
+}
+
+const OPEN: [u8; 8] = [1, 203, 53, 0, 0, 138, 58, 0];
+
+#[test]
+fn an_alarm_is_out_within_a_second_of_the_frame() {
+    let homes = ["h2", "h3", "h4", "h5", "h6"];
+    let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
+    let mut house = House::with(escalation, &neighbours(&homes));
+    let mut took = Vec::new();
+    for (n, home) in homes.iter().enumerate() {
+        let frame = door(n as u32 + 2).uplink(1, 100, &OPEN);
+        let begin = Instant::now();
+        house.air.forward(&[frame]);
+        let topic = format!("/care/{home}/alarm");
+        wait_until("the alarm is there", || house.cloud.count(&topic) > 0);
+        took.push(begin.elapsed());
+    }
+    println!("from the frame to the alarm: {took:?}");
+    // a machine that is busy now and then does not hold up all five
+    assert!(took.iter().min() < Some(&Duration::from_secs(1)), "{took:?}");
+    assert!(house.lykta.stop().success());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_hours_without_a_broker_are_delivered_once_afterwards_and_in_order() {
+    let mut world = World::new("2026-11-22T20:00:00Z");
+    for hour in 0..10 {
+        world.lies(true);
+        world.moves(false);
+        world.pass(30 * MINUTE).await;
+        // up for a while, now and then
+        if hour % 3 == 1 {
+            world.lies(false);
+            world.pass(MINUTE).await;
+            world.moves(true);
+            world.pass(19 * MINUTE).await;
+        }
+        world.lies(true);
+        world.pass(30 * MINUTE).await;
+    }
+    world.stop();
+    let decided = world.waiting();
+    let alarms = decided.iter().filter(|(_, topic, _)| topic.ends_with("/alarm")).count();
+    assert!(alarms >= 4 && decided.len() - alarms >= 3, "{decided:?}");
+
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let mut lykta = Lykta::configured_with_state(
+        world.directory.path(),
+        &format!(
+            "[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\nurls = [\"{}\"]\n",
+            broker.url()
+        ),
+    );
+    lykta.restart();
+    let delivered = || {
+        let all = cloud.received().into_iter().filter(|m| m.topic.contains("/care/care/r1/"));
+        all.map(|m| {
+            let id = m.body["id"].as_str().unwrap().rsplit('-').next().unwrap();
+            (id.parse::<u64>().unwrap(), m)
+        })
+        .filter(|(number, _)| decided.iter().any(|(decided, ..)| decided == number))
+        .collect::<Vec<_>>()
+    };
+    wait_until("all is there", || delivered().len() >= decided.len());
+    assert!(lykta.stop().success());
+    // alarms first, and each class in its order
+    let (mut expected, checks): (Vec<_>, Vec<_>) =
+        decided.iter().partition(|(_, topic, _)| topic.ends_with("/alarm"));
+    expected.extend(checks);
+    let delivered = delivered();
+    let numbers = |all: &mut dyn Iterator<Item = u64>| all.collect::<Vec<_>>();
+    assert_eq!(
+        numbers(&mut delivered.iter().map(|(number, _)| *number)),
+        numbers(&mut expected.iter().map(|(number, ..)| *number)),
+        "once, and in order"
+    );
+    for ((_, received), (_, topic, body)) in delivered.iter().zip(expected) {
+        assert!(received.topic.ends_with(topic), "{} {topic}", received.topic);
+        assert_eq!(received.body["late"], true);
+        for (key, value) in body.as_object().unwrap() {
+            assert_eq!(received.body[key], *value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_of_residents_is_told_to_staff_alone() {
+    let planted = ["lind-77", "lind-77-door", "lind-77-rule"];
+    let payload = hex::encode(OPEN);
+    let escalation = "primary = \"1s\"\nsecondary = \"1s\"\nrepeat = \"1s\"";
+    let mut house = House::with(escalation, &neighbours(&planted[..1]));
+    let sensor = door(2);
+    house.air.forward(&[sensor.uplink(1, 100, &OPEN)]);
+    let topic = format!("/care/{}/alarm", planted[0]);
+    wait_until("somebody is called again", || house.cloud.count(&topic) >= 2);
+    // one that nobody can read
+    house.air.forward(&[sensor.uplink(2, 100, &[1])]);
+    let mut shown = Vec::new();
+    let mut look = |house: &House, args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_lykta"))
+            .args(args)
+            .arg("--config")
+            .arg(house.lykta.path().join("lykta.toml"))
+            .output()
+            .unwrap();
+        shown.push(format!("{args:?} {}", String::from_utf8_lossy(&output.stdout)));
+        shown.push(format!("{args:?} {}", String::from_utf8_lossy(&output.stderr)));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let status: Value = serde_json::from_str(&look(&house, &["status", "--json"])).unwrap();
+    let care = &status["tenants"][0]["care"];
+    assert_eq!((&care["alarms"], &care["unanswered"]), (&json!(1), &json!(1)), "{status}");
+    let text = look(&house, &["status"]);
+    assert!(text.contains("1 alarm open, 1 unanswered"), "{text}");
+    look(&house, &["device", "list"]);
+    look(&house, &["store", "stats"]);
+    let alarm = house.cloud.on(&topic)[0].body["alarm"].clone();
+    house.command("acknowledge", &json!({ "alarm": alarm, "by": "primary" }));
+    house.command("staff", &json!({ "resident": planted[0], "present": true }));
+    house.command("consent", &json!({ "resident": planted[0], "given": false }));
+    house.air.forward(&[sensor.uplink(3, 100, &OPEN)]);
+    house.lykta.kill();
+    house.lykta.restart();
+    house.air.forward(&[sensor.uplink(4, 100, &OPEN)]);
+    wait_until("it is counted", || {
+        let text = look(&house, &["status", "--json"]);
+        let status: Value = serde_json::from_str(&text).unwrap();
+        let care = &status["tenants"][0]["care"];
+        care["unheeded"] == 1 && care["withdrawn"] == 1
+    });
+    look(&house, &["status"]);
+    wait_until("health is told", || !house.cloud.on("/care/health").is_empty());
+    assert!(house.lykta.stop().success());
+    shown.extend(house.lykta.log());
+    for message in house.cloud.received().iter().filter(|m| !m.topic.contains("/care/care/")) {
+        // what the cloud asked itself
+        if !message.topic.contains("/command/") {
+            shown.push(format!("{} {}", message.topic, message.body));
+        }
+    }
+    assert!(
+        shown.iter().any(|line| line.contains("/care/health")),
+        "there is something to look at"
+    );
+    for secret in planted.iter().copied().chain([payload.as_str(), "door_at_night"]) {
+        let found: Vec<_> = shown.iter().filter(|line| line.contains(secret)).collect();
+        assert!(found.is_empty(), "{secret}: {found:?}");
+    }
+}
+
+#[test]
+fn whoever_looks_at_what_tells_of_residents_is_noted() {
+    let escalation = "primary = \"1h\"\nsecondary = \"1h\"\nrepeat = \"1h\"";
+    let mut house = House::with(escalation, &patrol());
+    house.opens(true);
+    wait_until("the plan is there", || !house.cloud.on("/care/plan/night").is_empty());
+    let run = |args: &[&str]| {
+        let command = Command::new(env!("CARGO_BIN_EXE_lykta"))
+            .args(args)
+            .arg("--config")
+            .arg(house.lykta.path().join("lykta.toml"))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = format!("process {})", command.id());
+        let output = command.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        (process, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    let dev_eui = house.door.dev_eui.to_string();
+    for (args, what) in [
+        (&["device", "list"][..], "devices"),
+        (&["device", "show", &dev_eui], "devices"),
+        (&["plan", "show"], "the visits of a plan"),
+    ] {
+        let (process, _) = run(args);
+        let line =
+            format!("{what} of tenant care, which tell of residents, were shown to user {uid}");
+        wait_until("it is noted", || {
+            house.lykta.log().iter().any(|said| said.contains(&line) && said.contains(&process))
+        });
+    }
+    let (process, said) = run(&["store", "export"]);
+    assert!(
+        said.contains("the messages that wait of tenant care") && said.contains(&process),
+        "{said}"
+    );
+    // numbers tell of nobody
+    let noted = || house.lykta.log().iter().filter(|line| line.contains("were shown")).count();
+    let before = noted();
+    run(&["status"]);
+    let (_, said) = run(&["store", "stats"]);
+    assert!(!said.contains("were shown"), "{said}");
+    assert_eq!(noted(), before);
     assert!(house.lykta.stop().success());
 }

@@ -2,10 +2,13 @@
 
 use crate::world::World;
 use lykta::clock::ClockQuality;
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nine hours in bed, with what sensors say by themselves each hour.
 async fn sleep(world: &mut World, hours: u32) {
@@ -158,7 +161,9 @@ async fn a_clock_that_is_behind_after_a_power_cut_makes_no_sensor_mute() {
     world.lies(true);
     world.pass(9 * MINUTE).await;
     world.lies(true);
-    // without a clock of its own it goes on from when the time was noted last, minutes ago
+    // to the disk, and the time is not noted with it
+    world.pass(MINUTE).await;
+    // without a clock of its own it goes on from when the time was noted last, ten minutes ago
     world.start_with_clock(-3600, ClockQuality::Unsynced);
     world.lies(false);
     world.pass(MINUTE).await;
@@ -170,4 +175,73 @@ async fn a_clock_that_is_behind_after_a_power_cut_makes_no_sensor_mute() {
     world.start_with_clock(1800, ClockQuality::Synced);
     sleep(&mut world, 4).await;
     assert_eq!(world.checks().last().unwrap().1, "confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_radio_is_deaf_no_sensor_is_broken_and_nothing_is_fine() {
+    let mut world = World::new("2026-11-22T18:00:00Z");
+    sleep(&mut world, 4).await;
+    // a moment is no more than frames that are lost on the air
+    world.hears.store(false, Relaxed);
+    world.pass(MINUTE / 2).await;
+    world.hears.store(true, Relaxed);
+    world.pass(MINUTE).await;
+    assert_eq!(world.alarms(), [""; 0]);
+    world.hears.store(false, Relaxed);
+    world.pass(8 * HOUR).await;
+    assert_eq!(world.alarms()[0], "fault gateway", "at once, and not when sensors are missed");
+    let results: Vec<_> = world.checks().into_iter().map(|(_, result)| result).collect();
+    assert_eq!(results, ["fault"; 3]);
+    let because = world.on("/check")[0]["because"].to_string();
+    assert!(because.contains("the gateway hears nothing since"), "{because}");
+    let broken = |world: &World| world.alarms().iter().any(|line| line.contains("supervision"));
+    assert!(!broken(&world), "{:?}", world.alarms());
+    // also over a restart
+    world.start();
+    world.hears.store(true, Relaxed);
+    world.pass(2 * MINUTE).await;
+    assert!(world.alarms().contains(&"cleared gateway".to_owned()), "{:?}", world.alarms());
+    sleep(&mut world, 22).await;
+    assert!(!broken(&world), "{:?}", world.alarms());
+    assert_eq!(world.checks().last().unwrap().1, "confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_cries_for_nothing_says_so_and_what_would_have_been_better() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    let up_for_a_while = async |world: &mut World| {
+        for _ in 0..2 {
+            world.lies(true);
+            world.pass(15 * MINUTE).await;
+        }
+        world.lies(false);
+        world.pass(MINUTE).await;
+        world.moves(true);
+        world.pass(15 * MINUTE).await;
+    };
+    for _ in 0..2 {
+        up_for_a_while(&mut world).await;
+        world.lies(true);
+        world.pass(10 * MINUTE).await;
+        world.start();
+    }
+    let over = |world: &World| {
+        let alarms = world.on("r1/alarm").into_iter();
+        alarms.filter(|body| body["kind"] == "cleared" && body["rule"] == "up").collect::<Vec<_>>()
+    };
+    let accounts: Vec<_> = over(&world).iter().map(|body| body["account"].clone()).collect();
+    assert_eq!(accounts[0], json!({ "alarms": 1, "overByThemselves": 1 }));
+    assert_eq!(
+        accounts[1],
+        json!({
+            "alarms": 2,
+            "overByThemselves": 2,
+            "suggestion": { "after": "18m", "saves": 2 },
+        })
+    );
+    // one that somebody has gone to is none of these
+    up_for_a_while(&mut world).await;
+    world.command("staff", json!({ "resident": "r1", "present": true }));
+    let counts = world.counters.of_care();
+    assert_eq!((counts.raised, counts.over_by_themselves, counts.alarms), (3, 2, 0));
 }

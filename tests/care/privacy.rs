@@ -1,7 +1,10 @@
 //! Consent comes first, and what is erased is gone: that a database under a key overwrites what is
 //! removed from it is tried where it is kept.
 
+use crate::support::{database, store_key};
 use crate::world::{HOME, World};
+use lykta::clock::Clock;
+use lykta::store::Store;
 use serde_json::json;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -36,7 +39,7 @@ async fn without_consent_frames_are_counted_and_nothing_else() {
         let reply = world.command("consent", json!({ "resident": "r1", "given": true }));
         assert_eq!(reply["error"]["code"], "not_supported", "{reply}");
         world.stop();
-        assert_eq!(world.remembered(), json!({ "revoked": false, "memory": null }));
+        assert_eq!(world.remembered(), json!({ "memory": null, "ledger": { "rules": {} } }));
     }
 }
 
@@ -61,13 +64,127 @@ async fn consent_that_is_withdrawn_leaves_no_byte_behind() {
     assert_eq!(world.told().len(), told);
     assert_eq!(world.counters.unheeded.load(Relaxed), 1);
     world.stop();
-    assert_eq!(world.remembered(), json!({ "revoked": true, "memory": null }));
+    assert_eq!(world.remembered(), json!({ "memory": null, "ledger": { "rules": {} } }));
     world.start();
     // and it may be given again
     world.command("consent", json!({ "resident": "r1", "given": true }));
     world.lies(true);
     world.until("2026-11-24T05:00:00Z").await;
     assert_eq!(world.checks().len(), 3);
+}
+
+/// What was set aside of the database.
+fn asides(world: &World) -> usize {
+    let names = std::fs::read_dir(world.directory.path()).unwrap();
+    names
+        .filter(|name| name.as_ref().unwrap().path().display().to_string().contains(".damaged-"))
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_set_aside_is_erased_with_the_rest() {
+    let mut world = World::new("2026-11-22T12:00:00Z");
+    world.lies(true);
+    world.forgets().await;
+    world.read_outbox();
+    assert!(asides(&world) > 0, "there is something to erase");
+    world.command("consent", json!({ "resident": "r1", "given": false }));
+    world.pass(Duration::from_secs(60)).await;
+    assert_eq!(asides(&world), 0);
+    // nor does what a start sets aside outlive its time
+    world.forgets().await;
+    world.start();
+    world.pass(Duration::from_secs(3600)).await;
+    assert_eq!(asides(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_gives_no_consent_back() {
+    let mut world = World::new("2026-11-22T12:00:00Z");
+    world.lies(true);
+    world.command("consent", json!({ "resident": "r1", "given": false }));
+    world.forgets().await;
+    for lost in ["", "the file"] {
+        world.die();
+        if !lost.is_empty() {
+            for suffix in ["", "-wal", "-shm"] {
+                let _ =
+                    std::fs::remove_file(world.directory.path().join(format!("care.db{suffix}")));
+            }
+        }
+        world.start();
+        let before = world.told().len();
+        world.lies(true);
+        assert_eq!(world.counters.unheeded.load(Relaxed), 1, "{lost}");
+        assert_eq!(world.told().len(), before, "{lost}");
+        world.pass(Duration::from_secs(60)).await;
+    }
+    let reply = world.command("consent", json!({ "resident": "r1", "given": true }));
+    assert_eq!(reply["result"]["read"], true, "{reply}");
+    world.lies(true);
+    // what is given again outlives damage as well
+    world.forgets().await;
+    world.start();
+    world.lies(true);
+    assert_eq!(world.counters.unheeded.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_knows_of_consent_any_more_nothing_is_read_and_each_check_is_a_fault() {
+    let mut world = World::new("2026-11-22T12:00:00Z");
+    world.lies(true);
+    world.command("consent", json!({ "resident": "r1", "given": false }));
+    world.forgets().await;
+    world.die();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ =
+            std::fs::remove_file(world.directory.path().join(format!("care.sessions.db{suffix}")));
+    }
+    // the power fails once more when the file is mended and before anything else is done
+    drop(Store::open(database(&world.file(), Some(&store_key(1))), &Clock::system()).unwrap());
+    for _ in 0..2 {
+        world.start();
+        world.lies(true);
+        world.moves(true);
+        assert_eq!(world.counters.unheeded.load(Relaxed), 2);
+        world.pass(Duration::from_secs(60)).await;
+    }
+    world.until("2026-11-23T00:10:00Z").await;
+    world.start();
+    world.until("2026-11-23T05:00:00Z").await;
+    let results: Vec<_> = world.checks().into_iter().map(|(_, result)| result).collect();
+    assert_eq!(results, ["fault"; 3]);
+    let alarms = world.alarms();
+    assert!(alarms.contains(&"fault consent".to_owned()), "{alarms:?}");
+    assert!(alarms.contains(&"alarm night patrol_lead".to_owned()), "{alarms:?}");
+    assert!(!alarms.iter().any(|line| line.contains("supervision")), "{alarms:?}");
+    let reply = world.command("consent", json!({ "resident": "r1", "given": true }));
+    assert_eq!(reply["result"]["read"], true, "{reply}");
+    world.start();
+    world.lies(true);
+    assert_eq!(world.counters.unheeded.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lives_there_too_is_asked_as_well() {
+    let home = HOME.replace("consent = true", "consent = true\ncohabitant_consent = true");
+    let mut world = World::with("2026-11-22T12:00:00Z", &home);
+    let say = |world: &mut World, who: &str, given: bool, read: bool| {
+        let reply =
+            world.command("consent", json!({ "resident": "r1", "who": who, "given": given }));
+        assert_eq!(reply["result"]["read"], read, "{who} {given}");
+        let before = world.counters.unheeded.load(Relaxed);
+        world.lies(true);
+        assert_eq!(world.counters.unheeded.load(Relaxed) - before, u64::from(!read));
+    };
+    say(&mut world, "cohabitant", false, false);
+    say(&mut world, "resident", false, false);
+    say(&mut world, "cohabitant", true, false);
+    world.start();
+    say(&mut world, "cohabitant", true, false);
+    say(&mut world, "resident", true, true);
+    let warnings = world.alarms().into_iter().filter(|line| line == "warning consent").count();
+    assert_eq!(warnings, 2, "staff is told when it changes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,9 @@ use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
 use lykta::upstream::command::{Command, Receipt};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,9 +46,12 @@ pub struct World {
     pub bed: Sensor,
     pub hall: Sensor,
     pub counters: Arc<TenantCounters>,
+    /// Whether its radio hears.
+    pub hears: Arc<AtomicBool>,
     loaded: Loaded,
     clock: Clock,
     ingest: Option<Ingest>,
+    outbox: Option<Outbox>,
     f_cnt: u32,
     commands: u32,
 }
@@ -62,20 +67,32 @@ impl World {
         let hall = Sensor { profile: "browan-tbms100", ..Sensor::new(2) };
         let loaded = load(directory.path(), &[(&bed, "bed"), (&hall, "hall")], home);
         let clock = Clock::simulated(begin.parse().unwrap(), 1);
-        let counters = Arc::default();
-        let (ingest, f_cnt, commands) = (None, 0, 0);
-        let mut world =
-            Self { directory, bed, hall, counters, loaded, clock, ingest, f_cnt, commands };
+        let (counters, hears) = (Arc::default(), Arc::new(AtomicBool::new(true)));
+        let (ingest, outbox, f_cnt, commands) = (None, None, 0, 0);
+        let mut world = Self {
+            directory,
+            bed,
+            hall,
+            counters,
+            hears,
+            loaded,
+            clock,
+            ingest,
+            outbox,
+            f_cnt,
+            commands,
+        };
         world.start();
         world
     }
 
     /// Dies at once, if it lives, and starts again.
     pub fn start(&mut self) {
-        drop(self.ingest.take());
-        let file = self.directory.path().join("care.db");
+        self.die();
+        let file = self.file();
         let key = store_key(1);
-        let (store, _) = Store::open_both(database(&file, Some(&key)), &self.clock).unwrap();
+        let (store, outbox) = Store::open_both(database(&file, Some(&key)), &self.clock).unwrap();
+        self.outbox = Some(outbox);
         let id: TenantId = "care".parse().unwrap();
         let registry = &self.loaded.registry;
         let memory = Memory::gather(vec![(id.clone(), store.memory().unwrap())], registry);
@@ -88,7 +105,8 @@ impl World {
         let homes = self.loaded.households.iter();
         let homes = homes.map(|home| (home.resident.clone(), home.devices.clone()));
         let kept = store.states(Room::Care).unwrap();
-        let care = Care::new(rules, homes, kept, self.clock.now());
+        let consents = store.states(Room::Consent).unwrap();
+        let care = Care::new(rules, homes, kept, consents, self.clock.now());
         self.counters = Arc::default();
         let sink = TenantSink {
             kind: TenantKind::Care,
@@ -104,8 +122,10 @@ impl World {
         let server = EdgeServer::new(registry, plan, memory);
         let nobody = Box::new(|_| Err(TxError::NoWay));
         let now = self.clock.now();
+        let hears = Arc::clone(&self.hears);
+        let hears = Box::new(move || hears.load(Relaxed));
         self.ingest = Some(Ingest::new(Parts {
-            watch: Watch::new(&[], &server, now.monotonic, Box::new(|_, _| false)),
+            watch: Watch::new(&[], &server, now.monotonic, Box::new(|_, _| false), hears),
             server,
             codecs: std::mem::take(&mut self.loaded.codecs),
             tenants: HashMap::from([(id, sink)]),
@@ -122,9 +142,59 @@ impl World {
         self.ingest().turn();
     }
 
+    /// Dies at once, if it lives.
+    pub fn die(&mut self) {
+        self.outbox = None;
+        drop(self.ingest.take());
+    }
+
+    /// Where all is kept.
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("care.db")
+    }
+
+    /// A card that forgets all but the first page, as soon as the log is empty.
+    pub async fn forgets(&mut self) {
+        for _ in 0..3600 {
+            if self.log() == 0 {
+                break;
+            }
+            self.pass(Duration::from_secs(1)).await;
+        }
+        let mut bytes = std::fs::read(self.file()).unwrap();
+        bytes[1024..].fill(0x5a);
+        std::fs::write(self.file(), bytes).unwrap();
+    }
+
+    /// The disk takes nothing of what is told or remembered, or does again.
+    pub fn refuse(&self, refuses: bool) {
+        let db = rusqlite::Connection::open(self.file()).unwrap();
+        let key = format!("x'{}'", hex::encode(store_key(1).0));
+        db.pragma_update(None, "key", key).unwrap();
+        db.pragma_update(None, "cipher_page_size", 1024).unwrap();
+        for table in ["outbox", "remembered"] {
+            db.execute_batch(&match refuses {
+                true => format!(
+                    "CREATE TRIGGER no_{table} BEFORE INSERT ON {table}
+                     BEGIN SELECT RAISE(ABORT, 'no'); END"
+                ),
+                false => format!("DROP TRIGGER no_{table}"),
+            })
+            .unwrap();
+        }
+    }
+
+    /// Who reads what waits meets the damage.
+    pub fn read_outbox(&mut self) {
+        let outbox = self.outbox.as_mut().expect("it lives");
+        let rows = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1000);
+        assert!(rows.is_err(), "it is damaged");
+        self.ingest().turn();
+    }
+
     /// Dies at once, and starts again with a clock that is off by so many seconds.
     pub fn start_with_clock(&mut self, by: i64, quality: ClockQuality) {
-        drop(self.ingest.take());
+        self.die();
         self.clock.set(self.clock.now().wall + jiff::SignedDuration::from_secs(by), quality);
         self.start();
     }
@@ -225,7 +295,7 @@ impl World {
 
     /// What is remembered of the resident.
     pub fn remembered(&self) -> Value {
-        let file = self.directory.path().join("care.db");
+        let file = self.file();
         let store = Store::open(database(&file, Some(&store_key(1))), &self.clock).unwrap();
         let mut states = store.states(Room::Care).unwrap().into_iter();
         let (_, body) = states.find(|(key, _)| key == "r1").expect("it is remembered");
@@ -239,13 +309,19 @@ impl World {
 
     /// All that waits for the cloud, in the order in which it came about.
     pub fn told(&self) -> Vec<(String, Value)> {
-        let file = self.directory.path().join("care.db");
+        self.waiting().into_iter().map(|(_, topic, body)| (topic, body)).collect()
+    }
+
+    /// The same with the number of each.
+    pub fn waiting(&self) -> Vec<(u64, String, Value)> {
+        let file = self.file();
         let mut outbox = Outbox::open(database(&file, Some(&store_key(1)))).unwrap();
         let mut cursor = Cursor::default();
         let mut rows = outbox.next(Class::Diagnostic, &mut cursor, usize::MAX >> 1).unwrap();
         rows.sort_by_key(|row| row.key.sequence());
         let told = rows.into_iter();
-        told.map(|row| (row.topic, serde_json::from_str(&row.body).unwrap())).collect()
+        told.map(|row| (row.key.sequence(), row.topic, serde_json::from_str(&row.body).unwrap()))
+            .collect()
     }
 
     /// What is told on a topic that ends so.
@@ -275,7 +351,8 @@ impl World {
             let word = |key: &str| body[key].as_str().unwrap().to_owned();
             format!("{} {} {}", word("kind"), word("rule"), to.join(",")).trim().to_owned()
         };
-        self.on("/alarm").iter().map(line).collect()
+        // the gateway has alarms of its own
+        self.on("r1/alarm").iter().map(line).collect()
     }
 }
 

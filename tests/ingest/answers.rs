@@ -98,7 +98,7 @@ fn world_with(directory: &Path, motes: &[&Mote], beside_concentrator: bool) -> W
         })
     };
     let ingest = Ingest::new(Parts {
-        watch: Watch::new(&[hat], &server, Duration::ZERO, obey),
+        watch: Watch::new(&[hat], &server, Duration::ZERO, obey, Box::new(|| true)),
         server,
         codecs: HashMap::new(),
         decoding: Decoding::default(),

@@ -111,7 +111,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     let (decoding, asker) = Decoding::new(|| ());
     let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
-        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
+        watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false), Box::new(|| true)),
         server,
         codecs,
         decoding,
@@ -141,13 +141,14 @@ fn cared_for(devices: &[DevEui], clock: &Clock) -> Care {
     let resident = care::Resident {
         id: "r1".to_owned(),
         consent: true,
+        cohabitant: false,
         zone: TimeZone::UTC,
         sensors: devices.iter().map(sensor).collect(),
         rules: Vec::new(),
         checks: Vec::new(),
     };
     let homes = [(resident, devices.to_vec())];
-    Care::new(CareRules::default(), homes, [], clock.now())
+    Care::new(CareRules::default(), homes, [], [], clock.now())
 }
 
 impl Running {

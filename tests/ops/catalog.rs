@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 12] = [
     "LYKTA_BIN",
     "LYKTA_CODEC",
     "LYKTA_CONCENTRATOR",
@@ -13,7 +13,10 @@ const FIELDS: [&str; 9] = [
     "LYKTA_RADIO",
     "LYKTA_FILE",
     "LYKTA_REASON",
+    "LYKTA_RESIDENTS",
     "LYKTA_TENANT",
+    "LYKTA_USER",
+    "LYKTA_WHAT",
 ];
 
 /// One explanation.

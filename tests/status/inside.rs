@@ -186,6 +186,7 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         ask: Ask::new(|_| false),
         desk: Default::default(),
         board: Default::default(),
+        patrols: Default::default(),
         stopped: Stopped::default(),
     };
     let server = serve(directory.path(), reporter);

@@ -5,6 +5,8 @@ use crate::cli::exit;
 use crate::cli::progress::Progress;
 use crate::cli::table::count;
 use crate::clock::Clock;
+use crate::ops::access::{self, Reader};
+use crate::ops::journal;
 use crate::store::{Cursor, Row, Survey, Transfer};
 use crate::upstream::envelope;
 use serde::Serialize;
@@ -54,6 +56,7 @@ struct Line {
 /// # Errors
 /// When the result cannot be written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    journal::init_beside();
     let databases = match args.which.databases() {
         Ok(databases) => databases,
         Err(ended) => return ended,
@@ -78,6 +81,9 @@ fn messages(databases: &[Database], out: Option<&Path>) -> anyhow::Result<ExitCo
         let Some(known) = &database.known else {
             return told(exit::CONFIG, "the topics are in the configuration: lykta check");
         };
+        if known.is_care {
+            access::shown(&database.tenant, "the messages that wait", Reader::own());
+        }
         let written = database.open().and_then(|survey| write(survey, &known.root, &mut *sink));
         match written {
             Ok(n) if out.is_some() => {

@@ -7,6 +7,7 @@ mod verify;
 
 use super::ask::Target;
 use super::exit;
+use crate::config::TenantKind;
 use crate::gateway;
 use crate::store::{self, StoreError, Survey};
 use crate::units::TenantId;
@@ -77,6 +78,8 @@ struct Known {
     /// What its topics begin with.
     root: String,
     max_bytes: u64,
+    /// Whether it is of residents.
+    is_care: bool,
 }
 
 /// A command that ends here, told already.
@@ -100,6 +103,7 @@ impl Which {
                 gateway: settings.gateway.clone(),
                 root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
                 max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
+                is_care: found.kind == TenantKind::Care,
             });
             let own = || daemon.state_dir.join(format!("{tenant}.db"));
             let is_live = file.is_none();

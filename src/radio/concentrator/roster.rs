@@ -203,6 +203,12 @@ impl Roster {
         }
     }
 
+    /// Whether any of them is there now: one that hears nobody says so every few seconds.
+    pub fn is_there(&self, now: Instant) -> bool {
+        let late = |entry: &Entry| now.saturating_duration_since(entry.heard) > SILENT_AFTER;
+        self.lock().values().any(|entry| !late(entry))
+    }
+
     /// Those that have fallen silent since this was last asked.
     pub(super) fn take_silent(&self, now: Instant) -> Vec<GatewayEui> {
         let mut entries = self.lock();

@@ -5,6 +5,7 @@ use super::{Fault, text, unknown};
 use crate::care::escalation::Role;
 use crate::clock::Moment;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -41,8 +42,20 @@ pub struct Presence {
 pub struct Consent {
     /// The pseudonym.
     pub resident: String,
+    /// Whose it is.
+    pub who: Person,
     /// Whether they do.
     pub given: bool,
+}
+
+/// Somebody whose consent is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Person {
+    /// Who is cared for.
+    Resident,
+    /// Who lives there too.
+    Cohabitant,
 }
 
 impl Acknowledge {
@@ -141,16 +154,24 @@ impl Consent {
     /// # Errors
     /// When one is missing, unknown, or not as it should be.
     pub fn parse(args: &Map<String, Value>) -> Result<Self, Fault> {
-        let (mut resident, mut given) = (None, None);
+        let (mut resident, mut who, mut given) = (None, Person::Resident, None);
         for (name, value) in args {
             match name.as_str() {
                 "resident" => resident = Some(text(name, value)?.to_owned()),
+                "who" => {
+                    who = match text(name, value)? {
+                        "resident" => Person::Resident,
+                        "cohabitant" => Person::Cohabitant,
+                        _ => return Err(Fault::invalid("who must be resident or cohabitant")),
+                    }
+                }
                 "given" => given = Some(truth(name, value)?),
-                _ => return Err(unknown(name, "resident and given")),
+                _ => return Err(unknown(name, "resident, who and given")),
             }
         }
         Ok(Self {
             resident: resident.ok_or_else(|| Fault::invalid("resident is missing"))?,
+            who,
             given: given.ok_or_else(|| Fault::invalid("given is missing"))?,
         })
     }

@@ -13,7 +13,7 @@ mod request;
 #[cfg(test)]
 pub(crate) mod schema;
 
-pub use care::{Acknowledge, Consent, Presence};
+pub use care::{Acknowledge, Consent, Person, Presence};
 pub use downlink::{Downlink, MAX_PAYLOAD, Worded};
 pub use emptied::Emptied;
 pub use planning::{Given, Planning};

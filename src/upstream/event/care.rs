@@ -6,9 +6,11 @@
 
 use super::{Text, json};
 use crate::care::escalation::{Call, Role, What};
+use crate::care::ledger::Ledger;
 use crate::care::{At, Decision, Kind, Language, Outcome, Reason, Resident, RuleKind, SensorKind};
 use crate::clock::Moment;
 use crate::store::{Class, Message};
+use crate::units::duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +59,35 @@ pub(super) struct Alarm<'a> {
     /// Who is told by this message, if it is an alarm that somebody has to answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Called>,
+    /// Of an alarm of a rule that is over: how often this rule has cried for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a Account>,
     /// As the fields of SS 91100.
     scaip: Scaip<'a>,
+}
+
+/// What a rule has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Account {
+    /// How many alarms there were.
+    alarms: u32,
+    /// How many of them were over by themselves, before anybody can have come.
+    over_by_themselves: u32,
+    /// A longer time for `after` that would have saved alarms which were over by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<Suggestion>,
+}
+
+/// What would have been better.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Suggestion {
+    /// The time, as in the settings.
+    after: String,
+    /// How many alarms it would have saved.
+    saves: u32,
 }
 
 /// Who is told.
@@ -154,6 +183,9 @@ pub(crate) struct Case {
     en: String,
     because: Vec<(String, String)>,
     device: Option<(String, String)>,
+    /// Of one that is over: what its rule has done so far.
+    #[serde(skip)]
+    account: Option<Account>,
 }
 
 impl Case {
@@ -172,6 +204,7 @@ impl Case {
             en,
             because: decision.because.iter().map(|reason| both(resident, reason)).collect(),
             device: sensor.map(|sensor| (word(sensor.kind).to_owned(), sensor.id.clone())),
+            account: None,
         }
     }
 
@@ -185,7 +218,22 @@ impl Case {
             en: format!("Resident {resident}: {en}."),
             because: vec![(sv.to_owned(), en.to_owned())],
             device: None,
+            account: None,
         }
+    }
+
+    /// With what its rule has done so far.
+    pub(crate) fn with_account(mut self, ledger: &Ledger, resident: &Resident) -> Self {
+        let better = ledger.suggestion(resident, &self.rule);
+        self.account = ledger.rules.get(&self.rule).map(|account| Account {
+            alarms: account.alarms,
+            over_by_themselves: account.by_themselves(),
+            suggestion: better.map(|better| Suggestion {
+                after: duration::format(better.after),
+                saves: better.saved,
+            }),
+        });
+        self
     }
 
     /// That it is over, for a cause that is no decision.
@@ -345,6 +393,7 @@ fn message(
         text: Text { sv, en },
         because: case.because(),
         call,
+        account: case.account.as_ref(),
         scaip: case.scaip(gateway),
     };
     // also what is over: an alarm and its end stay in their order over an outage

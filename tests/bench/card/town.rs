@@ -85,7 +85,13 @@ impl Town {
         let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
         let server = EdgeServer::new(&registry, plan, memory);
         let ingest = Ingest::new(Parts {
-            watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false)),
+            watch: Watch::new(
+                &[],
+                &server,
+                Duration::ZERO,
+                Box::new(|_, _| false),
+                Box::new(|| true),
+            ),
             server,
             codecs: HashMap::from([(profile.name.clone(), Codec::new(profile).unwrap())]),
             decoding: Decoding::default(),

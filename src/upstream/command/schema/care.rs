@@ -67,6 +67,7 @@ pub(crate) fn consent() -> Value {
         "description": "Whose consent, and whether it is given.",
         "properties": {
             "resident": resident(),
+            "who": who("Whose it is; the resident's unless told."),
             "given": {
                 "type": "boolean",
                 "description": "Without it nothing of the home is read from now on, and what is \
@@ -115,8 +116,18 @@ pub(crate) fn consented() -> Value {
         "type": "object",
         "properties": {
             "resident": resident(),
-            "given": { "type": "boolean", "description": "Whether it is given from now on." },
+            "who": who("Whose it is."),
+            "given": { "type": "boolean", "description": "Whether they give it from now on." },
+            "read": {
+                "type": "boolean",
+                "description": "Whether all whose consent is needed give it, so that what sensors \
+                                say is read.",
+            },
         },
-        "required": ["resident", "given"],
+        "required": ["resident", "who", "given", "read"],
     })
+}
+
+fn who(description: &str) -> Value {
+    json!({ "enum": ["resident", "cohabitant"], "description": description })
 }
