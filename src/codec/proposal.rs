@@ -126,7 +126,16 @@ impl Proposal {
     /// Gives a name of its own to each reading but the first of a quantity. Who reads a profile
     /// takes the first as the one that counts: that is what is called as its quantity is.
     fn name(&mut self) {
-        self.readings.sort_by_key(|reading| plain(leaf(&reading.output)) != reading.quantity);
+        let is_called_so = |reading: &Proposed| plain(leaf(&reading.output)) == reading.quantity;
+        for at in 0..self.readings.len() {
+            let quantity = self.readings[at].quantity;
+            let first = self.readings.iter().position(|other| other.quantity == quantity);
+            if is_called_so(&self.readings[at])
+                && let Some(first) = first.filter(|first| !is_called_so(&self.readings[*first]))
+            {
+                self.readings[first..=at].rotate_right(1);
+            }
+        }
         let mut taken: Vec<String> = Vec::new();
         for reading in &mut self.readings {
             let own = reading.name.clone().unwrap_or_else(|| reading.quantity.to_owned());
@@ -414,10 +423,13 @@ mod tests {
         assert_eq!(
             proposal(json!([{"DeadZoneDistance": 500, "DistanceChange": 100, "BoreDistance": 1200,
                              "Distance": 300, "OnDistanceThreshold": 50}])),
-            [is("Distance", "distance", Some("mm")), is("BoreDistance", "boredistance", Some("mm"))]
+            [
+                is("Distance", "distance", Some("mm")),
+                is("BoreDistance", "boredistance", Some("mm"))
+            ]
         );
-        let ten = json!([{"a": {"temperature": 1}, "b": {"temperature": 2}, "a_temperature": 3}]);
-        let names: Vec<_> = proposal(ten).into_iter().map(|(_, name, _)| name).collect();
-        assert_eq!(names, ["temperature", "b_temperature", "a_temperature"]);
+        let alike = json!([{"temp": 1, "x": {"temp": 2}, "x_temp": 3}]);
+        let names: Vec<_> = proposal(alike).into_iter().map(|(_, name, _)| name).collect();
+        assert_eq!(names, ["temperature", "x_temp", "x_temp_2"]);
     }
 }

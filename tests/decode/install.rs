@@ -202,7 +202,7 @@ fn hostile_examples_are_refused() {
     };
     let laughs = "a: &a [x, x]\nb: &b [*a, *a]\nexamples: [*b, *b]\n";
     refused("laughs.yaml", laughs, "aliases are not understood");
-    refused("deep.yaml", &format!("examples: {}", "[".repeat(50_000)), "nested deeper than 64");
+    refused("deep.yaml", &format!("examples: {}", "[".repeat(100)), "nested deeper than 64");
     refused("broken.yaml", "examples: [", "broken.yaml: ");
     refused("empty.yaml", "", "the file is empty");
     refused("long.json", &" ".repeat((1 << 20) + 1), "more than 1024 KiB");

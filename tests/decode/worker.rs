@@ -1,11 +1,11 @@
 //! The process in which scripts run: what it may, and what becomes of it.
 
 use crate::Serve;
+use crate::support::wait_until;
 use lykta::codec::script::{Failure, Keeper, Routine, Script};
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::os::unix::fs::PermissionsExt;
-use crate::support::wait_until;
-use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,8 +1,8 @@
 //! A vendor's examples of what its codec says.
 
 use crate::codec::script::{Keeper, Routine, Script};
-use serde_json::{Map, Number, Value};
 use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
 use std::path::Path;
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -42,7 +42,12 @@ impl Examples {
     ///
     /// # Errors
     /// With what is wrong, and with which example.
-    pub(super) fn add(&mut self, file: &Path, text: &str, keeper: &mut Keeper) -> Result<(), String> {
+    pub(super) fn add(
+        &mut self,
+        file: &Path,
+        text: &str,
+        keeper: &mut Keeper,
+    ) -> Result<(), String> {
         let is_yaml = file.extension().is_some_and(|e| e == "yaml" || e == "yml");
         let value = if is_yaml { yaml(text)? } else { json(text, keeper)? };
         for (kind, list) in lists(&value)? {

@@ -147,10 +147,11 @@ fn examples(args: &Args, keeper: &mut Keeper) -> Result<Examples, (u8, String)> 
     };
     let mut examples = Examples::default();
     for file in &files {
-        let told = |code, what: &dyn std::fmt::Display| (code, format!("{}: {what}", file.display()));
+        let told =
+            |code, what: &dyn std::fmt::Display| (code, format!("{}: {what}", file.display()));
         let mut text = String::new();
-        let read = fs::File::open(file)
-            .and_then(|open| open.take(MAX_FILE + 1).read_to_string(&mut text));
+        let read =
+            fs::File::open(file).and_then(|open| open.take(MAX_FILE + 1).read_to_string(&mut text));
         let length = read.map_err(|error| told(exit::IO, &error))?;
         if length as u64 > MAX_FILE {
             let what = format!("it has more than {} KiB", MAX_FILE / 1024);
@@ -165,7 +166,10 @@ fn examples(args: &Args, keeper: &mut Keeper) -> Result<Examples, (u8, String)> 
     }
     if examples.uplinks.is_empty() {
         let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-        return Err((exit::DATA, format!("{}: there is no example of an uplink", names.join(", "))));
+        return Err((
+            exit::DATA,
+            format!("{}: there is no example of an uplink", names.join(", ")),
+        ));
     }
     Ok(examples)
 }
