@@ -79,8 +79,10 @@ impl Examples {
     }
 }
 
-/// Lists of examples with what they are of, where their place says it.
-fn lists(value: &Value) -> Result<Vec<(Option<&'static str>, &[Value])>, String> {
+/// Examples, and what they are of where their place says it.
+type List<'a> = (Option<&'static str>, &'a [Value]);
+
+fn lists(value: &Value) -> Result<Vec<List<'_>>, String> {
     if let Value::Array(list) = value {
         return Ok(vec![(None, list)]);
     }
