@@ -17,7 +17,7 @@ const EVENING: i64 = 14;
 /// A sensor that reports less often than every so many hours is asked for one reading; and less
 /// often than every so many others it shows another level each time: only the last counts, which
 /// is no older than one of its intervals and a bit.
-const OFTEN: f64 = 2.0;
+pub(super) const OFTEN: f64 = 2.0;
 pub(super) const RARE: f64 = 4.5;
 const LATE: f64 = 1.1;
 /// No more readings than these make a median.

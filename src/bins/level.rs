@@ -3,7 +3,7 @@
 use super::bin::{Bin, DAY, HOUR};
 use super::days::Days;
 use super::emptying::{Fall, Falls, Seen};
-use super::hours::{Hours, RARE, Surface};
+use super::hours::{Hours, OFTEN, RARE, Surface};
 use super::input::{Echo, Input};
 use super::outcome::{EchoFrom, Emptying, Trust};
 use super::rules::Rules;
@@ -42,8 +42,6 @@ const AT_NIGHT: f64 = 0.6;
 /// And where it fell over, or was torn off, in the days before, in seconds.
 const FELL_OVER: f64 = 0.3;
 const LIES: i64 = 3 * DAY;
-/// From this part of wrong echoes on there may be one.
-const MAY_BE_SHELF: f32 = 0.03;
 /// A sensor is of another kind when so many readings in a row are: one that tells a distance and a
 /// percentage may leave out one of them.
 const OTHER_KIND: u8 = 3;
@@ -109,7 +107,12 @@ impl Bin {
         self.follow(step, rules.depth());
         if self.presses.is_none() {
             // what a compactor presses sinks, and is no echo
-            self.shelf.see(&self.hours, hour, step, days.max(0.0), rules.depth(), rim);
+            let days = days.max(0.0);
+            // one deep reading may be a wild one
+            let before = self.hours.back(hour).take(2).map(|(_, step)| step).min();
+            let rare = self.hours_between(rules) > OFTEN;
+            self.shelf.see(&self.hours, hour, step, days, rules.depth(), rim);
+            self.shelf.stay(before, hour, step, (days, rare), (rules.depth(), rim));
         }
         if passed > APART {
             self.readings.clear();
@@ -267,7 +270,7 @@ impl Bin {
         }
         let depth = rules.geometry.depth.0;
         let least = (FALL * depth).max(LEAST_FALL).min(MOST_FALL * depth);
-        let doubtful = self.shelf.is_fixed() || self.shelf.part() >= MAY_BE_SHELF;
+        let doubtful = self.shelf.is_fixed() || self.shelf.may_be();
         let falls = Falls {
             least: rules.in_steps(least),
             depth: rules.depth(),
@@ -279,9 +282,9 @@ impl Bin {
         let fall = (to - from) * rules.step();
         let mut confidence = 0.6 + 0.4 * ((fall - least) / (CERTAIN * depth)).clamp(0.0, 1.0);
         let above = |step: f64| !self.shelf.is_at(step.clamp(0.0, 254.0) as u8, rules.depth());
-        if self.shelf.is_fixed() {
+        if self.shelf.is_fixed() && !(self.shelf.is_rare() && above(from)) {
             confidence *= AT_SHELF;
-        } else if self.shelf.part() >= MAY_BE_SHELF || !above(from) {
+        } else if self.shelf.may_be() || !above(from) {
             confidence *= NEAR_SHELF;
         }
         let (at, by_day) = rules.emptied(before, seen);
