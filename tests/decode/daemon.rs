@@ -239,7 +239,7 @@ fn what_the_profile_does_not_find_is_counted_told_and_costs_no_uplink() {
     let broker = Broker::start();
     let cloud = Subscriber::start(&broker, &[]);
     let own = sensor(1, "own");
-    let mut lykta = lykta(&broker, &[own.clone()], &[("own", renamed, GOOD_READINGS)]);
+    let mut lykta = lykta(&broker, std::slice::from_ref(&own), &[("own", renamed, GOOD_READINGS)]);
     lykta.restart();
     let mut concentrator = Concentrator::new(1, lykta.udp);
     let up = until_decoded(&cloud, &mut concentrator, &own, 9, &[57, 1]);
