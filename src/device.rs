@@ -1,6 +1,6 @@
 //! The device registry: which sensors there are, whose they are, and what they are.
 
-use crate::units::{AesKey, DevAddr, DevEui, JoinEui, Quantity, TenantId, duration};
+use crate::units::{AesKey, DevAddr, DevEui, JoinEui, Metres, Quantity, TenantId, duration};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,6 +46,15 @@ pub struct Profile {
     /// Which outputs of the decoder become which readings.
     #[serde(default, rename = "reading")]
     pub readings: Vec<Mapping>,
+}
+
+impl Profile {
+    /// The least and the greatest distance that it can measure, if it measures one.
+    pub fn sight(&self) -> Option<[Metres; 2]> {
+        let distance = |m: &&Mapping| m.quantity == Quantity::Distance;
+        let range = self.readings.iter().find(distance)?.range?;
+        Some(range.map(Metres))
+    }
 }
 
 /// Frame counter resets of an ABP device: a sensor that forgets its counter when the battery

@@ -43,6 +43,17 @@ function answer(b) {
   if (b[0] === 0x81) {
     return { Device: "RB11E", Cmd: "ConfigReportRsp", Status: b[2] === 0 ? "Success" : "Failure" };
   }
+  if (b[0] === 0x83) {
+    return { Device: "RB11E", Cmd: "SetIRDisableTimeRsp", Status: b[2] === 0 ? "Success" : "Failure" };
+  }
+  if (b[0] === 0x84) {
+    return {
+      Device: "RB11E",
+      Cmd: "GetIRDisableTimeRsp",
+      IRDisableTime: word(b, 2),
+      IRDetectionTime: word(b, 4),
+    };
+  }
   if (b[0] !== 0x82) throw "unknown command 0x" + b[0].toString(16) + " at byte 0";
   return {
     Device: "RB11E",

@@ -46,20 +46,26 @@ macro_rules! embedded {
 /// The files of `config/codecs/`: name and text.
 pub const CODECS: &[(&str, &str)] = embedded![
     "codecs":
+    "browan-dw10.js",
     "cayenne-lpp.js",
     "decentlab-dl-mbx.js",
+    "dingtek-df702.js",
     "dragino-lds02.js",
     "netvox-rb11e.js",
+    "pepperl-fuchs-wilsen.js",
+    "teneo-fill.js",
     "terabee-lora-lm.js",
 ];
 
 /// The files of `config/profiles/`: name and text.
 pub const PROFILES: &[(&str, &str)] = embedded![
     "profiles":
+    "browan-dw10.toml",
     "browan-tbdw100.toml",
     "browan-tbms100.toml",
     "browan-tbpb100.toml",
     "decentlab-dl-mbx.toml",
+    "dingtek-df702.toml",
     "dragino-ldds45.toml",
     "dragino-ldds75.toml",
     "dragino-lds02.toml",
@@ -83,6 +89,8 @@ pub const PROFILES: &[(&str, &str)] = embedded![
     "netvox-r718qa.toml",
     "netvox-r718x.toml",
     "netvox-rb11e.toml",
+    "pepperl-fuchs-wilsen.toml",
     "sensoneo-single.toml",
+    "teneo-fill.toml",
     "terabee-lora-lm.toml",
 ];

@@ -123,18 +123,36 @@ impl Proposal {
         text
     }
 
-    /// Gives a name of its own to each reading but the first of a quantity.
+    /// Gives a name of its own to each reading but the first of a quantity. Who reads a profile
+    /// takes the first as the one that counts: that is what is called as its quantity is.
     fn name(&mut self) {
+        let is_called_so = |reading: &Proposed| plain(leaf(&reading.output)) == reading.quantity;
+        for at in 0..self.readings.len() {
+            let quantity = self.readings[at].quantity;
+            let first = self.readings.iter().position(|other| other.quantity == quantity);
+            if is_called_so(&self.readings[at])
+                && let Some(first) = first.filter(|first| !is_called_so(&self.readings[*first]))
+            {
+                self.readings[first..=at].rotate_right(1);
+            }
+        }
         let mut taken: Vec<String> = Vec::new();
         for reading in &mut self.readings {
             let own = reading.name.clone().unwrap_or_else(|| reading.quantity.to_owned());
-            let name = if taken.contains(&own) { plain(&reading.output) } else { own };
-            if name != reading.quantity {
-                reading.name = Some(name.clone());
-            }
+            let by_output = plain(&reading.output);
+            let numbered = (2..).map(|n| format!("{by_output}_{n}"));
+            let mut names = [own, by_output.clone()].into_iter().chain(numbered);
+            let Some(name) = names.find(|name| !taken.contains(name)) else { continue };
+            reading.name = (name != reading.quantity).then(|| name.clone());
             taken.push(name);
         }
     }
+}
+
+/// What an output is called, less where it stands.
+fn leaf(output: &str) -> &str {
+    let output = output.strip_suffix(".value").unwrap_or(output);
+    output.rsplit('.').next().unwrap_or(output)
 }
 
 fn json(value: impl Serialize) -> String {
@@ -174,10 +192,15 @@ fn collect<'a>(
 }
 
 fn propose(output: &str, seen: &Seen<'_>) -> Option<Proposed> {
-    let leaf = output.strip_suffix(".value").unwrap_or(output);
-    let leaf = leaf.rsplit('.').next().unwrap_or(leaf);
-    let name = plain(leaf);
+    let name = plain(leaf(output));
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    // what a sensor is set to says nothing of what it measures
+    if has(&["threshold", "deadzone", "dead_zone", "interval", "maxdistance", "max_distance"])
+        || name.ends_with("change")
+        || name.ends_with("changed")
+    {
+        return None;
+    }
     let values = || seen.values.iter().filter(|value| !value.is_null());
     let numbers: Vec<f64> = values().filter_map(|value| number(value)).collect();
     let is_number = !numbers.is_empty() && numbers.len() == values().count();
@@ -203,7 +226,12 @@ fn propose(output: &str, seen: &Seen<'_>) -> Option<Proposed> {
         // what some call a level is the way down to it
         let is_length = said.is_some_and(|unit| ["mm", "cm", "m"].contains(&unit));
         if is_length || has(&["distance", "proxx", "ullage"]) {
-            let guess = if most > 50.0 { "mm" } else { "m" };
+            let is_whole = numbers.iter().all(|n| n.fract() == 0.0);
+            let guess = match most {
+                most if most > 50.0 => "mm",
+                _ if is_whole => "cm",
+                _ => "m",
+            };
             let unit = told(&[("mm", "mm"), ("cm", "cm"), ("m", "m")]).unwrap_or(guess);
             return make(Quantity::Distance, Some(unit), None);
         }
@@ -388,5 +416,20 @@ mod tests {
             proposal(json!([{"temp_in": 1, "temp_out": -1}])),
             [is("temp_in", "temperature", Some("Cel")), is("temp_out", "temp_out", Some("Cel"))]
         );
+    }
+
+    #[test]
+    fn what_is_called_as_its_quantity_is_the_one_that_counts_and_settings_are_none() {
+        assert_eq!(
+            proposal(json!([{"DeadZoneDistance": 500, "DistanceChange": 100, "BoreDistance": 1200,
+                             "Distance": 300, "OnDistanceThreshold": 50}])),
+            [
+                is("Distance", "distance", Some("mm")),
+                is("BoreDistance", "boredistance", Some("mm"))
+            ]
+        );
+        let alike = json!([{"temp": 1, "x": {"temp": 2}, "x_temp": 3}]);
+        let names: Vec<_> = proposal(alike).into_iter().map(|(_, name, _)| name).collect();
+        assert_eq!(names, ["temperature", "x_temp", "x_temp_2"]);
     }
 }

@@ -5,6 +5,7 @@ use super::read::{Read, Reader};
 use super::schema::settings;
 use super::timing::Hours;
 use crate::bins::{Geometry, Rules};
+use crate::device::Profile;
 use crate::units::{Degrees, Metres, Ratio, Volts};
 use figment::value::Value;
 use jiff::tz::TimeZone;
@@ -22,8 +23,8 @@ settings! {
         /// The distance in metres from the sensor to the floor of the empty bin.
         pub depth_m: f64 = 1.5,
         /// The distance in metres from the sensor at which the bin is full; nearer ones count as
-        /// full, too.
-        pub dead_zone_m: f64 = 0.0,
+        /// full, too. Left out: the least distance that the sensor's profile says it can measure.
+        pub dead_zone_m: Option<f64> => 0.25,
         /// Metres to add to each distance: from where the sensor hangs back to where it counts
         /// from. Negative if it says too much.
         pub sensor_offset_m: f64 = 0.0,
@@ -68,12 +69,21 @@ impl Default for BinSettings {
 }
 
 impl BinSettings {
+    /// With what the model of its sensor says, where nothing else is set.
+    #[must_use]
+    pub fn seen_by(mut self, sensor: &Profile) -> Self {
+        // of a sensor that cannot see into this bin at all, each level would be full
+        let least = sensor.sight().map(|[Metres(least), _]| least);
+        self.dead_zone_m = self.dead_zone_m.or(least.filter(|least| *least < self.depth_m));
+        self
+    }
+
     /// Where its sensor hangs.
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         Geometry {
             depth: Metres(self.depth_m),
-            dead_zone: Metres(self.dead_zone_m),
+            dead_zone: Metres(self.dead_zone_m.unwrap_or_default()),
             offset: Metres(self.sensor_offset_m),
             angle: Degrees(self.sensor_angle_deg),
             volumes: self.volumes.clone(),
@@ -130,5 +140,28 @@ impl std::borrow::Borrow<str> for BinId {
 impl fmt::Display for BinId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BinSettings;
+    use crate::codec::builtin;
+
+    #[test]
+    fn where_nothing_is_set_a_bin_is_full_where_its_sensor_sees_nothing_nearer() {
+        let profiles = builtin::profiles().expect("profiles");
+        let dead_zone = |name: &str, bin: &BinSettings| {
+            let profile = profiles.iter().find(|p| p.name == name).expect("a profile");
+            bin.clone().seen_by(profile).geometry().dead_zone.0
+        };
+        let bin = BinSettings::default();
+        assert_eq!(dead_zone("dragino-ldds75", &bin), 0.28);
+        assert_eq!(dead_zone("sensoneo-single", &bin), 0.03);
+        assert_eq!(dead_zone("milesight-ws301", &bin), 0.0, "no sensor of distances");
+        let set = BinSettings { dead_zone_m: Some(0.0), ..bin.clone() };
+        assert_eq!(dead_zone("dragino-ldds75", &set), 0.0, "zero is set, too");
+        let low = BinSettings { depth_m: 0.4, ..bin };
+        assert_eq!(dead_zone("terabee-lora-lm", &low), 0.0, "0.5 m would make it full for ever");
     }
 }

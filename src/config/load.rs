@@ -97,6 +97,7 @@ pub fn load_with(
     let checked = settings.map(|mut settings| {
         checks.settings(&mut settings);
         let devices = checks.devices(&settings, &profiles);
+        checks.sights(&settings, &devices);
         let households = checks.households(&settings, &profiles);
         (settings, Registry::new(devices), households)
     });

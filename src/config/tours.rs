@@ -6,7 +6,9 @@ use super::key::KeyPath;
 use super::plan::{PlanKind, PlanSettings, VehicleSettings};
 use super::read::known;
 use super::settings::{Settings, TenantKind};
+use crate::device::Device;
 use crate::route::road::Means;
+use crate::units::Metres;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read as _;
@@ -50,7 +52,7 @@ impl Checks<'_> {
             let help = "write metres from the sensor to the floor of the empty bin, such as 1.5";
             self.error(&path.key("depth_m"), "depth_m must be from 0.05 to 20", help);
         }
-        if !(0.0..bin.depth_m).contains(&bin.dead_zone_m) {
+        if bin.dead_zone_m.is_some_and(|least| !(0.0..bin.depth_m).contains(&least)) {
             let help = "a full bin lies nearer to the sensor than the floor of an empty one";
             self.error(
                 &path.key("dead_zone_m"),
@@ -229,6 +231,26 @@ impl Checks<'_> {
                 self.error(&path.key("window"), what, help);
             }
             self.able(path, &visit.skills, visit.crew, plan);
+        }
+    }
+
+    /// Bins that their sensors cannot see whole.
+    pub(super) fn sights(&mut self, settings: &Settings, devices: &[Device]) {
+        for device in devices {
+            let Some(id) = device.bin.as_deref() else { continue };
+            let Some(bin) = settings.bin.get(id) else { continue };
+            let Some([Metres(least), Metres(most)]) = device.profile.sight() else { continue };
+            let path = KeyPath::default().key("bin").key(id).key("depth_m");
+            let help = "measure it again, or take another sensor for this bin";
+            if bin.depth_m > most {
+                let model = &device.profile.model;
+                let what = format!("its sensor ({model}) sees no farther than {most} m");
+                self.warning(&path, what, help);
+            } else if bin.dead_zone_m.is_none() && bin.depth_m <= least {
+                let model = &device.profile.model;
+                let what = format!("its sensor ({model}) sees nothing nearer than {least} m");
+                self.warning(&path, what, help);
+            }
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn bins(
     let devices = registry.iter().filter(|device| device.tenant == tenant.id);
     let rules = devices.filter_map(|device| {
         let id = device.bin.as_deref()?;
-        let bin = settings.bin.get(id).cloned().unwrap_or_default();
+        let bin = settings.bin.get(id).cloned().unwrap_or_default().seen_by(&device.profile);
         Some((id.to_owned(), bin.rules(&tenant.timezone.0)))
     });
     Ok(Bins::new(rules.collect(), store.states(Room::Bins)?))

@@ -157,3 +157,11 @@ fn a_patrol_has_visits_in_the_hours_of_its_shifts() {
     let text = told("volume_l = 40000\n", "");
     assert!(text.contains("what does this vehicle hold?"), "{text}");
 }
+
+#[test]
+fn a_bin_that_its_sensor_cannot_see_whole_is_doubted() {
+    let told = |keys: &str| Site::new(&format!("{LEAST}{POSITION}{keys}")).told();
+    assert!(!told("depth_m = 2.5\n").contains("its sensor"), "{}", told("depth_m = 2.5\n"));
+    let deep = told("depth_m = 3.0\n");
+    assert!(deep.contains("sees no farther than 2.53 m") && deep.ends_with("ok"), "{deep}");
+}

@@ -232,6 +232,27 @@ fn a_profile_whose_script_changed_underneath_is_refused_with_all_one_needs_to_kn
     assert!(told.contains("there is no codec \"own.js\""), "{told}");
 }
 
+/// A vendor's new firmware or a wrong profile: the names are others than those that it maps.
+#[test]
+fn what_the_profile_does_not_find_is_counted_told_and_costs_no_uplink() {
+    let renamed = "function decodeUplink(input) { return {data: {distance_mm: 570}}; }";
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let own = sensor(1, "own");
+    let mut lykta = lykta(&broker, std::slice::from_ref(&own), &[("own", renamed, GOOD_READINGS)]);
+    lykta.restart();
+    let mut concentrator = Concentrator::new(1, lykta.udp);
+    let up = until_decoded(&cloud, &mut concentrator, &own, 9, &[57, 1]);
+    assert_eq!(up.body["object"], json!({"distance_mm": 570}));
+    lykta.wait_for_log("none of the profile's outputs is there, but \"distance_mm\"");
+    // that nothing of it is known, and that this one is not
+    assert_eq!(status(&lykta)["tenants"][0]["notMapped"], 2);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lykta"));
+    command.args(["status", "--config"]).arg(lykta.path().join("lykta.toml"));
+    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(told.contains("2 outputs not mapped"), "{told}");
+}
+
 #[test]
 fn a_command_in_words_is_sent_as_the_codec_writes_it() {
     let broker = Broker::start();

@@ -136,3 +136,76 @@ fn an_example_that_gives_something_else_is_shown() {
     assert!(told(&output).contains("example 1 (frost)"), "{}", told(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("2 examples, 1 as the vendor says"));
 }
+
+/// The three forms in which examples are published, of the same script.
+#[test]
+fn examples_are_taken_as_they_are_published() {
+    let yaml = "uplinkDecoder:
+  fileName: vendor.js
+  examples:
+    - description: frost
+      input:
+        fPort: 2
+        bytes: [0x07, 0xD0, 0x24, 0xFB, 0x01]
+      output:
+        data:
+          Distance: '2000 mm'
+          battery: 3.6
+          serial: x1
+          temperature: {value: -2.5, unit: '°C'}
+          status: {pir: trigger}
+    - description: another port
+      input: {fPort: 9, bytes: [0]}
+      output:
+        errors: ['unknown FPort']
+downlinkEncoder:
+  fileName: vendor.js
+  examples:
+    - input: {data: {interval: 9}}
+      output: {fPort: 2, bytes: [9]}
+";
+    let loose = "[
+  // as a program of JavaScript reads it
+  {name: 'frost', \"input\": {fPort: 2, bytes: [0x07, 0xd0, 0x24, 0xfb, 1,]},
+   expected: {data: {Distance: '2000 mm', battery: 3.6, serial: 'x1',
+     temperature: {value: -2.5, unit: '°C'}, status: {pir: 'trigger'}}}},
+  {name: 'another port', input: {fPort: 9, bytes: '00'}, expected: {errors: ['unknown FPort']}},
+]";
+    let encoded = "[{name: 'often', input: {data: {interval: 9}}, expected: {bytes: [9]}}]";
+    let of = |files: &[(&str, &str)], arguments: &[&str]| {
+        let place = Place::new(SCRIPT, &json!([]));
+        std::fs::remove_file(place.path().join("examples.json")).unwrap();
+        for (name, text) in files {
+            std::fs::write(place.path().join(name), text).unwrap();
+        }
+        let shown = place.install(&[&["--dry-run", "--json"], arguments].concat());
+        assert!(shown.status.success(), "{files:?}: {}", told(&shown));
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!((&shown["examples"], &shown["asTheVendorSays"]), (&json!(2), &json!(2)));
+        assert!(shown["text"].as_str().unwrap().contains("downlinks = [\"interval\"]"), "{shown}");
+    };
+    of(&[("vendor-codec.yaml", yaml)], &[]);
+    of(&[("test_decode_vendor.json", loose), ("test_encode_vendor.json", encoded)], &[]);
+    let elsewhere = [("a.json", loose), ("b.json", encoded)];
+    of(&elsewhere, &["--examples", "a.json", "--examples", "b.json"]);
+}
+
+#[test]
+fn hostile_examples_are_refused() {
+    let refused = |name: &str, text: &str, part: &str| {
+        let place = Place::new(SCRIPT, &json!([]));
+        std::fs::write(place.path().join(name), text).unwrap();
+        let output = place.install(&["--examples", name]);
+        assert_eq!(output.status.code(), Some(65), "{name}: {}", told(&output));
+        assert!(told(&output).contains(part), "{part}: {}", told(&output));
+        assert!(!place.has_installed());
+    };
+    let laughs = "a: &a [x, x]\nb: &b [*a, *a]\nexamples: [*b, *b]\n";
+    refused("laughs.yaml", laughs, "aliases are not understood");
+    refused("deep.yaml", &format!("examples: {}", "[".repeat(100)), "nested deeper than 64");
+    refused("broken.yaml", "examples: [", "broken.yaml: ");
+    refused("empty.yaml", "", "the file is empty");
+    refused("long.json", &" ".repeat((1 << 20) + 1), "more than 1024 KiB");
+    refused("loop.json", "(() => { for (;;); })()", "examples are JSON or YAML");
+    refused("way-out.json", "0)}; } while (true); function f() { ({x: (0", "examples are JSON");
+}

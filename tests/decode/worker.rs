@@ -2,7 +2,10 @@
 
 use crate::Serve;
 use crate::support::wait_until;
+use lykta::codec::script::{Failure, Keeper, Routine, Script};
 use serde_json::json;
+use serde_json::value::RawValue;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -99,4 +102,31 @@ fn it_ends_with_who_asks_even_in_the_middle_of_a_loop() {
         let stat = std::fs::read_to_string(format!("/proc/{worker}/stat"));
         !stat.is_ok_and(|stat| !stat.contains(") Z "))
     });
+}
+
+/// A worker that somebody has taken over may say what it likes: no script of another is answered
+/// by it, and nobody waits or keeps what it says.
+#[test]
+fn one_that_says_what_no_worker_says_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let ready = r#"echo '{"filtered":true}'; read -r line;"#;
+    let two = r#"{"out":{"object":{"data":1}},"console":[]}"#;
+    for (what, words) in [
+        ("megabytes without an end", "while :; do echo -n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"),
+        ("two answers", &format!("printf '%s\\n%s\\n' '{two}' '{two}'; read -r line")),
+        ("no JSON", "echo hello; read -r line"),
+        ("no object", r#"echo '{"out":{"object":1'; read -r line"#),
+        ("nothing", "exit 3"),
+    ] {
+        let program = directory.path().join("worker");
+        std::fs::write(&program, format!("#!/bin/sh\n{ready} {words}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut keeper = Keeper::new(program.clone());
+        let script = Script::new(what.as_bytes()).unwrap();
+        let input = RawValue::from_string("{}".to_owned()).unwrap();
+        let answer = keeper.ask(&script, Routine::DecodeUplink, &input);
+        assert!(matches!(answer.out, Err(Failure::Crashed(_))), "{what}: {answer:?}");
+        assert_eq!(keeper.worker(), None, "{what}");
+        std::fs::remove_file(&program).unwrap();
+    }
 }

@@ -25,7 +25,7 @@ fn a_fire_is_out_and_known_after_kill_9_and_a_crew_is_answered() {
     concentrator.forward(&[sensor.level(1, 100, 12)]);
     wait_until("the level has come", || !bodies(&cloud, "/bin/1739/level").is_empty());
     let level = bodies(&cloud, "/bin/1739/level").remove(0);
-    assert_eq!((&level["bin"], &level["fill"]), (&json!("1739"), &json!(0.33)), "{level}");
+    assert_eq!((&level["bin"], &level["fill"]), (&json!("1739"), &json!(0.34)), "{level}");
 
     concentrator.forward(&[sensor.level(2, 100, 95)]);
     wait_until("the fire has come", || !bodies(&cloud, "/bin/1739/event").is_empty());

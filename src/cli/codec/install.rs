@@ -1,6 +1,6 @@
 //! `lykta codec install`: a vendor's codec becomes a profile.
 
-use super::examples::{Example, Examples, read};
+use super::examples::{Example, Examples, MAX_FILE};
 use crate::cli::table::{count, printable};
 use crate::cli::{complain, exit};
 use crate::codec::proposal::Proposal;
@@ -12,7 +12,7 @@ use crate::units::duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{self, Write, stdout};
+use std::io::{self, Read, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,16 +26,17 @@ use std::time::Duration;
 /// beside the configuration; lykta reads them at its next start.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lykta codec install acme.js --profile acme-bin --dry-run\n  \
-    sudo lykta codec install acme.js --profile acme-bin --examples acme.json --heartbeat 1h")]
+    sudo lykta codec install acme.js --profile acme-bin --examples acme.yaml --heartbeat 1h")]
 pub(crate) struct Args {
     /// The script
     file: PathBuf,
     /// The name of the profile
     #[arg(long, value_name = "NAME")]
     profile: String,
-    /// The vendor's examples, JSON after TS013 [default: examples.json beside the script]
+    /// The vendor's examples as they are published, JSON or YAML; may be given several times
+    /// [default: those beside the script]
     #[arg(long, value_name = "FILE")]
-    examples: Option<PathBuf>,
+    examples: Vec<PathBuf>,
     /// The configuration beside which it is installed
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
@@ -83,29 +84,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(exit::IO.into());
         }
     };
-    let file = args.examples.clone().unwrap_or_else(|| args.file.with_file_name("examples.json"));
-    let Examples { uplinks: examples, downlinks } = match fs::read_to_string(&file) {
-        Ok(text) => match read(&text) {
-            Ok(examples) if examples.uplinks.is_empty() => {
-                complain(format_args!("{}: it has no example of an uplink", file.display()));
-                return Ok(exit::DATA.into());
-            }
-            Ok(examples) => examples,
-            Err(error) => {
-                complain(format_args!("{}: {error}", file.display()));
-                return Ok(exit::DATA.into());
-            }
-        },
-        Err(error) => {
-            complain(format_args!(
-                "{}: {error}; without an example nothing is known of what the codec says: give \
-                 --examples FILE",
-                file.display()
-            ));
-            return Ok(exit::IO.into());
+    let mut keeper = Keeper::default();
+    let Examples { uplinks: examples, downlinks } = match examples(args, &mut keeper) {
+        Ok(examples) => examples,
+        Err((code, told)) => {
+            complain(format_args!("{}", printable(&told)));
+            return Ok(code.into());
         }
     };
-    let outcome = match try_out(name, &script, &examples)? {
+    let outcome = match try_out(name, &script, &examples, &mut keeper)? {
         Ok(outcome) => outcome,
         Err(failure) => {
             complain(format_args!("{}: {failure}", args.file.display()));
@@ -152,11 +139,60 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The vendor's examples; or the exit code and what is wrong.
+fn examples(args: &Args, keeper: &mut Keeper) -> Result<Examples, (u8, String)> {
+    let files = match args.examples.is_empty() {
+        true => beside(&args.file),
+        false => args.examples.clone(),
+    };
+    let mut examples = Examples::default();
+    for file in &files {
+        let told =
+            |code, what: &dyn std::fmt::Display| (code, format!("{}: {what}", file.display()));
+        let mut text = String::new();
+        let read =
+            fs::File::open(file).and_then(|open| open.take(MAX_FILE + 1).read_to_string(&mut text));
+        let length = read.map_err(|error| told(exit::IO, &error))?;
+        if length as u64 > MAX_FILE {
+            let what = format!("it has more than {} KiB", MAX_FILE / 1024);
+            return Err(told(exit::DATA, &what));
+        }
+        examples.add(file, &text, keeper).map_err(|error| told(exit::DATA, &error))?;
+    }
+    if files.is_empty() {
+        let what = "there are no examples beside it, and without one nothing is known of what the \
+                    codec says: give --examples FILE";
+        return Err((exit::IO, format!("{}: {what}", args.file.display())));
+    }
+    if examples.uplinks.is_empty() {
+        let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        return Err((
+            exit::DATA,
+            format!("{}: there is no example of an uplink", names.join(", ")),
+        ));
+    }
+    Ok(examples)
+}
+
+/// The examples of a script by the names that they have where codecs are published.
+fn beside(script: &Path) -> Vec<PathBuf> {
+    let stem = script.file_stem().unwrap_or_default().to_string_lossy();
+    let names = [
+        "examples.json".to_owned(),
+        format!("{stem}-codec.yaml"),
+        format!("test_decode_{stem}.json"),
+        format!("test_encode_{stem}.json"),
+    ];
+    let files = names.iter().map(|name| script.with_file_name(name));
+    files.filter(|file| file.exists()).collect()
+}
+
 /// Runs the examples; the failure that is ours and not the script's.
 fn try_out(
     name: &str,
     script: &Script,
     examples: &[Example],
+    keeper: &mut Keeper,
 ) -> anyhow::Result<Result<Outcome, Failure>> {
     let text = format!(
         "name = {name:?}\nvendor = \"\"\nmodel = \"\"\ncodec = \"x.js\"\nsha256 = \"{}\"\n\
@@ -164,11 +200,10 @@ fn try_out(
         script.hash()
     );
     let codec = Codec::of_script(Arc::new(builtin::parse("x.toml", &text)?), script.clone())?;
-    let mut keeper = Keeper::default();
     let mut outcome = Outcome::default();
     for (n, example) in examples.iter().enumerate() {
         let what = format!("example {} ({})", n + 1, example.what);
-        match codec.decode(&mut keeper, example.f_port, &example.bytes, Timestamp::now()) {
+        match codec.decode(keeper, example.f_port, &example.bytes, Timestamp::now()) {
             Ok(decoded) => {
                 let object = Value::from(decoded.object.clone());
                 match &example.data {
