@@ -24,6 +24,10 @@ messages! {
     HANGS = "8c9f6a2e4d0b4f57a1e35d7c90b1e205";
     /// Something in the configuration deserves a look.
     CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204";
+    /// The configuration was read again and holds.
+    RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206";
+    /// The configuration was read again and does not hold; that of before does.
+    RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207";
     /// The UDP port for concentrators cannot be opened; lykta keeps trying.
     CONCENTRATOR_PORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e210";
     /// A concentrator was heard for the first time, or again.

@@ -16,17 +16,18 @@ mod hats;
 mod house;
 mod inlet;
 mod modem;
+mod renewal;
 mod report;
 mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
 use crate::config::{Household, LorawanSettings, OutputSettings, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{
-    self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
+    self, Bins, Care, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit,
+    Watch,
 };
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::button;
@@ -47,6 +48,7 @@ use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
+pub use renewal::{Refused, Renewed, Renewer};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -184,6 +186,7 @@ pub struct Gateway {
     /// Makes plans, if there are any to make. Whatever becomes of it, all else goes on.
     planner: Option<Worker>,
     stop_planner: (Arc<AtomicBool>, Desk),
+    renewer: Renewer,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
     /// Of each part whose hanging would go unseen, with its name.
@@ -240,9 +243,12 @@ impl Gateway {
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
             let kept = store.states(Room::Plans)?.into_iter();
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
-            let bins = house::bins(tenant, &settings, &registry, &store)?;
+            let bins = house::bins(tenant, &settings, &registry);
+            let bins = Bins::new(bins, store.states(Room::Bins)?);
             let tours = Tours::new(bins, desk.of(plans));
-            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            let rules = house::care(tenant, &settings);
+            let residents = house::residents(tenant, &households);
+            let care = Care::new(rules, residents, store.states(Room::Care)?, clock.now());
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -290,19 +296,13 @@ impl Gateway {
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
-        let needs_script = registry
-            .iter()
-            .filter_map(|device| codecs.get(&device.profile.name))
-            .any(Codec::is_script);
-        let (decoding, codec, stopped) = if needs_script {
-            let waker = inlet.clone();
-            // any question does; a loop that has no room for one is awake
-            let (decoding, codecs) = Decoding::new(move || _ = waker.look(|_| {}));
-            let stopped = codecs.stopped();
-            let ask = move || codecs.run(Keeper::default());
-            (decoding, Some(Worker::spawn("codec".into(), ask)?), stopped)
-        } else {
-            (Decoding::default(), None, Stopped::default())
+        let stopped = Stopped::default();
+        let (decoding, codec) = match renewal::needs_scripts(&registry, &codecs) {
+            true => {
+                let (decoding, worker) = renewal::asks(&inlet, &stopped)?;
+                (decoding, Some(worker))
+            }
+            false => (Decoding::default(), None),
         };
         let ingest = Ingest::new(ingest::Parts {
             watch: Watch::new(&Hats::watched(&settings), &server, now.monotonic, hats.obey()),
@@ -339,6 +339,13 @@ impl Gateway {
         };
         let desk = desk.of(settings.plan.keys().cloned());
         let stop_planner = (stop_flag, desk.clone());
+        let renewer = Renewer {
+            fixed: Arc::new(renewal::fixed(&settings)),
+            inlet: inlet.clone(),
+            desk: desk.clone(),
+            stopped: stopped.clone(),
+            asks_scripts: Arc::new(AtomicBool::new(codec.is_some())),
+        };
 
         let (stop_upstreams, stop_up) = watch::channel(false);
         let mut upstreams = Vec::new();
@@ -425,6 +432,7 @@ impl Gateway {
             codec,
             planner,
             stop_planner,
+            renewer,
             upstreams,
             stop_upstreams,
             pulses,
@@ -436,6 +444,16 @@ impl Gateway {
     /// What can be seen from outside.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// Who puts other settings in the place of those that hold.
+    pub fn renewer(&self) -> Renewer {
+        self.renewer.clone()
+    }
+
+    /// Watches over what came with other settings.
+    pub fn watch(&mut self, renewed: Renewed) {
+        self.codec = self.codec.take().or(renewed.codec);
     }
 
     /// Where concentrators are listened for, if the port is open.

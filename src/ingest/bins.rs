@@ -149,6 +149,14 @@ impl Bins {
         bins
     }
 
+    /// From now on these are the bins, and these their rules. What is known of them stays.
+    pub(super) fn renew(&mut self, rules: HashMap<String, Rules>) {
+        self.rules = rules;
+        // what was said is read again by the rules of then: it is written down as a whole first
+        self.all.values_mut().for_each(|known| known.whole = 0);
+        self.learn();
+    }
+
     /// As those see them who drive to them.
     #[must_use]
     pub fn views(&self) -> HashMap<String, View> {

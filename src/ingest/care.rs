@@ -333,11 +333,19 @@ impl Care {
         }
         let kept = Kept { revoked: !given, memory: None };
         *home = Home::new(Arc::clone(&home.agreed), Some(kept), now);
+        self.consented(n, given, now, &mut draft);
+        Some(Ok(self.settle(draft)))
+    }
+
+    /// Consent was given or withdrawn, by whom ever: the watch begins, or all about it ends.
+    fn consented(&mut self, n: usize, given: bool, now: Moment, draft: &mut Draft) {
+        let resident = self.homes[n].agreed.id.clone();
         if given {
-            let decisions = home.watch.trust_clock(At::from(now.wall), self.trusted);
-            self.take(n, decisions, now, &mut draft);
+            let at = At::from(now.wall);
+            let decisions = self.homes[n].watch.trust_clock(at, self.trusted);
+            self.take(n, decisions, now, draft);
         } else {
-            self.close_all(resident, "samtycket återkallat", "consent withdrawn", now, &mut draft);
+            self.close_all(&resident, "samtycket återkallat", "consent withdrawn", now, draft);
             // at once, and not after its time
             self.erase_at = now.monotonic;
         }
@@ -348,10 +356,67 @@ impl Care {
                 "consent withdrawn, no checks are made and no alarm comes",
             ),
         };
-        let case = Case::about(resident, "consent", sv, en);
+        let case = Case::about(&resident, "consent", sv, en);
         draft.messages.push(care::decided(&self.rules.gateway, &case, Kind::Warning, now));
         draft.homes.insert(n);
-        Some(Ok(self.settle(draft)))
+    }
+
+    /// From now on these are the residents, and these the rules. Who is among them still goes on
+    /// with what is known, and the alarms stay; what was due by the rules of before is decided by
+    /// them.
+    pub(super) fn renew(
+        &mut self,
+        rules: CareRules,
+        residents: impl IntoIterator<Item = (Resident, Vec<DevEui>)>,
+        now: Moment,
+    ) -> Told {
+        let mut told = self.look(now);
+        let before = std::mem::take(&mut self.homes).into_iter();
+        let mut before: HashMap<_, _> = before.map(|home| (home.agreed.id.clone(), home)).collect();
+        self.rules = rules;
+        self.sensors.clear();
+        // whether they consented before
+        let mut others: Vec<(usize, Option<bool>)> = Vec::new();
+        for (n, (resident, devices)) in residents.into_iter().enumerate() {
+            let devices = devices.into_iter().enumerate();
+            self.sensors.extend(devices.map(|(sensor, device)| (device, (n, sensor))));
+            let home = match before.remove(&resident.id) {
+                Some(home) if *home.agreed == resident => home,
+                Some(home) => {
+                    others.push((n, Some(home.watch.resident().consent)));
+                    let kept = Kept { revoked: home.revoked, memory: home.memory() };
+                    Home::new(Arc::new(resident), Some(kept), now)
+                }
+                None => {
+                    others.push((n, None));
+                    Home::new(Arc::new(resident), None, now)
+                }
+            };
+            self.homes.push(home);
+        }
+        let (mut draft, at) = (Draft::default(), At::from(now.wall));
+        for gone in before.into_keys() {
+            // who was called to them hears that it is over
+            self.close_all(&gone, "vårdas inte längre här", "not cared for any more", now, &mut draft);
+            self.erase_at = now.monotonic;
+            self.forgotten.push(gone);
+        }
+        for (n, consented) in others {
+            draft.homes.insert(n);
+            let consents = self.homes[n].watch.resident().consent;
+            if consented.is_some_and(|before| before != consents) {
+                self.consented(n, consents, now, &mut draft);
+            } else {
+                let decisions = self.homes[n].watch.trust_clock(at, self.trusted);
+                self.take(n, decisions, now, &mut draft);
+            }
+            let decisions = self.homes[n].watch.look(at);
+            self.take(n, decisions, now, &mut draft);
+        }
+        let Told { states, messages } = self.settle(draft);
+        told.states.extend(states);
+        told.messages.extend(messages);
+        told
     }
 
     fn home(&self, resident: &str) -> Option<usize> {

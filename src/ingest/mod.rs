@@ -16,6 +16,7 @@ mod disk;
 mod downlinks;
 mod encode;
 mod journal;
+mod renewal;
 mod residents;
 mod tours;
 mod watch;
@@ -24,6 +25,7 @@ pub use bins::Bins;
 pub use care::{Care, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
+pub use renewal::{NotRenewed, Renewal, TenantRenewal};
 pub use tours::Tours;
 pub use watch::{Obey, Watch, Watched};
 
@@ -85,6 +87,8 @@ pub enum Input {
     Answered,
     /// Somebody wants to see what only this loop knows.
     Look(Look),
+    /// The settings were read again.
+    Renewal(Box<Renewal>),
 }
 
 /// What somebody does who looks.
@@ -389,6 +393,7 @@ impl Ingest {
             Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
             Input::Answered => self.answer_here(),
+            Input::Renewal(renewal) => self.renew(*renewal),
             Input::Look(look) => (look.0)(Sight {
                 bins: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,
