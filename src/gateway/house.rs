@@ -110,10 +110,7 @@ pub(super) fn care(tenant: &Tenant, settings: &Settings) -> CareRules {
 }
 
 /// The residents of a tenant, each with the devices in their home.
-pub(super) fn residents(
-    tenant: &Tenant,
-    households: &[Household],
-) -> Vec<(Resident, Vec<DevEui>)> {
+pub(super) fn residents(tenant: &Tenant, households: &[Household]) -> Vec<(Resident, Vec<DevEui>)> {
     let theirs = households.iter().filter(|household| household.tenant == tenant.id);
     theirs.map(|household| (household.resident.clone(), household.devices.clone())).collect()
 }

@@ -397,7 +397,13 @@ impl Care {
         let (mut draft, at) = (Draft::default(), At::from(now.wall));
         for gone in before.into_keys() {
             // who was called to them hears that it is over
-            self.close_all(&gone, "vårdas inte längre här", "not cared for any more", now, &mut draft);
+            self.close_all(
+                &gone,
+                "vårdas inte längre här",
+                "not cared for any more",
+                now,
+                &mut draft,
+            );
             self.erase_at = now.monotonic;
             self.forgotten.push(gone);
         }

@@ -45,12 +45,12 @@ use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{self, Planning};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::Value;
 use scheme::Scheme;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many orders may wait.

@@ -14,6 +14,7 @@ mod journal;
 mod modem;
 mod quiet;
 mod radio;
+mod reload;
 mod service;
 mod unit;
 mod watchdog;
