@@ -28,6 +28,16 @@ messages! {
     RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206";
     /// The configuration was read again and does not hold; that of before does.
     RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207";
+    /// The machine's supply is too weak.
+    UNDER_VOLTAGE = "8c9f6a2e4d0b4f57a1e35d7c90b1e208";
+    /// The machine is too hot.
+    THROTTLED = "8c9f6a2e4d0b4f57a1e35d7c90b1e209";
+    /// The disk with the state is nearly full.
+    DISK_NEARLY_FULL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20a";
+    /// Nobody has set the clock.
+    CLOCK_UNSET = "8c9f6a2e4d0b4f57a1e35d7c90b1e20b";
+    /// A trouble of the machine is over.
+    MACHINE_WELL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20c";
     /// The UDP port for concentrators cannot be opened; lykta keeps trying.
     CONCENTRATOR_PORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e210";
     /// A concentrator was heard for the first time, or again.

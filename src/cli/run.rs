@@ -97,6 +97,7 @@ async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> 
             }
             renewed = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
                 reading = None;
+                view.set_settled(matches!(renewed, Some(Ok(_))));
                 if let Some(renewed) = renewed.and_then(tell_reload) {
                     gateway.watch(renewed);
                 }

@@ -32,7 +32,8 @@ use crate::ingest::{
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::button;
 use crate::ops::card::{self, Card};
-use crate::ops::health::{RadioHealth, TenantView, View};
+use crate::ops::health::{self, RadioHealth, TenantView, View};
+use crate::ops::machine::{Machine, Told};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
@@ -90,6 +91,9 @@ const TELLS_START: Duration = Duration::from_secs(1);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
+
+/// How often it is looked how the machine is.
+const MACHINE: Duration = Duration::from_secs(60);
 
 /// How long the thread that plans may take to notice a stop. It may be in the middle of reading
 /// an extract, and is left to it.
@@ -165,7 +169,6 @@ pub type OpenHat = Box<dyn FnMut(hat::Parts) -> io::Result<(Hat, hat::Ended)> + 
 #[derive(Debug)]
 pub struct Gateway {
     view: Arc<View>,
-    listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
     stop_air: watch::Sender<bool>,
     inlet: Inlet,
@@ -176,6 +179,8 @@ pub struct Gateway {
     button: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
+    /// Tells what is wrong with the machine.
+    caretaker: JoinHandle<()>,
     /// Restarts the modem when there is no broker for long.
     modem: JoinHandle<()>,
     /// Answers `lykta status`.
@@ -225,7 +230,7 @@ impl Gateway {
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let database = database(&file, tenant)?;
-            let (store, outbox) = Store::open_telling(database, &clock, &at_work)?;
+            let (store, outbox) = Store::open_telling(database.clone(), &clock, &at_work)?;
             if store.is_renewed() {
                 log::info!(
                     tenant = tenant.id.as_str(), file:% = file.display();
@@ -257,7 +262,7 @@ impl Gateway {
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,
-                file: file.clone(),
+                database,
                 bounds,
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
@@ -280,9 +285,18 @@ impl Gateway {
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let outlet = inlet.air();
-        let view =
-            View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), outlet.clone(), views);
-        let view = Arc::new(view);
+        let (roster, stopped) = (Arc::<Roster>::default(), Stopped::default());
+        let view = Arc::new(View::new(health::Parts {
+            clock: clock.clone(),
+            air: Arc::clone(&air),
+            udp: Arc::clone(&udp),
+            roster: Arc::clone(&roster),
+            listens: settings.concentrator.is_some(),
+            outlet: outlet.clone(),
+            stopped: stopped.clone(),
+            machine: Machine::new(&settings.state_dir),
+            tenants: views,
+        }));
         let (stop_air, stop) = watch::channel(false);
         let (hats, radios) = Hats::spawn(&settings, open_hat, &outlet, &clock, &stop)?;
         let transmit: Transmit = {
@@ -296,7 +310,6 @@ impl Gateway {
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
-        let stopped = Stopped::default();
         let (decoding, codec) = match renewal::needs_scripts(&registry, &codecs) {
             true => {
                 let (decoding, worker) = renewal::asks(&inlet, &stopped)?;
@@ -356,7 +369,7 @@ impl Gateway {
             let board = board.clone();
             let health = move || {
                 let radios = RadioHealth { configured: hats.len(), failing: hats.failing() };
-                json!(view.health(&id, radios, board.health(&plans)))
+                json!(view.health(&id, (radios, hats.faults()), board.health(&plans)))
             };
             let shared = Shared {
                 news,
@@ -379,9 +392,8 @@ impl Gateway {
             )?);
         }
 
-        let roster = Arc::<Roster>::default();
         let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
-        let (listener, listening) = match settings.concentrator {
+        let listener = match settings.concentrator {
             Some(settings) => {
                 let (tell, started) = oneshot::channel();
                 let part = Listener::new(concentrator::Parts {
@@ -392,16 +404,18 @@ impl Gateway {
                     outlet,
                     transmissions: to_send,
                     counters: udp,
-                    roster: Arc::clone(&roster),
+                    roster,
                 });
                 let listener = tokio::spawn(part.run(stop, move |outcome| {
                     // nobody asks any more when the gateway is gone already
-                    let _ = tell.send(outcome.ok());
+                    let _ = tell.send(outcome.is_ok());
                 }));
-                (listener, started.await.ok().flatten())
+                // its port is open, or it was said why not
+                let _ = started.await;
+                listener
             }
             // what is in the outbox is delivered all the same, and health is told
-            None => (tokio::spawn(async {}), None),
+            None => tokio::spawn(async {}),
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
@@ -410,15 +424,11 @@ impl Gateway {
             gateway: settings.gateway,
             card: Arc::clone(&card),
             view: Arc::clone(&view),
-            listening,
-            roster,
             ask,
             desk,
             board,
-            stopped,
         };
         Ok(Self {
-            listening,
             listener,
             stop_air,
             inlet,
@@ -427,6 +437,7 @@ impl Gateway {
             lamp: lamp(&settings.output, hats, &view),
             button,
             account: account(card, Arc::clone(&view)),
+            caretaker: caretaker(Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
             codec,
@@ -458,7 +469,7 @@ impl Gateway {
 
     /// Where concentrators are listened for, if the port is open.
     pub fn listening(&self) -> Option<SocketAddr> {
-        self.listening
+        self.view.listening()
     }
 
     /// A part that has not shown its progress in time, and what it was doing. Nothing of what is
@@ -514,6 +525,7 @@ impl Gateway {
         self.lamp.abort();
         self.button.abort();
         self.account.abort();
+        self.caretaker.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
@@ -591,6 +603,17 @@ fn account(card: Arc<Card>, view: Arc<View>) -> JoinHandle<()> {
         loop {
             card.note(view.now());
             sleep(card::NOTE).await;
+        }
+    })
+}
+
+/// Looks now and then how the machine is.
+fn caretaker(view: Arc<View>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut told = Told::default();
+        loop {
+            told.note(&view.machine_faults(&view.machine()));
+            sleep(MACHINE).await;
         }
     })
 }

@@ -143,6 +143,8 @@ pub struct Counters {
     pub answered: AtomicU64,
     /// Answers that were not sent: the device asks again.
     pub not_answered: AtomicU64,
+    /// Whether so many failed in a row that operations were told.
+    pub answers_fail: AtomicBool,
 }
 
 /// What became of one tenant's uplinks, since the start.
@@ -175,6 +177,8 @@ pub struct TenantCounters {
     /// Messages that were given up for want of room or for their age, by class, since the
     /// database was made.
     pub shed: [AtomicU64; Class::ALL.len()],
+    /// Whether messages are given up now.
+    pub sheds: AtomicBool,
     /// Bytes of its database that are in use now.
     pub used: AtomicU64,
     /// Whether sessions are kept once only, because the second file takes nothing.
@@ -667,7 +671,8 @@ impl Ingest {
             None => {}
             Some(Fate::Sent { tag: Tag { dev_eui, carries }, transmission }) => {
                 self.counters.answered.fetch_add(1, Relaxed);
-                self.journal.answered();
+                let fails = self.journal.answered();
+                self.counters.answers_fail.store(fails, Relaxed);
                 let Some((id, f_cnt)) = carries else { return };
                 let Some(changes) = self.server.sent(dev_eui, &id, f_cnt) else { return };
                 let Some(device) = self.server.device(dev_eui).cloned() else { return };
@@ -678,7 +683,8 @@ impl Ingest {
             Some(Fate::Failed { tag: Tag { dev_eui, carries }, reason }) => {
                 self.counters.not_answered.fetch_add(1, Relaxed);
                 self.server.not_answered(dev_eui);
-                self.journal.not_answered(&reason);
+                let fails = self.journal.not_answered(&reason);
+                self.counters.answers_fail.store(fails, Relaxed);
                 let Some((id, _)) = carries else { return };
                 let Some(device) = self.server.device(dev_eui).cloned() else { return };
                 let (changes, then) = if reason.is_unsure() {

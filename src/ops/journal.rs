@@ -1,6 +1,8 @@
 //! Where log lines go: the journal with fields, or plain text on stderr.
 
+use crate::fault::Fault;
 use crate::message;
+use log::kv::{Key, Source, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
@@ -15,13 +17,36 @@ impl<L: Log> Log for Own<L> {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let fields = record.key_values();
+        let id = fields.get(Key::from("MESSAGE_ID"));
+        let fault = id.and_then(|id| id.to_borrowed_str().and_then(Fault::told_by));
+        match fault {
+            Some(fault) => {
+                let fields = WithFault { fields, fault };
+                self.0.log(&record.to_builder().key_values(&fields).build());
+            }
+            None => self.0.log(record),
         }
     }
 
     fn flush(&self) {
         self.0.flush();
+    }
+}
+
+/// The fields of a message that tells of a fault, and the fault's name.
+struct WithFault<'a> {
+    fields: &'a dyn Source,
+    fault: Fault,
+}
+
+impl Source for WithFault<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), log::kv::Error> {
+        self.fields.visit(visitor)?;
+        visitor.visit_pair(Key::from("LYKTA_FAULT"), Value::from(self.fault.code()))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod device;
 pub mod health;
 pub mod inquiry;
 pub mod journal;
+pub mod machine;
 pub mod output;
 pub mod plan;
 pub mod service;

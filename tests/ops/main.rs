@@ -9,6 +9,7 @@ mod support;
 mod catalog;
 mod concentrators;
 mod exit_codes;
+mod faults;
 mod hostile;
 mod journal;
 mod modem;
