@@ -126,6 +126,10 @@ messages! {
     STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
     /// That socket could be opened at last.
     STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
+    /// The metrics cannot be served where they are wanted; lykta keeps trying.
+    METRICS_CLOSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e272";
+    /// The metrics can be read at last.
+    METRICS_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e273";
     /// A radio HAT listens.
     RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
     /// A radio HAT cannot be opened, or has failed for good; it is tried again.

@@ -37,6 +37,7 @@ use crate::ops::machine::{Machine, Told};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
+use crate::ops::web;
 use crate::planning::{self, Board, Desk, Planner};
 use crate::pulse::Pulse;
 use crate::radio::TxError;
@@ -185,6 +186,8 @@ pub struct Gateway {
     modem: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
+    /// Answers Prometheus.
+    metrics: JoinHandle<()>,
     ingest: Worker,
     /// Asks scripts, if any device needs one.
     codec: Option<Worker>,
@@ -420,18 +423,19 @@ impl Gateway {
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let button = answered_here(settings.output.button, inlet.clone());
-        let reporter = Reporter {
+        let reporter = Arc::new(Reporter {
             gateway: settings.gateway,
             card: Arc::clone(&card),
             view: Arc::clone(&view),
             ask,
             desk,
             board,
-        };
+        });
         Ok(Self {
             listener,
             stop_air,
             inlet,
+            metrics: web::serve(settings.metrics, Arc::clone(&reporter)),
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
@@ -499,6 +503,7 @@ impl Gateway {
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
         self.modem.abort();
+        self.metrics.abort();
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;

@@ -59,9 +59,8 @@ fn tell(
             let now = sight.now.monotonic;
             let summary = DeviceSummary::new(&devices);
             let mut faults = hats.faults();
-            if let Some(silent) = summary.silent.filter(|silent| *silent > 0) {
-                let about = format!("{silent} of {}", summary.registered);
-                faults.push(Standing::of(Fault::DevicesSilent, about));
+            if summary.silent.is_some_and(|silent| silent > 0) {
+                faults.push(Standing::new(Fault::DevicesSilent));
             }
             let ledgers = sight.schedule.ledgers().map(|(_, ledger)| ledger);
             Answer::Status(Box::new(Inside {

@@ -68,10 +68,10 @@ pub struct Reporter {
 /// Opens the socket in the state directory, which must be this process's own, and serves it until
 /// the task is aborted; the file goes with it. A socket that cannot be opened is told, and tried
 /// again: the gateway works without it.
-pub fn serve(state_dir: &Path, reporter: Reporter) -> JoinHandle<()> {
+pub fn serve(state_dir: &Path, reporter: Arc<Reporter>) -> JoinHandle<()> {
     let path = state_dir.join(SOCKET);
     let first = open(&path);
-    tokio::spawn(run(path, first, Arc::new(reporter)))
+    tokio::spawn(run(path, first, reporter))
 }
 
 async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Reporter>) {

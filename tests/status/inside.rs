@@ -188,14 +188,14 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         machine: Machine::new(directory.path()),
         tenants: Vec::new(),
     });
-    let reporter = Reporter {
+    let reporter = Arc::new(Reporter {
         gateway: "gw-1".parse().unwrap(),
         view: Arc::new(view),
         card: Arc::new(Card::new(directory.path(), 1)),
         ask: Ask::new(|_| false),
         desk: Default::default(),
         board: Default::default(),
-    };
+    });
     let server = serve(directory.path(), reporter);
     let ask = async |request: &[u8]| {
         let mut client = UnixStream::connect(directory.path().join(SOCKET)).await.unwrap();

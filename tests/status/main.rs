@@ -8,6 +8,7 @@ mod support;
 mod answers;
 mod hostile;
 mod inside;
+mod metrics;
 mod socket;
 mod text;
 
