@@ -21,7 +21,7 @@ pub mod import;
 mod key;
 mod layer;
 mod load;
-mod mask;
+pub(crate) mod mask;
 mod plan;
 mod problem;
 mod profile;

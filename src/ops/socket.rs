@@ -197,7 +197,7 @@ fn line(document: &impl Serialize) -> Vec<u8> {
 const NO_ANSWER: &str = "the ingest loop does not answer";
 
 /// What waits in a database. One that cannot be read is told of elsewhere.
-fn classes(database: Database) -> Vec<ClassStatus> {
+pub(crate) fn classes(database: Database) -> Vec<ClassStatus> {
     let outlined = Survey::open(database).and_then(|mut survey| survey.outline());
     let all = outlined.unwrap_or_default().into_iter();
     all.filter(|of| of.waiting + of.set_aside > 0)

@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod diagnose;
 mod hostile;
 mod inside;
 mod metrics;
