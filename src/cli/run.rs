@@ -105,6 +105,8 @@ async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> 
                 service::ready(&last);
             }
             _ = look.tick() => {
+                // what comes again and again is told with its count
+                log::logger().flush();
                 let status = view.status();
                 if status != last {
                     service::status(&status);

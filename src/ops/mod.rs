@@ -3,6 +3,7 @@
 pub mod button;
 pub mod card;
 pub mod device;
+mod fold;
 pub mod health;
 pub mod inquiry;
 pub mod journal;
