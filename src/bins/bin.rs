@@ -40,9 +40,15 @@ pub struct Bin {
     pub(super) synced: bool,
     /// When it was heard of first, by a clock that could be trusted.
     pub(super) first: Option<i64>,
-    /// The level that is believed, as a part of the height, and when it was seen.
+    /// The level that is believed, as a part of the height, when it was seen, and whether that was
+    /// by a clock that nobody had set.
     pub(super) part: Option<f32>,
     pub(super) seen: i64,
+    #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) seen_unsynced: bool,
+    /// So many readings in a row were of the other kind of sensor.
+    #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
+    pub(super) strange: u8,
     /// When it was emptied last.
     pub(super) emptied: Option<i64>,
     pub(super) readings: Readings,
@@ -60,6 +66,10 @@ pub struct Bin {
     pub(super) presses: Option<u32>,
 }
 
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
 impl Bin {
     /// One that nothing is known of.
     #[must_use]
@@ -72,6 +82,8 @@ impl Bin {
             first: None,
             part: None,
             seen: 0,
+            seen_unsynced: false,
+            strange: 0,
             emptied: None,
             readings: Readings::default(),
             hours: Hours::default(),
@@ -153,6 +165,9 @@ impl Bin {
     /// Takes an uplink.
     pub fn offer(&mut self, rules: &Rules, input: &Input) -> Outcome {
         let at = input.at.as_second();
+        if self.synced && !input.synced {
+            self.lose_time();
+        }
         let fire = self.heat.feel(at, input.temperature, input.fire);
         let posture = self.stand.see(input);
         let tilt = posture.is_some_and(|p| matches!(p, Posture::Dropped | Posture::Moved));
@@ -221,20 +236,30 @@ impl Bin {
         self.heat.put_out(at)
     }
 
-    /// What was heard by a clock that nobody had set counts as heard just now, once it is set.
+    /// What was heard by a clock that nobody had set counts as heard just now, once it is set: not
+    /// a level that had been seen before.
     pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
         if self.at != i64::MIN && !self.synced {
             let at = now.as_second();
             self.begin_again(rules, at);
-            (self.at, self.seen, self.synced) = (at, at, true);
+            (self.at, self.synced) = (at, true);
+            if std::mem::take(&mut self.seen_unsynced) {
+                self.seen = at;
+            }
         }
+    }
+
+    /// Nobody knows how much time has passed: after a power cut a clock goes on where it was, and
+    /// hours of sun look like the minutes of a fire.
+    pub(super) fn lose_time(&mut self) {
+        self.heat.forget_slope();
     }
 
     /// Somebody says that it was emptied then, and nobody sees whether that is so.
     pub(super) fn believe_empty(&mut self, at: i64) {
         self.note_emptied(at);
         if self.part.is_some() && at >= self.seen {
-            (self.part, self.seen) = (Some(0.0), at);
+            (self.part, self.seen, self.seen_unsynced) = (Some(0.0), at, false);
         }
     }
 

@@ -113,6 +113,13 @@ impl Days {
         self.0.0.iter().rev().take_while(|day| day.came().abs() <= STILL).count()
     }
 
+    /// How far the surface came on these, in steps.
+    pub(super) fn drift(&self) -> f64 {
+        let days = &self.0.0[self.0.0.len() - self.still()..];
+        let ends = days.first().zip(days.last());
+        ends.map_or(0.0, |(first, last)| (f64::from(first.from) - f64::from(last.to)).abs())
+    }
+
     /// Forgets these: nobody saw what came on them.
     pub(super) fn forget_still(&mut self) {
         let moved = self.0.0.len() - self.still();

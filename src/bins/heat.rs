@@ -20,8 +20,8 @@ const HOT: f64 = 85.0;
 /// A sensor's own fire bit is a threshold that the sun reaches, too. It counts from here on.
 const BIT: f64 = 60.0;
 
-/// After so many seconds without another reading a jump may be a wrong byte: then it waits for the
-/// next one, which has to be warm, too, or hotter by so many degrees.
+/// After so many seconds without another reading a jump may be a wrong byte, and so may the first
+/// reading of all: then it waits for the next one, which has to be warm, too, or hotter by so many degrees.
 const LONE: i64 = 1200;
 const HOTTER: f64 = 5.0;
 
@@ -84,6 +84,11 @@ impl Heat {
         silent.is_some_and(|(at, degrees)| self.begin(at, degrees))
     }
 
+    /// Nobody knows how long ago the last readings were: they show no slope.
+    pub(super) fn forget_slope(&mut self) {
+        self.felt.0.clear();
+    }
+
     /// Ends a fire that began before this; whether there was one.
     pub(super) fn put_out(&mut self, at: i64) -> bool {
         self.burning.take_if(|(since, _)| *since < at).is_some()
@@ -111,7 +116,7 @@ impl Heat {
             // a clock that was set back ends no fire
             if degrees < WARM && (cooled || is_late(*since)) {
                 self.burning = None;
-                self.felt.0.clear();
+                self.forget_slope();
             }
         }
         // a clock that went back knows no slope
@@ -125,7 +130,7 @@ impl Heat {
         };
         let told = bit == Some(true) && degrees >= BIT;
         let hot = degrees >= HOT || self.felt.0.iter().any(steep);
-        let lone = self.felt.0.last().is_some_and(|felt| at - felt.at > LONE);
+        let lone = self.felt.0.last().is_none_or(|felt| at - felt.at > LONE);
         let confirmed = self.doubted.take().is_some_and(|(_, before)| {
             degrees >= WARM || f64::from(now) >= f64::from(before) + HOTTER * 10.0
         });
@@ -203,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_report_of_all_may_be_wrong_too() {
+        for wrong in [60.0, 90.0, 127.0, 205.0] {
+            assert_eq!(fires(&[(0, wrong), (10, 20.0), (20, 21.0)]), 0, "{wrong}");
+            assert_eq!(fires(&[(0, wrong), (60, 20.0), (120, 21.0)]), 0, "{wrong}");
+        }
+        assert_eq!(begins(&[(0, 95.0), (10, 93.0)]), [10], "it burns where it was switched on");
+    }
+
+    #[test]
     fn one_hot_report_and_then_silence_is_a_fire() {
         let mut heat = Heat::default();
         heat.feel(0, Some(Celsius(20.0)), None);
@@ -245,6 +259,7 @@ mod tests {
     #[test]
     fn what_is_hot_is_not_over() {
         let mut heat = Heat::default();
+        heat.feel(-600, Some(Celsius(20.0)), None);
         assert!(heat.feel(0, Some(Celsius(100.0)), None));
         for (minute, degrees) in [(10, 84.0), (300, 80.0), (600, 72.0), (-60, 72.0)] {
             heat.feel(minute * 60, Some(Celsius(degrees)), None);

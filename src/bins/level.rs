@@ -39,8 +39,15 @@ const NEAR_SHELF: f64 = 0.7;
 /// And where the surface only came back to where it had been, or when no crew is out.
 const CAME_BACK: f64 = 0.8;
 const AT_NIGHT: f64 = 0.6;
+/// And where it fell over meanwhile.
+const FELL_OVER: f64 = 0.3;
 /// From this part of wrong echoes on there may be one.
 const MAY_BE_SHELF: f32 = 0.03;
+/// A sensor is of another kind when so many readings in a row are: one that tells a distance and a
+/// percentage may leave out one of them.
+const OTHER_KIND: u8 = 3;
+/// A surface that moved by more steps than these did not stand still, however slowly it came.
+const DRIFT: f64 = 4.0;
 /// From this part of the height on a bin is as good as full.
 const RIM: f64 = 0.9;
 
@@ -53,12 +60,14 @@ impl Bin {
         at: i64,
     ) -> (Trust, EchoFrom, Option<Emptying>) {
         let seen = rules.geometry.seen(input.echo);
+        // of an echo that says nothing a sensor computes no level either
         let told = input
             .told
-            .filter(|told| told.0.is_finite())
+            .filter(|told| told.0.is_finite() && input.echo == Echo::Untold)
             .map(|Ratio(fill)| rules.geometry.surface(fill));
         let down = seen.or(told);
-        self.set(rules, seen.is_none(), down.is_some());
+        let is_strange = self.set(rules, seen.is_none(), down.is_some());
+        let down = down.filter(|_| !is_strange);
         let passed = at.saturating_sub(self.at);
         let stale = input.synced && self.synced && passed <= 0;
         if stale && passed >= -DISORDER {
@@ -76,11 +85,12 @@ impl Bin {
         let before = self.at;
         (self.at, self.synced) = (at, input.synced);
         if input.synced {
+            self.seen_unsynced = false;
             self.first.get_or_insert(at);
             self.pass_mornings(rules, at);
         }
         let Some(down) = down else {
-            let other = input.echo == Echo::Untold && self.part.is_some();
+            let other = (input.echo == Echo::Untold || is_strange) && self.part.is_some();
             let trust = if other { Trust::Suspect } else { Trust::Rejected };
             return (trust, if other { self.echo_from() } else { EchoFrom::None }, None);
         };
@@ -89,6 +99,7 @@ impl Bin {
             // a level, but no history
             if !self.shelf.is_at(step, rules.depth()) {
                 self.believe(rules, step, at);
+                self.seen_unsynced = true;
             }
             return (Trust::Suspect, self.echo_from(), None);
         }
@@ -115,7 +126,9 @@ impl Bin {
             let middle = self.readings.middle(counts).unwrap_or(step);
             self.believe(rules, middle, at);
         }
-        let trust = if self.shelf.is_fixed() || sudden { Trust::Suspect } else { Trust::Accepted };
+        // one that lies sees its other side
+        let odd = self.shelf.is_fixed() || sudden || self.stand.lies_since().is_some();
+        let trust = if odd { Trust::Suspect } else { Trust::Accepted };
         (trust, self.echo_from(), emptied)
     }
 
@@ -139,11 +152,17 @@ impl Bin {
         self.seen = at;
     }
 
-    /// With another geometry, or another kind of sensor, what is known means something else.
-    fn set(&mut self, rules: &Rules, told: bool, heard: bool) {
+    /// With another geometry, or another kind of sensor, what is known means something else. Whether
+    /// what was heard is of another kind, and not often enough yet.
+    fn set(&mut self, rules: &Rules, told: bool, heard: bool) -> bool {
         let mark = rules.geometry.mark();
         let other = mark != self.mark && self.mark != 0;
-        if other || (heard && told != self.told && self.part.is_some()) {
+        let strange = heard && told != self.told && self.part.is_some();
+        if heard {
+            self.strange = if strange { self.strange.saturating_add(1) } else { 0 };
+        }
+        let is_changed = self.strange >= OTHER_KIND;
+        if other || is_changed {
             self.readings.clear();
             self.hours = Hours::default();
             self.morning = None;
@@ -151,9 +170,10 @@ impl Bin {
             self.shelf = Shelf::default();
         }
         self.mark = mark;
-        if heard {
-            self.told = told;
+        if heard && (!strange || is_changed) {
+            (self.told, self.strange) = (told, 0);
         }
+        strange && !is_changed
     }
 
     /// What is known is from a clock that was wrong: a clock must not make a bin deaf.
@@ -203,8 +223,17 @@ impl Bin {
         if self.days.len() == 0 || self.shelf.is_fixed() || part >= RIM {
             return;
         }
-        let (days, daily) = (self.days.still(), self.daily(rules).0);
-        if self.shelf.stood(days, daily, part < PARTIAL, step) {
+        let days = self.days.still();
+        if days == 0 || self.days.drift() > DRIFT {
+            return;
+        }
+        // what stood still says nothing of what comes
+        let mut moved = self.days.clone();
+        moved.forget_still();
+        let today = (rules.calendar(), rules.day(morning).0);
+        let daily = moved.means(today, rules.usual()).all / rules.height();
+        let (empty, is_known) = (part < PARTIAL, moved.len() > 0);
+        if self.shelf.stood(days, daily, empty, is_known, step) {
             self.days.forget_still();
             // the waste was not seen since then
             self.seen = self.seen.min(morning - days as i64 * DAY);
@@ -254,6 +283,10 @@ impl Bin {
         }
         if back {
             confidence *= CAME_BACK;
+        }
+        if self.stand.lies_since().is_some_and(|since| since > before) {
+            // it fell over, and what was in it lies beside it
+            confidence *= FELL_OVER;
         }
         let fill = |step: f64| rules.geometry.fill(Metres(step * rules.step()));
         let emptying = Emptying {

@@ -44,5 +44,5 @@ pub use news::{News, Report};
 pub use outcome::{Alarm, EchoFrom, Emptying, Outcome, Trust};
 pub use posture::Posture;
 pub use rules::Rules;
-pub use tended::{LOOK_AGAIN, Tended};
+pub use tended::{Alerts, LOOK_AGAIN, Tended};
 pub use view::View;

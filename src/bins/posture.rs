@@ -50,6 +50,9 @@ pub(super) struct Stand {
     other: Option<(f32, u8)>,
     #[serde(rename = "p", default)]
     pub(super) posture: Posture,
+    /// Since which reading it lies, as far as the readings since then say something of that.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    lies: Option<i64>,
     /// Another posture, and by how many readings.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     doubted: Option<(Posture, u8)>,
@@ -59,6 +62,12 @@ impl Stand {
     /// Takes a reading; the posture if it is a new one.
     pub(super) fn see(&mut self, input: &Input) -> Option<Posture> {
         let seen = self.seen(input)?;
+        self.lies = match seen {
+            Posture::Dropped => self.lies.or(Some(input.at.as_second())),
+            // a hand at the sensor does not put it up
+            Posture::Vandalized => self.lies,
+            _ => None,
+        };
         if seen == self.posture {
             self.doubted = None;
             return None;
@@ -74,6 +83,11 @@ impl Stand {
         self.doubted = None;
         self.posture = seen;
         Some(seen)
+    }
+
+    /// Since when it lies.
+    pub(super) fn lies_since(&self) -> Option<i64> {
+        self.lies.filter(|_| self.posture == Posture::Dropped)
     }
 
     /// Somebody was there: how it stands from now on may be how it was put.

@@ -26,6 +26,8 @@ const REMAINING: f32 = 0.03;
 /// shows a fixed echo.
 const STILL_DAYS: usize = 14;
 const STILL_PART: f64 = 0.6;
+/// Where nothing is known of what comes but what comes to others, so many times as much.
+const STILL_UNKNOWN: f64 = 2.0;
 /// When it is nearly empty nothing came, as it seems, and twice as much has to be missing.
 const STILL_EMPTY: f64 = 1.2;
 /// It stands no longer when so many readings in a row are elsewhere.
@@ -137,9 +139,18 @@ impl Shelf {
     }
 
     /// A surface that stood still for so many days, though this part of the height should have
-    /// come on each of them, in a bin that is or is not nearly empty; whether that is news.
-    pub(super) fn stood(&mut self, days: usize, daily: f64, empty: bool, step: f64) -> bool {
-        let missing = if empty { STILL_EMPTY } else { STILL_PART };
+    /// come on each of them, in a bin that is or is not nearly empty, and of which that is known or
+    /// only of others; whether that is news.
+    pub(super) fn stood(
+        &mut self,
+        days: usize,
+        daily: f64,
+        empty: bool,
+        is_known: bool,
+        step: f64,
+    ) -> bool {
+        let unknown = if is_known { 1.0 } else { STILL_UNKNOWN };
+        let missing = unknown * if empty { STILL_EMPTY } else { STILL_PART };
         let stands = days >= STILL_DAYS && daily * days as f64 >= missing;
         if stands {
             self.still = Some((step.round().clamp(0.0, 254.0) as u8, 0));

@@ -31,6 +31,15 @@ pub struct Tended {
     said: Said,
 }
 
+/// What was told of a bin that depends on what is settled about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerts {
+    #[serde(rename = "d", default, skip_serializing_if = "Due::is_no")]
+    due: Due,
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    low: bool,
+}
+
 /// What was told, and what waits for an answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -104,6 +113,28 @@ impl Tended {
             self.charge(rules, &mut news);
         }
         (outcome, news)
+    }
+
+    /// The gateway was off, and it may have been its only clock: nobody knows for how long.
+    pub fn resume(&mut self) {
+        if !self.bin.synced {
+            self.bin.lose_time();
+        }
+    }
+
+    /// What was told of it, by what is settled now.
+    #[must_use]
+    pub fn alerts(&self) -> Alerts {
+        Alerts { due: self.bin.due, low: self.said.low }
+    }
+
+    /// An uplink is taken again after this was told with it, by what was settled then: what differs
+    /// by what is settled now is news.
+    pub fn were_told(&mut self, alerts: Alerts) {
+        (self.bin.due, self.said.low) = (alerts.due, alerts.low);
+        if alerts.due != Due::Must {
+            (self.said.must, self.said.missed) = (None, false);
+        }
     }
 
     /// What has begun by the mere passing of time, of which somebody has listened since then.

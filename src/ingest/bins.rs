@@ -1,8 +1,8 @@
 //! What the loop does for bins: each uplink of one is understood in the write that keeps it.
 
 use crate::bins::{
-    self, Bin, Due, EchoFrom, LOOK_AGAIN, News, Outcome, Posture, Report, Rules, Tended, Trust,
-    View,
+    self, Alerts, Bin, Due, EchoFrom, LOOK_AGAIN, News, Outcome, Posture, Report, Rules, Tended,
+    Trust, View,
 };
 use crate::clock::{ClockQuality, Moment};
 use crate::message;
@@ -99,6 +99,9 @@ struct Said {
     n: u64,
     #[serde(flatten)]
     input: bins::Input,
+    /// What was told after it.
+    #[serde(flatten)]
+    alerts: Alerts,
 }
 
 /// What becomes known of a bin.
@@ -137,13 +140,15 @@ impl Bins {
         for known in all.values_mut() {
             known.whole = known.n;
         }
-        for (bin, Said { n, input }) in said {
+        for (bin, Said { n, input, alerts }) in said {
             let Some((known, rules)) = all.get_mut(&bin).zip(rules.get(&bin)) else { continue };
             if n > known.n {
                 known.tended.offer(rules, &input);
+                known.tended.were_told(alerts);
                 known.n = n;
             }
         }
+        all.values_mut().for_each(|known| known.tended.resume());
         let mut bins = Self { all, rules, look_at: Duration::ZERO, listening: None };
         bins.learn();
         bins
@@ -176,7 +181,9 @@ impl Bins {
         let (outcome, news) = known.tended.offer(rules, &input);
         known.n += 1;
         let state = match known.n - known.whole {
-            1..WHOLE if known.whole > 0 => said(bin, known.n, input),
+            1..WHOLE if known.whole > 0 => {
+                Said { n: known.n, input, alerts: known.tended.alerts() }.state(bin)
+            }
             _ => known.state(bin),
         };
         let tended = &known.tended;
@@ -269,10 +276,12 @@ impl Known {
     }
 }
 
-/// What an uplink said, in a place that is used again for one after the next whole.
-fn said(bin: &str, n: u64, input: bins::Input) -> State {
-    let body = serde_json::to_string(&Said { n, input }).expect("an input is a plain struct");
-    State { room: Room::Bins, key: format!("{bin}{ADDITION}{}", n % WHOLE), body }
+impl Said {
+    /// It in a place that is used again for one after the next whole.
+    fn state(&self, bin: &str) -> State {
+        let body = serde_json::to_string(self).expect("an input is a plain struct");
+        State { room: Room::Bins, key: format!("{bin}{ADDITION}{}", self.n % WHOLE), body }
+    }
 }
 
 /// Tells operations what asks for somebody: a fire, and sensors that must be looked at.
@@ -374,6 +383,33 @@ mod tests {
         let broken = [("7", "{"), ("7#1", r#"{"n":1}"#), ("8#1", "[]")];
         let broken = broken.map(|(key, body)| (key.to_owned(), body.to_owned()));
         assert!(Bins::new(rules(), broken).all.is_empty());
+    }
+
+    #[test]
+    fn what_is_due_by_new_settings_is_told_after_a_restart() {
+        let with = |must: f64| {
+            let mut rules = rules();
+            rules.get_mut("7").expect("known").must = Ratio(must);
+            rules
+        };
+        let (mut bins, mut kept) = (Bins::new(with(0.95), []), Kept::default());
+        for hour in 0..8 {
+            let change = bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");
+            kept.keep(&change);
+        }
+        let told = |change: &Change| change.news.contains(&News::Due(Due::Must));
+        let mut now = Bins::new(with(0.75), kept.0.clone());
+        assert!(now.pass(at(9 * 3600)).iter().any(told), "by the next look");
+        let mut now = Bins::new(with(0.75), kept.0.clone());
+        let next = now.offer("7", &readings(0.3, 8.0), at(9 * 3600)).expect("known");
+        assert!(told(&next), "or the next uplink");
+        // and what was told is not told again
+        let mut same = Bins::new(with(0.75), kept.0);
+        let change = same.offer("7", &readings(0.3, 8.0), at(9 * 3600)).expect("known");
+        let mut kept = Kept::default();
+        kept.keep(&Change { state: same.all.get_mut("7").expect("known").state("7"), ..change });
+        let mut again = Bins::new(with(0.75), kept.0);
+        assert!(!again.pass(at(10 * 3600)).iter().any(told));
     }
 
     #[test]

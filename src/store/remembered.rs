@@ -18,7 +18,7 @@ use std::ops::Range;
 const FOLD: u64 = if cfg!(test) { 125 } else { 1000 };
 
 /// So many are kept: long enough for most to be said anew, and few to go through at a start.
-const KEPT: u64 = 8 * FOLD;
+pub(super) const KEPT: u64 = 8 * FOLD;
 
 /// What stands between a key and the place of an addition to what is said of it: in the name of no
 /// bin.
@@ -150,18 +150,22 @@ pub(super) fn put(
     body: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
     forget_additions(db, "remembered", room, key)?;
-    match body {
-        // in its place, so that the index stays as it is
-        Some(_) => db
-            .prepare_cached(
-                "INSERT INTO remembered (room, key, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET body = excluded.body",
-            )?
-            .execute(params![room, key, body])?,
-        None => db
-            .prepare_cached("DELETE FROM remembered WHERE room = ?1 AND key = ?2")?
-            .execute(params![room, key])?,
-    };
+    if let Some(body) = body {
+        return place(db, room, key, body);
+    }
+    db.prepare_cached("DELETE FROM remembered WHERE room = ?1 AND key = ?2")?
+        .execute(params![room, key])?;
+    Ok(())
+}
+
+/// Puts a word in the place of the one before it, so that the index stays as it is; what was added
+/// to that stays, too.
+pub(super) fn place(db: &Connection, room: u8, key: &str, body: &[u8]) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO remembered (room, key, body) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET body = excluded.body",
+    )?
+    .execute(params![room, key, body])?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Everything but messages, as a damaged database still has it.
 
 use super::record::Value;
-use super::remembered::{self, Room};
+use super::remembered::{self, KEPT, Room};
 use super::{memory, packing};
 use crate::device::Abp;
 use crate::lorawan::{Counter, Session, Slot};
@@ -163,7 +163,9 @@ impl Rest {
     }
 
     /// Writes down what was found; of sessions only if so asked. Where it is not `certain` which
-    /// rows had been removed, no downlink is: none may be sent twice.
+    /// rows had been removed, no downlink is: none may be sent twice. A word that had been folded is
+    /// the one that lies folded or older, and may not end what was added to a newer one; but for
+    /// those that were folded last none can be among the newest.
     pub(super) fn write(
         self,
         db: &Connection,
@@ -176,9 +178,13 @@ impl Rest {
                 remembered::put(db, room, &key, Some(&body))?;
             }
         }
-        for (room, key, body) in self.recent.into_values() {
-            if is_asked(room) {
-                remembered::put(db, room, &key, body.as_deref())?;
+        let most = usize::try_from(KEPT).unwrap_or(usize::MAX);
+        let folded = if certain { 0 } else { self.recent.len().saturating_sub(most) };
+        for (room, key, body) in self.recent.into_values().skip(folded) {
+            match &body {
+                _ if !is_asked(room) => {}
+                Some(body) if !certain => remembered::place(db, room, &key, body)?,
+                body => remembered::put(db, room, &key, body.as_deref())?,
             }
         }
         for (dev_eui, (binding, nonce)) in self.joins {
@@ -209,5 +215,46 @@ impl Rest {
         }
         db.execute("UPDATE store SET seen_us = ?1", [self.seen])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn what_had_been_folded_ends_nothing_that_was_said_since() {
+        let word = |n: i64| packing::bytes(&format!(r#"{{"n":{n}}}"#));
+        let row = |key: &str, n| {
+            vec![Value::Null, Value::Integer(0), Value::Text(key.into()), Value::Blob(word(n))]
+        };
+        let mut rest = Rest::default();
+        // folded: two wholes, and what was added to them since
+        for (number, key, n) in [(1, "a", 32), (2, "a#1", 33), (3, "b", 32), (4, "b#1", 33)] {
+            rest.take(Some(number), row(key, n)[1..].to_vec());
+        }
+        // folded long ago and removed, but nobody knows that; and so many that are not
+        rest.take(Some(10), row("a", 16));
+        for number in 0..KEPT.cast_signed() {
+            rest.take(Some(1000 + number), row("other", number));
+        }
+        // one of those that were folded last
+        rest.recent.remove(&1000);
+        rest.take(Some(1000), row("b", 32));
+        let dir = tempfile::tempdir().expect("a directory");
+        let db = schema::open(&(&dir.path().join("t.db")).into()).expect("opens");
+        rest.write(&db, true, false).expect("writes");
+        let known = remembered::read(&db, Room::Bins).expect("reads");
+        let known: Vec<_> = known.iter().map(|(key, body)| (&**key, &**body)).collect();
+        let last = format!(r#"{{"n":{}}}"#, KEPT - 1);
+        let expected = [
+            ("a", r#"{"n":32}"#),
+            ("a#1", r#"{"n":33}"#),
+            ("b", r#"{"n":32}"#),
+            ("b#1", r#"{"n":33}"#),
+            ("other", &*last),
+        ];
+        assert_eq!(known, expected);
     }
 }

@@ -70,8 +70,30 @@ fn a_temperature_out_of_its_range_is_judged_as_a_fire_not_dropped() {
         measured: Some(Measured::Temperature(Celsius(92.0))),
         quality: Quality::Suspect,
     };
+    bin.offer(&rules, &heat(-600, 20.0));
     let outcome = bin.offer(&rules, &Input::of(&[reading], at, true));
     assert_eq!(outcome.alarm, Some(Alarm::Fire));
+}
+
+#[test]
+fn hours_of_sun_that_a_power_cut_has_hidden_are_no_fire_and_a_fire_after_it_is() {
+    let rules = Make::default().rules();
+    let unsynced = |second: i64, degrees: f64| Input { synced: false, ..heat(second, degrees) };
+    for was_synced in [true, false] {
+        let mut bin = Tended::new(&rules);
+        for minute in [0, 10, 20] {
+            let heard = heat(minute * 60, 12.0);
+            bin.offer(&rules, &Input { synced: was_synced, ..heard });
+        }
+        // the clock goes on a minute after the last reading; the sun has shone since then
+        bin.resume();
+        for (minute, degrees) in [(21, 44.0), (31, 45.0), (41, 46.0)] {
+            let (outcome, _) = bin.offer(&rules, &unsynced(minute * 60, degrees));
+            assert_eq!(outcome.alarm, None, "{degrees}");
+        }
+        let (outcome, _) = bin.offer(&rules, &unsynced(51 * 60, 68.0));
+        assert_eq!(outcome.alarm, Some(Alarm::Fire));
+    }
 }
 
 #[test]

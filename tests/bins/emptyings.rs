@@ -2,7 +2,7 @@
 
 use super::world::{BEGIN, DAY, HOUR, Make, outcomes};
 use jiff::Timestamp;
-use lykta::bins::{Bin, Due, Echo, Geometry, Input, Rules, Trust};
+use lykta::bins::{Bin, Due, Echo, Geometry, Input, Posture, Rules, Tended, Trust};
 use lykta::units::{Degrees, Metres, Ratio};
 
 fn distance(second: i64, metres: f64) -> Input {
@@ -142,6 +142,126 @@ fn what_smells_must_be_emptied_however_empty() {
         due.extend(bin.offer(&rules, &distance(hour * HOUR, 1.2)).due.map(|due| (hour / 24, due)));
     }
     assert_eq!(due, [(14, Due::Must)]);
+}
+
+#[test]
+fn a_bin_that_fell_over_and_lost_its_waste_was_not_emptied_and_lies_as_nobody_put_it() {
+    let rules = Make::default().rules();
+    let mut bin = Bin::new(&rules);
+    let mut offer = |hour: i64, metres: f64, angle: f64| {
+        let mut input = distance(hour * HOUR, metres);
+        input.tilt = Some(Degrees(angle));
+        (bin.offer(&rules, &input), bin.emptied(), bin.posture())
+    };
+    for hour in 0..48 {
+        offer(hour, 0.3, 2.0);
+    }
+    for hour in 48..48 + 24 * 7 {
+        let (outcome, emptied, posture) = offer(hour, 1.28, 88.0);
+        assert!(!outcome.emptied.is_some_and(|emptying| emptying.counts()), "{outcome:?}");
+        assert_eq!(emptied, None);
+        if hour > 48 {
+            assert_eq!((posture, outcome.trust), (Posture::Dropped, Trust::Suspect), "{hour}");
+        }
+    }
+    // it is put up, fills, and is emptied by a crew
+    let mut told = Vec::new();
+    for hour in 216..216 + 48 {
+        let (outcome, _, posture) = offer(hour, 0.4, 2.0);
+        told.extend(outcome.emptied);
+        assert!(hour == 216 || posture == Posture::Ok);
+    }
+    for hour in 264..270 {
+        told.extend(offer(hour, 1.28, 3.0).0.emptied);
+    }
+    assert!(told.len() == 1 && told[0].counts(), "{told:?}");
+}
+
+#[test]
+fn a_bin_that_was_put_otherwise_and_is_emptied_stands_as_it_was_put() {
+    let rules = Make::default().rules();
+    let mut bin = Bin::new(&rules);
+    let mut offer = |hour: i64, metres: f64, angle: f64| {
+        let mut input = distance(hour * HOUR, metres);
+        input.tilt = Some(Degrees(angle));
+        bin.offer(&rules, &input);
+        (bin.posture(), bin.emptied())
+    };
+    // in a van for days
+    for hour in 0..60 {
+        offer(hour, 0.3, 90.0);
+    }
+    for hour in 60..110 {
+        assert_eq!(
+            offer(hour, 0.3, 2.0).0,
+            if hour == 60 { Posture::Ok } else { Posture::Dropped }
+        );
+    }
+    for hour in 110..150 {
+        offer(hour, 1.28, 2.0);
+    }
+    let (posture, emptied) = offer(150, 1.27, 2.0);
+    assert_eq!(posture, Posture::Ok);
+    assert!(emptied.is_some());
+}
+
+#[test]
+fn a_sensor_that_tells_a_distance_and_a_percentage_is_one_sensor() {
+    let rules = Make::default().rules();
+    let mut bin = Bin::new(&rules);
+    for hour in 0..200 {
+        let mut input = distance(hour * HOUR, 0.4);
+        // now and then an echo from behind the floor, or none; its level is computed from that
+        input.told = Some(Ratio(if hour % 9 == 0 { 0.0 } else { 0.7 }));
+        input.echo = match hour % 18 {
+            0 => Echo::Distance(Metres(4.0)),
+            9 => Echo::Missing,
+            // and some uplinks tell the level alone
+            4 | 5 => Echo::Untold,
+            _ => input.echo,
+        };
+        let outcome = bin.offer(&rules, &input);
+        assert_eq!(outcome.emptied, None, "hour {hour}");
+        assert!(hour == 0 || outcome.fill.unwrap().0 > 0.69, "hour {hour}: {outcome:?}");
+    }
+    // and one that was changed for another kind is believed
+    let mut told = distance(0, 0.0);
+    (told.echo, told.told) = (Echo::Untold, Some(Ratio(0.2)));
+    for hour in 200..203 {
+        told.at = Timestamp::from_second(BEGIN + hour * HOUR).unwrap();
+        let outcome = bin.offer(&rules, &told);
+        let level = if hour < 202 { 0.7 } else { 0.2 };
+        assert!((outcome.fill.unwrap().0 - level).abs() < 0.1, "hour {hour}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_old_level_new() {
+    let rules = Make::default().rules();
+    let at = |hour: i64| Timestamp::from_second(BEGIN + hour * HOUR).unwrap();
+    let mut bin = Tended::new(&rules);
+    for hour in 0..24 * 20 {
+        bin.offer(&rules, &distance(hour * HOUR, 1.3 - hour as f64 / 24.0 % 7.0 * 0.15));
+    }
+    let missing = |hour: i64| Input { echo: Echo::Missing, ..distance(hour * HOUR, 0.0) };
+    let last = 24 * 20;
+    // it sees nothing for days, then the power fails, and the clock is set two days later
+    for hour in last..last + 72 {
+        bin.offer(&rules, &missing(hour));
+    }
+    let before = bin.bin.fill(&rules, at(last + 72)).unwrap().0;
+    assert!(bin.bin.is_estimated(at(last + 72)));
+    bin.offer(&rules, &Input { synced: false, ..missing(last + 72) });
+    let now = at(last + 72 + 48);
+    bin.pass(&rules, now, Timestamp::MIN);
+    assert!(bin.bin.is_estimated(now));
+    assert!(bin.bin.fill(&rules, now).unwrap().0 >= before, "it goes on filling");
+    // what was seen by such a clock is what it is now
+    bin.offer(&rules, &Input { synced: false, ..distance((last + 80) * HOUR, 1.0) });
+    let mut late = Tended::new(&rules);
+    late.offer(&rules, &Input { synced: false, ..distance(0, 1.0) });
+    late.pass(&rules, now, Timestamp::MIN);
+    assert!(!late.bin.is_estimated(now));
 }
 
 #[test]

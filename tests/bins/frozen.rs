@@ -110,6 +110,27 @@ fn one_that_moves_again_is_believed_again_and_its_emptying_is_seen() {
 }
 
 #[test]
+fn one_that_was_frozen_from_the_first_day_is_found_and_one_that_fills_slowly_is_not() {
+    for (fill, latest) in [(0.5, 17), (0.0, 30)] {
+        let make = Make::default();
+        let bin = Tended::new(&make.rules());
+        let mut frozen = Frozen { bin, make, told: Vec::new(), accepted: 0 };
+        frozen.say(0..60, |hour| fill + (hour % 3) as f64 * 0.005);
+        let found = frozen.days(|news| *news == News::EchoFixed);
+        assert!(found.len() == 1 && found[0] <= latest, "{fill}: {:?}", frozen.told);
+        let missed = frozen.days(|news| matches!(news, News::PickupMissed(_)));
+        assert_eq!(missed.len(), 1, "it is driven to: {:?}", frozen.told);
+    }
+    for days in [40.0, 60.0, 90.0] {
+        let make = Make::default();
+        let bin = Tended::new(&make.rules());
+        let mut slow = Frozen { bin, make, told: Vec::new(), accepted: 0 };
+        slow.say(0..40, |hour| hour as f64 / 24.0 / days);
+        assert_eq!(slow.days(|news| *news == News::EchoFixed), [0; 0], "in {days} days");
+    }
+}
+
+#[test]
 fn two_wild_readings_do_not_thaw_it() {
     let mut frozen = Frozen::new(0.5, 40);
     frozen.told.clear();
