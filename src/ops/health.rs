@@ -202,7 +202,7 @@ impl TenantView {
             (is(&counters.copy_fails), Fault::SessionsOnce),
         ];
         let standing = |fault| Standing::of(fault, &self.id);
-        wrong.into_iter().filter_map(|(is, fault)| is.then(|| standing(fault))).collect()
+        wrong.into_iter().filter(|(is, _)| *is).map(|(_, fault)| standing(fault)).collect()
     }
 }
 
@@ -283,7 +283,7 @@ impl View {
             (closed, Fault::ConcentratorPort),
             (self.parts.air.answers_fail.load(Relaxed), Fault::AnswersFail),
         ];
-        faults.extend(wrong.into_iter().filter_map(|(is, f)| is.then(|| Standing::new(f))));
+        faults.extend(wrong.into_iter().filter(|(is, _)| *is).map(|(_, f)| Standing::new(f)));
         faults
     }
 

@@ -113,7 +113,8 @@ impl MachineStatus {
             (clock == ClockQuality::Unsynced && uptime >= SET_WITHIN, Fault::ClockUnset),
         ]
         .into_iter()
-        .filter_map(|(is, fault)| is.then(|| Standing::new(fault)))
+        .filter(|(is, _)| *is)
+        .map(|(_, fault)| Standing::new(fault))
         .collect()
     }
 }

@@ -109,7 +109,8 @@ async fn an_hour_of_normal_life_is_less_than_twenty_lines() {
         let mut frames = Vec::new();
         // each bin every ten minutes, and one frame in twelve is lost
         for (n, bin) in bins.iter().enumerate() {
-            if (minute as usize + n) % 10 == 0 && (minute as usize + n) % 12 != 0 {
+            let turn = minute as usize + n;
+            if turn.is_multiple_of(10) && !turn.is_multiple_of(12) {
                 let centimetres = 90 - (minute / 3) as u8;
                 frames.push(bin.level(minute as u32 / 10 + 1, centimetres, 8));
             }
