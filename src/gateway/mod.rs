@@ -435,7 +435,7 @@ impl Gateway {
             listener,
             stop_air,
             inlet,
-            metrics: web::serve(settings.metrics, Arc::clone(&reporter)),
+            metrics: web::serve(settings.metrics, Arc::clone(&reporter)).await,
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),

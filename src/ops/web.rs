@@ -40,13 +40,15 @@ enum Door {
     Unix(UnixListener),
 }
 
-/// Serves the metrics there until the task is aborted. Without an address there is nothing to do.
-pub fn serve(at: Option<MetricsAt>, reporter: Arc<Reporter>) -> JoinHandle<()> {
+/// Serves the metrics there until the task is aborted, and returns when the door is open, or not to
+/// be opened now. Without an address there is nothing to do.
+pub async fn serve(at: Option<MetricsAt>, reporter: Arc<Reporter>) -> JoinHandle<()> {
     let Some(at) = at else { return tokio::spawn(async {}) };
+    let mut opened = open(&at).await;
     tokio::spawn(async move {
         let mut told = false;
         let door = loop {
-            match open(&at).await {
+            match opened {
                 Ok(door) => break door,
                 Err(error) if !std::mem::replace(&mut told, true) => log::warn!(
                     MESSAGE_ID = message::METRICS_CLOSED, LYKTA_REASON = error.to_string();
@@ -56,6 +58,7 @@ pub fn serve(at: Option<MetricsAt>, reporter: Arc<Reporter>) -> JoinHandle<()> {
                 Err(_) => {}
             }
             sleep(RETRY).await;
+            opened = open(&at).await;
         };
         if told {
             log::info!(MESSAGE_ID = message::METRICS_OPEN; "metrics can be read at {at} again");
