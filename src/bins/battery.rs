@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 const MEMORY_DAYS: f64 = 120.0;
 /// Before so many days nothing is said.
 const LEAST_DAYS: f64 = 21.0;
+/// Of a battery that was higher by this, in volts, the voltage of the last days says that it is
+/// empty: many fall at once in the end, and some were never full.
+const FELL: f32 = 0.15;
+const LATE_DAYS: f64 = 2.0;
 /// A battery that loses less than this in a day, in volts, lasts longer than anybody plans.
 const FLAT: f64 = 1e-4;
 /// Voltages are compared at this temperature: it is the cold night that ends a battery.
@@ -31,6 +35,9 @@ pub(super) struct Battery {
     /// time², temperature², time·temperature, time·voltage, temperature·voltage.
     #[serde(rename = "m")]
     moments: [f32; 9],
+    /// The voltage of the last days as it would be in the cold, and the highest that was ever.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    late: Option<(f32, f32)>,
 }
 
 impl Battery {
@@ -51,6 +58,10 @@ impl Battery {
             self.last = day;
         }
         let passed = day - self.last;
+        let cold = (volts.0 + USUAL_PER_DEGREE * (COLD - degrees.0)) as f32;
+        let (late, highest) = self.late.unwrap_or((cold, cold));
+        let late = late + (cold - late) * (1.0 - (-passed / LATE_DAYS).exp()) as f32;
+        self.late = Some((late, highest.max(late)));
         let fading = (-passed / MEMORY_DAYS).exp();
         m[0] *= fading;
         for moment in &mut m[4..] {
@@ -82,6 +93,11 @@ impl Battery {
 
     /// In how many days it falls to this voltage; none if it does not fall, or too little is known.
     pub(super) fn days(&self, empty: Volts) -> Option<f64> {
+        let fell =
+            |(late, highest): (f32, f32)| f64::from(late) <= empty.0 && highest - late >= FELL;
+        if self.late.is_some_and(fell) {
+            return Some(0.0);
+        }
         let [weight, time, degrees, volts, tt, dd, td, tv, dv] = self.moments.map(f64::from);
         if weight == 0.0 || self.last - f64::from(self.first) < LEAST_DAYS {
             return None;
@@ -124,6 +140,26 @@ mod tests {
         for date in told {
             assert!((date / truth - 1.0).abs() < 0.2, "{date} for {truth}");
         }
+    }
+
+    #[test]
+    fn one_that_falls_at_once_in_the_end_is_empty_then() {
+        let mut battery = Battery::default();
+        let mut told = None;
+        for hour in 0..24 * 213_i64 {
+            let day = hour as f64 / 24.0;
+            let volts = 3.6 - (day - 200.0).max(0.0) * 0.08;
+            battery.read(hour * 3600, Volts((volts * 100.0).round() / 100.0), Some(Celsius(10.0)));
+            let empty = battery.days(Volts(3.0)).is_some_and(|days| days < 45.0);
+            told = told.or(empty.then_some(day));
+        }
+        assert!(told.is_some_and(|day| day < 211.0), "{told:?}: it is silent at 2.6 V");
+        // of another kind
+        let mut low = Battery::default();
+        for hour in 0..24 * 90_i64 {
+            low.read(hour * 3600, Volts(2.9), Some(Celsius(10.0)));
+        }
+        assert_eq!(low.days(Volts(3.0)), None);
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(super) const HOUR: i64 = 3_600;
 pub(super) const MORNING: i64 = 5 * HOUR;
 /// A level that is older than this, in seconds, grows by what is expected.
 pub(super) const ESTIMATED: i64 = 6 * HOUR;
+/// One that was silent for so many times as long as it takes to be lost needs to be listened to for
+/// that part of it alone after the gateway was off.
+const RESTARTS: i64 = 3;
 /// Who is hot and then silent for so many of its intervals may have burnt.
 const PATIENCE: f64 = 1.5;
 
@@ -158,17 +161,24 @@ impl Bin {
     pub fn lost_at(&self, rules: &Rules, listening: Timestamp) -> Option<Timestamp> {
         let after = self.silence.lost_after(self.every(rules)) as i64;
         let known = self.at != i64::MIN && self.synced;
-        let since = self.at.max(listening.as_second());
-        known.then(|| Timestamp::from_second(since.saturating_add(after)).ok()).flatten()
+        let listening = listening.as_second();
+        let since = self.at.max(listening);
+        // a gateway that is started anew each night listens long enough, too
+        let often = self.at.saturating_add(after.saturating_mul(RESTARTS));
+        let often = often.max(listening.saturating_add(after / RESTARTS));
+        let lost = since.saturating_add(after).min(often);
+        known.then(|| Timestamp::from_second(lost).ok()).flatten()
     }
 
     /// Takes an uplink.
     pub fn offer(&mut self, rules: &Rules, input: &Input) -> Outcome {
         let at = input.at.as_second();
-        if self.synced && !input.synced {
-            self.lose_time();
+        match (self.synced, input.synced) {
+            (true, false) => self.lose_time(),
+            (false, true) => self.set_clock(rules, at),
+            _ => {}
         }
-        let fire = self.heat.feel(at, input.temperature, input.fire);
+        let fire = self.heat.feel(at, self.patient(rules), input.temperature, input.fire);
         let posture = self.stand.see(input);
         let tilt = posture.is_some_and(|p| matches!(p, Posture::Dropped | Posture::Moved));
         let alarm = match (fire, tilt) {
@@ -227,7 +237,7 @@ impl Bin {
     /// Whether a fire begins by silence: one hot reading may be a wrong byte, and then the next
     /// one says so; but a sensor may burn with its bin.
     pub(super) fn wait(&mut self, rules: &Rules, now: i64, listening: i64) -> bool {
-        let every = self.every(rules).unwrap_or(HOUR as f64).max(HOUR as f64 / 2.0);
+        let every = self.patient(rules).max(HOUR as f64 / 2.0);
         self.heat.wait(now, listening, (every * PATIENCE) as i64)
     }
 
@@ -241,6 +251,7 @@ impl Bin {
     pub(super) fn trust(&mut self, rules: &Rules, now: Timestamp) {
         if self.at != i64::MIN && !self.synced {
             let at = now.as_second();
+            self.set_clock(rules, at);
             self.begin_again(rules, at);
             (self.at, self.synced) = (at, true);
             if std::mem::take(&mut self.seen_unsynced) {
@@ -251,8 +262,29 @@ impl Bin {
 
     /// Nobody knows how much time has passed: after a power cut a clock goes on where it was, and
     /// hours of sun look like the minutes of a fire.
-    pub(super) fn lose_time(&mut self) {
+    fn lose_time(&mut self) {
         self.heat.forget_slope();
+    }
+
+    /// The gateway was off, and it may have been its only clock: nobody knows for how long.
+    pub(super) fn resume(&mut self) {
+        if !self.synced {
+            self.lose_time();
+            self.seen_unsynced = false;
+        }
+    }
+
+    /// The clock is set: what was felt last was felt an interval before now.
+    fn set_clock(&mut self, rules: &Rules, now: i64) {
+        if self.at != i64::MIN {
+            let before = now.saturating_sub(self.patient(rules) as i64);
+            self.heat.shift(before.saturating_sub(self.at));
+        }
+    }
+
+    /// How often it reports, in seconds, as far as a fire is concerned.
+    fn patient(&self, rules: &Rules) -> f64 {
+        self.every(rules).or(self.heat.gap()).unwrap_or(HOUR as f64)
     }
 
     /// Somebody says that it was emptied then, and nobody sees whether that is so.

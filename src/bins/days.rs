@@ -32,8 +32,10 @@ const USUAL: [f64; 5] = [0.1, 0.4, 0.8, 1.3, 2.4];
 const USUAL_WEIGHT: f64 = 0.3;
 /// For the mean it weighs as much as two days.
 const USUAL_MEAN_WEIGHT: f64 = 2.0;
-/// A bin stands still when its surface moves by no more steps than these in a day.
+/// A bin stands still when its surface moves by no more steps than these in a day, and in all of
+/// them.
 const STILL: f64 = 2.0;
+const DRIFT: f64 = 4.0;
 
 /// A day: its number since 1970, and the steps to the surface when it began and when it ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,16 +110,15 @@ impl Days {
         self.0.0.retain(|known| i64::from(known.day) < day);
     }
 
-    /// Days in a row, up to the last, on which the surface stood still.
+    /// Days in a row, up to the last, on which the surface stood still: what comes slowly comes
+    /// nevertheless.
     pub(super) fn still(&self) -> usize {
-        self.0.0.iter().rev().take_while(|day| day.came().abs() <= STILL).count()
-    }
-
-    /// How far the surface came on these, in steps.
-    pub(super) fn drift(&self) -> f64 {
-        let days = &self.0.0[self.0.0.len() - self.still()..];
-        let ends = days.first().zip(days.last());
-        ends.map_or(0.0, |(first, last)| (f64::from(first.from) - f64::from(last.to)).abs())
+        let Some(last) = self.0.0.last() else { return 0 };
+        let stood = |day: &&Day| {
+            let drift = f64::from(day.from) - f64::from(last.to);
+            day.came().abs() <= STILL && drift.abs() <= DRIFT
+        };
+        self.0.0.iter().rev().take_while(stood).count()
     }
 
     /// Forgets these: nobody saw what came on them.

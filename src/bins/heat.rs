@@ -25,6 +25,14 @@ const BIT: f64 = 60.0;
 const LONE: i64 = 1200;
 const HOTTER: f64 = 5.0;
 
+/// A doubt that is older than so many intervals of the sensor is none any more.
+const DOUBTED: f64 = 4.0;
+/// What is hotter than [`RANGE`] is frost in the words of old firmware, unless it was so warm within
+/// so many seconds: then it is a fire, or no temperature at all, and who is silent from then on
+/// burnt.
+const NO_FROST: f64 = 15.0;
+const BEFORE_FROST: i64 = 7200;
+
 /// It is over when it is no longer warm, and so many degrees cooler than the hottest reading, or so
 /// many minutes later.
 const COOLED: f64 = 15.0;
@@ -89,13 +97,36 @@ impl Heat {
         self.felt.0.clear();
     }
 
+    /// The clock is set, and what was by it before was so many seconds later.
+    pub(super) fn shift(&mut self, later: i64) {
+        for felt in &mut self.felt.0 {
+            felt.at = felt.at.saturating_add(later);
+        }
+        for (at, _) in self.burning.iter_mut().chain(&mut self.doubted) {
+            *at = at.saturating_add(later);
+        }
+    }
+
+    /// What passed between the last two readings, in seconds.
+    pub(super) fn gap(&self) -> Option<f64> {
+        let [.., before, last] = self.felt.0[..] else { return None };
+        Some((last.at - before.at) as f64).filter(|gap| *gap >= 1.0)
+    }
+
     /// Ends a fire that began before this; whether there was one.
     pub(super) fn put_out(&mut self, at: i64) -> bool {
         self.burning.take_if(|(since, _)| *since < at).is_some()
     }
 
-    /// Takes a temperature and what the sensor itself thinks of it; whether a fire begins.
-    pub(super) fn feel(&mut self, at: i64, degrees: Option<Celsius>, bit: Option<bool>) -> bool {
+    /// Takes a temperature and what the sensor itself thinks of it, which reports so often; whether a
+    /// fire begins.
+    pub(super) fn feel(
+        &mut self,
+        at: i64,
+        every: f64,
+        degrees: Option<Celsius>,
+        bit: Option<bool>,
+    ) -> bool {
         let is_late = |since: i64| (at - since) as f64 >= OVER * 60.0;
         let Some(Celsius(degrees)) = degrees.filter(|d| RANGE.contains(&d.0)) else {
             // what only the bit has said ends when it does; if it goes on, it is told again
@@ -104,6 +135,12 @@ impl Heat {
             };
             if self.burning.is_some_and(ends) {
                 self.burning = None;
+            }
+            let was_warm = self.felt.0.last().is_some_and(|felt| {
+                at - felt.at <= BEFORE_FROST && f64::from(felt.degrees) >= NO_FROST * 10.0
+            });
+            if was_warm && self.burning.is_none() && degrees.is_some_and(|d| d.0 > *RANGE.end()) {
+                self.doubted = Some((at, i16::MAX));
             }
             // nobody can tell it from the sun, and so it counts
             return bit == Some(true) && self.begin(at, i16::MIN);
@@ -131,7 +168,9 @@ impl Heat {
         let told = bit == Some(true) && degrees >= BIT;
         let hot = degrees >= HOT || self.felt.0.iter().any(steep);
         let lone = self.felt.0.last().is_none_or(|felt| at - felt.at > LONE);
-        let confirmed = self.doubted.take().is_some_and(|(_, before)| {
+        let doubted = self.doubted.take();
+        let doubted = doubted.filter(|(since, _)| (at - since) as f64 <= DOUBTED * every);
+        let confirmed = doubted.is_some_and(|(_, before)| {
             degrees >= WARM || f64::from(now) >= f64::from(before) + HOTTER * 10.0
         });
         let fire = told || confirmed || (hot && !lone);
@@ -159,6 +198,8 @@ impl Heat {
 mod tests {
     use super::*;
 
+    const HOURLY: f64 = 3600.0;
+
     fn fires(series: &[(i64, f64)]) -> usize {
         begins(series).len()
     }
@@ -167,7 +208,7 @@ mod tests {
     fn begins(series: &[(i64, f64)]) -> Vec<i64> {
         let mut heat = Heat::default();
         let felt = series.iter();
-        felt.filter(|(at, degrees)| heat.feel(at * 60, Some(Celsius(*degrees)), None))
+        felt.filter(|(at, degrees)| heat.feel(at * 60, HOURLY, Some(Celsius(*degrees)), None))
             .map(|(at, _)| *at)
             .collect()
     }
@@ -219,14 +260,14 @@ mod tests {
     #[test]
     fn one_hot_report_and_then_silence_is_a_fire() {
         let mut heat = Heat::default();
-        heat.feel(0, Some(Celsius(20.0)), None);
-        assert!(!heat.feel(3600, Some(Celsius(95.0)), None), "a single reading");
+        heat.feel(0, HOURLY, Some(Celsius(20.0)), None);
+        assert!(!heat.feel(3600, HOURLY, Some(Celsius(95.0)), None), "a single reading");
         assert!(!heat.wait(3600 + 3000, 0, 5400), "the next may still come");
         assert!(heat.wait(3600 + 5400, 0, 5400) && heat.burns());
         assert!(!heat.wait(3600 + 9000, 0, 5400), "told once");
         let mut sensor = Heat::default();
-        sensor.feel(0, Some(Celsius(20.0)), None);
-        assert!(sensor.feel(3600, Some(Celsius(70.0)), Some(true)), "two signs at once");
+        sensor.feel(0, HOURLY, Some(Celsius(20.0)), None);
+        assert!(sensor.feel(3600, HOURLY, Some(Celsius(70.0)), Some(true)), "two signs at once");
     }
 
     #[test]
@@ -250,7 +291,7 @@ mod tests {
         for half in 0..=20 {
             for _ in 0..2 {
                 let degrees = Celsius(20.0 + f64::from(half));
-                told += usize::from(heat.feel(i64::from(half) * 30, Some(degrees), None));
+                told += usize::from(heat.feel(i64::from(half) * 30, HOURLY, Some(degrees), None));
             }
         }
         assert_eq!(told, 1);
@@ -259,34 +300,34 @@ mod tests {
     #[test]
     fn what_is_hot_is_not_over() {
         let mut heat = Heat::default();
-        heat.feel(-600, Some(Celsius(20.0)), None);
-        assert!(heat.feel(0, Some(Celsius(100.0)), None));
+        heat.feel(-600, HOURLY, Some(Celsius(20.0)), None);
+        assert!(heat.feel(0, HOURLY, Some(Celsius(100.0)), None));
         for (minute, degrees) in [(10, 84.0), (300, 80.0), (600, 72.0), (-60, 72.0)] {
-            heat.feel(minute * 60, Some(Celsius(degrees)), None);
+            heat.feel(minute * 60, HOURLY, Some(Celsius(degrees)), None);
             assert!(heat.burns(), "{degrees} after {minute} minutes");
         }
-        heat.feel(700 * 60, Some(Celsius(30.0)), None);
+        heat.feel(700 * 60, HOURLY, Some(Celsius(30.0)), None);
         assert!(!heat.burns());
     }
 
     #[test]
     fn what_only_a_bit_says_ends_with_it_and_can_begin_again() {
         let mut heat = Heat::default();
-        assert!(heat.feel(0, None, Some(true)));
-        assert!(!heat.feel(600, None, Some(true)), "told once");
-        heat.feel(1200, None, None);
+        assert!(heat.feel(0, HOURLY, None, Some(true)));
+        assert!(!heat.feel(600, HOURLY, None, Some(true)), "told once");
+        heat.feel(1200, HOURLY, None, None);
         assert!(heat.burns(), "that says nothing");
-        heat.feel(1800, None, Some(false));
+        heat.feel(1800, HOURLY, None, Some(false));
         assert!(!heat.burns());
-        assert!(heat.feel(2400, None, Some(true)), "another");
+        assert!(heat.feel(2400, HOURLY, None, Some(true)), "another");
     }
 
     #[test]
     fn a_fire_bit_counts_when_it_is_hot_or_nobody_knows() {
         let mut heat = Heat::default();
-        assert!(!heat.feel(0, Some(Celsius(45.0)), Some(true)), "the sun");
-        assert!(heat.feel(60, Some(Celsius(62.0)), Some(true)));
-        assert!(Heat::default().feel(0, None, Some(true)));
-        assert!(Heat::default().feel(0, Some(Celsius(255.0)), Some(true)));
+        assert!(!heat.feel(0, HOURLY, Some(Celsius(45.0)), Some(true)), "the sun");
+        assert!(heat.feel(60, HOURLY, Some(Celsius(62.0)), Some(true)));
+        assert!(Heat::default().feel(0, HOURLY, None, Some(true)));
+        assert!(Heat::default().feel(0, HOURLY, Some(Celsius(255.0)), Some(true)));
     }
 }

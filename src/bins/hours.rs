@@ -12,10 +12,12 @@ const NOW: i64 = 6;
 /// What was seen in the night before five o'clock counts as seen at five.
 const MORNING: i64 = 8;
 const LEAST_MORNING: usize = 2;
+/// Of a sensor that sleeps at night the evening counts.
+const EVENING: i64 = 14;
 /// A sensor that reports less often than every so many hours is asked for one reading; and less
 /// often than every so many others it shows another level each time: only the last counts, which
 /// is no older than one of its intervals and a bit.
-const OFTEN: f64 = 2.0;
+pub(super) const OFTEN: f64 = 2.0;
 pub(super) const RARE: f64 = 4.5;
 const LATE: f64 = 1.1;
 /// No more readings than these make a median.
@@ -93,7 +95,8 @@ impl Hours {
             let late = (every * LATE).ceil() as i64;
             return (hour - at <= late.max(MORNING)).then_some(Surface { seen, base: seen });
         }
-        self.before(hour, MORNING, if every > OFTEN { 1 } else { LEAST_MORNING })
+        let least = if every > OFTEN { 1 } else { LEAST_MORNING };
+        self.before(hour, MORNING, least).or_else(|| self.before(hour, EVENING, least))
     }
 
     fn before(&self, end: i64, span: i64, least: usize) -> Option<Surface> {

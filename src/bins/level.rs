@@ -3,7 +3,7 @@
 use super::bin::{Bin, DAY, HOUR};
 use super::days::Days;
 use super::emptying::{Fall, Falls, Seen};
-use super::hours::{Hours, RARE, Surface};
+use super::hours::{Hours, OFTEN, RARE, Surface};
 use super::input::{Echo, Input};
 use super::outcome::{EchoFrom, Emptying, Trust};
 use super::rules::Rules;
@@ -39,15 +39,12 @@ const NEAR_SHELF: f64 = 0.7;
 /// And where the surface only came back to where it had been, or when no crew is out.
 const CAME_BACK: f64 = 0.8;
 const AT_NIGHT: f64 = 0.6;
-/// And where it fell over meanwhile.
+/// And where it fell over, or was torn off, in the days before, in seconds.
 const FELL_OVER: f64 = 0.3;
-/// From this part of wrong echoes on there may be one.
-const MAY_BE_SHELF: f32 = 0.03;
+const LIES: i64 = 3 * DAY;
 /// A sensor is of another kind when so many readings in a row are: one that tells a distance and a
 /// percentage may leave out one of them.
 const OTHER_KIND: u8 = 3;
-/// A surface that moved by more steps than these did not stand still, however slowly it came.
-const DRIFT: f64 = 4.0;
 /// From this part of the height on a bin is as good as full.
 const RIM: f64 = 0.9;
 
@@ -63,7 +60,7 @@ impl Bin {
         // of an echo that says nothing a sensor computes no level either
         let told = input
             .told
-            .filter(|told| told.0.is_finite() && input.echo == Echo::Untold)
+            .filter(|told| told.0 >= 0.0 && told.0.is_finite() && input.echo == Echo::Untold)
             .map(|Ratio(fill)| rules.geometry.surface(fill));
         let down = seen.or(told);
         let is_strange = self.set(rules, seen.is_none(), down.is_some());
@@ -110,7 +107,12 @@ impl Bin {
         self.follow(step, rules.depth());
         if self.presses.is_none() {
             // what a compactor presses sinks, and is no echo
-            self.shelf.see(&self.hours, hour, step, days.max(0.0), rules.depth(), rim);
+            let days = days.max(0.0);
+            // one deep reading may be a wild one
+            let before = self.hours.back(hour).take(2).map(|(_, step)| step).min();
+            let rare = self.hours_between(rules) > OFTEN;
+            self.shelf.see(&self.hours, hour, step, days, rules.depth(), rim);
+            self.shelf.stay(before, hour, step, (days, rare), (rules.depth(), rim));
         }
         if passed > APART {
             self.readings.clear();
@@ -124,7 +126,8 @@ impl Bin {
         if !at_shelf {
             let counts = |step: u8| !self.shelf.is_at(step, rules.depth());
             let middle = self.readings.middle(counts).unwrap_or(step);
-            self.believe(rules, middle, at);
+            let counts = emptied.as_ref().is_some_and(Emptying::counts);
+            self.believe_so(rules, middle, at, counts);
         }
         // one that lies sees its other side
         let odd = self.shelf.is_fixed() || sudden || self.stand.lies_since().is_some();
@@ -143,6 +146,16 @@ impl Bin {
         if stood && !self.shelf.stands() {
             // nobody saw what came on the day before
             self.morning = None;
+        }
+    }
+
+    /// Of one that lies, or is torn off, only more is believed, or what it is after somebody emptied
+    /// it: else a full one would be empty.
+    fn believe_so(&mut self, rules: &Rules, step: u8, at: i64, emptied: bool) {
+        let down = Metres(f64::from(step) * rules.step());
+        let less = self.part.is_some_and(|part| rules.geometry.part(down) < f64::from(part));
+        if emptied || !less || self.stand.lies_since().is_none() {
+            self.believe(rules, step, at);
         }
     }
 
@@ -224,9 +237,6 @@ impl Bin {
             return;
         }
         let days = self.days.still();
-        if days == 0 || self.days.drift() > DRIFT {
-            return;
-        }
         // what stood still says nothing of what comes
         let mut moved = self.days.clone();
         moved.forget_still();
@@ -260,7 +270,7 @@ impl Bin {
         }
         let depth = rules.geometry.depth.0;
         let least = (FALL * depth).max(LEAST_FALL).min(MOST_FALL * depth);
-        let doubtful = self.shelf.is_fixed() || self.shelf.part() >= MAY_BE_SHELF;
+        let doubtful = self.shelf.is_fixed() || self.shelf.may_be();
         let falls = Falls {
             least: rules.in_steps(least),
             depth: rules.depth(),
@@ -272,9 +282,9 @@ impl Bin {
         let fall = (to - from) * rules.step();
         let mut confidence = 0.6 + 0.4 * ((fall - least) / (CERTAIN * depth)).clamp(0.0, 1.0);
         let above = |step: f64| !self.shelf.is_at(step.clamp(0.0, 254.0) as u8, rules.depth());
-        if self.shelf.is_fixed() {
+        if self.shelf.is_fixed() && !(self.shelf.is_rare() && above(from)) {
             confidence *= AT_SHELF;
-        } else if self.shelf.part() >= MAY_BE_SHELF || !above(from) {
+        } else if self.shelf.may_be() || !above(from) {
             confidence *= NEAR_SHELF;
         }
         let (at, by_day) = rules.emptied(before, seen);
@@ -284,7 +294,7 @@ impl Bin {
         if back {
             confidence *= CAME_BACK;
         }
-        if self.stand.lies_since().is_some_and(|since| since > before) {
+        if self.stand.lies_since().is_some_and(|since| before - since <= LIES) {
             // it fell over, and what was in it lies beside it
             confidence *= FELL_OVER;
         }

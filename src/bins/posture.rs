@@ -48,9 +48,13 @@ pub(super) struct Stand {
     /// Until then: another angle, and by how many readings in a row.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     other: Option<(f32, u8)>,
+    /// Whether somebody was there since it stood as usual.
+    #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
     #[serde(rename = "p", default)]
     pub(super) posture: Posture,
-    /// Since which reading it lies, as far as the readings since then say something of that.
+    /// Since which reading it lies or is torn off, as far as the readings since then say something
+    /// of that.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     lies: Option<i64>,
     /// Another posture, and by how many readings.
@@ -62,12 +66,8 @@ impl Stand {
     /// Takes a reading; the posture if it is a new one.
     pub(super) fn see(&mut self, input: &Input) -> Option<Posture> {
         let seen = self.seen(input)?;
-        self.lies = match seen {
-            Posture::Dropped => self.lies.or(Some(input.at.as_second())),
-            // a hand at the sensor does not put it up
-            Posture::Vandalized => self.lies,
-            _ => None,
-        };
+        let lies = matches!(seen, Posture::Dropped | Posture::Vandalized);
+        self.lies = lies.then(|| self.lies.unwrap_or(input.at.as_second()));
         if seen == self.posture {
             self.doubted = None;
             return None;
@@ -82,17 +82,21 @@ impl Stand {
         }
         self.doubted = None;
         self.posture = seen;
+        if seen == Posture::Dropped && std::mem::take(&mut self.asked) {
+            // whoever emptied it did not put it so
+            self.shown = PUT;
+        }
         Some(seen)
     }
 
-    /// Since when it lies.
+    /// Since when it lies, or is torn off.
     pub(super) fn lies_since(&self) -> Option<i64> {
-        self.lies.filter(|_| self.posture == Posture::Dropped)
+        self.lies.filter(|_| matches!(self.posture, Posture::Dropped | Posture::Vandalized))
     }
 
     /// Somebody was there: how it stands from now on may be how it was put.
     pub(super) fn ask_again(&mut self) {
-        self.shown = 0;
+        (self.shown, self.asked) = (0, true);
     }
 
     /// How far an angle is from the usual one, which it moves a little if it is near.
@@ -125,7 +129,8 @@ impl Stand {
     }
 
     fn seen(&mut self, input: &Input) -> Option<Posture> {
-        let angle = input.tilt.map(|Degrees(angle)| angle).filter(|a| (0.0..=MOST).contains(a));
+        // to which side it leans is the same
+        let angle = input.tilt.map(|Degrees(angle)| angle.abs()).filter(|angle| *angle <= MOST);
         let off = angle.map(|angle| {
             let off = self.off(angle);
             if off >= ASKEW && self.is_put(angle) { self.off(angle) } else { off }

@@ -17,11 +17,24 @@ const HOURS: i64 = 36;
 pub(super) const BAND: f64 = 0.06;
 /// No more than so many readings of one stay count.
 const STAY: usize = 6;
-/// So many readings, and this part of all, make it a fixed echo; it is none when less than that
+/// So many readings, of more than one stay, and this part of all, make it a fixed echo; it is none when less than that
 /// remains.
-const SURE: f32 = 6.0;
+const SURE: f32 = 7.0;
 const PART: f32 = 0.15;
 const REMAINING: f32 = 0.03;
+/// Stays of more hours than this, or that a rare report sees, say little: what rises at once to
+/// the same place, stays there for two readings or more and no longer than so many days, and then is
+/// deeper again by no more than it rose, so often within weeks, is no waste.
+const LONG: i64 = 12;
+const PLACE: f64 = 0.03;
+const LONGEST_DAYS: i64 = 21;
+const RETURNS: f32 = 2.4;
+const RETURNS_REMAINING: f32 = 1.2;
+const MOST_RETURNS: f32 = 3.0;
+const RETURNS_DAYS: f64 = 30.0;
+/// With this part of wrong echoes, or two such returns, there may be one.
+const MAY_BE: f32 = 0.03;
+const MAY_BE_RETURNS: f32 = 1.4;
 /// A bin that stood still for so many days, in which this part of its height should have come,
 /// shows a fixed echo.
 const STILL_DAYS: usize = 14;
@@ -50,17 +63,38 @@ pub(super) struct Shelf {
     /// Where it stands still, in steps, and how many readings in a row were elsewhere.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     still: Option<(u8, u8)>,
+    /// The rise that may be a stay: in which hour, from where and to where, and how many readings
+    /// were there, and in a row elsewhere.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    rise: Option<(i64, u8, u8, u8, u8)>,
+    /// Where long stays were, and how many, fading.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    long: Option<(u8, f32)>,
+    /// Whether these are enough.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    often: bool,
 }
 
 impl Shelf {
     /// The part of the readings that proved wrong.
-    pub(super) fn part(&self) -> f32 {
+    fn part(&self) -> f32 {
         self.wrong / self.all.max(1.0)
+    }
+
+    /// Whether what the sensor sees may be no waste.
+    pub(super) fn may_be(&self) -> bool {
+        let returns = self.long.is_some_and(|(_, returns)| returns >= MAY_BE_RETURNS);
+        returns || self.part() >= MAY_BE
     }
 
     /// Whether what the sensor sees is no waste.
     pub(super) fn is_fixed(&self) -> bool {
-        self.fixed || self.stands()
+        self.fixed || self.often || self.stands()
+    }
+
+    /// Whether its echoes come from the fixed part for long, but rarely: in between it is right.
+    pub(super) fn is_rare(&self) -> bool {
+        self.often && !self.fixed && !self.stands()
     }
 
     /// Whether it sees the same all the time.
@@ -72,7 +106,61 @@ impl Shelf {
     pub(super) fn is_at(&self, step: u8, depth: f64) -> bool {
         let near = |at: f64| (f64::from(step) - at).abs() <= BAND * depth;
         let still = self.still.is_some_and(|(at, _)| near(at.into()));
-        still || (self.fixed && near(self.at.into()))
+        let long = self.long.is_some_and(|(at, _)| self.often && near(at.into()));
+        still || long || (self.fixed && near(self.at.into()))
+    }
+
+    /// Takes the same reading as [`Shelf::see`], for stays that are longer than it remembers. `rare`
+    /// is whether the sensor reports so rarely that it sees none of the others.
+    pub(super) fn stay(
+        &mut self,
+        before: Option<u8>,
+        hour: i64,
+        step: u8,
+        (days, rare): (f64, bool),
+        (depth, full): (f64, f64),
+    ) {
+        if let Some((_, returns)) = &mut self.long {
+            *returns *= (-days / RETURNS_DAYS).exp() as f32;
+        }
+        let deeper = |a: u8, b: u8| f64::from(a) - f64::from(b);
+        match &mut self.rise {
+            None => {
+                let rose = before.filter(|before| deeper(*before, step) >= STEP * depth);
+                self.rise = rose
+                    .filter(|_| f64::from(step) > full)
+                    .map(|before| (hour, before, step, 1, 0));
+            }
+            Some((_, _, to, there, elsewhere)) if deeper(step, *to).abs() <= BAND * depth => {
+                (*there, *elsewhere) = (there.saturating_add(1), 0);
+            }
+            Some((since, from, to, there, elsewhere)) => {
+                *elsewhere += 1;
+                let (since, from, to, there) = (*since, *from, *to, *there);
+                let back = deeper(step, to) >= STEP * depth && deeper(step, from) <= BACK * depth;
+                let length = hour - since;
+                let long = (rare || length > LONG) && length <= LONGEST_DAYS * 24;
+                let times = *elsewhere;
+                // one deep reading may be a wild one
+                if (back && times >= 2) || times >= MOVED {
+                    self.rise = None;
+                    if back && there >= 2 && long {
+                        self.returned(to, depth);
+                    }
+                }
+            }
+        }
+        let returns = self.long.map_or(0.0, |(_, returns)| returns);
+        self.often = returns >= if self.often { RETURNS_REMAINING } else { RETURNS };
+    }
+
+    fn returned(&mut self, from: u8, depth: f64) {
+        let far = |at: u8| (f64::from(at) - f64::from(from)).abs() > PLACE * depth;
+        match &mut self.long {
+            Some((at, returns)) if !far(*at) => *returns = (*returns + 1.0).min(MOST_RETURNS),
+            Some((_, returns)) if *returns >= 1.0 => *returns -= 1.0,
+            long => *long = Some((from, 1.0)),
+        }
     }
 
     /// Whether the last readings stand no longer where all did: it is seen again.

@@ -38,6 +38,8 @@ pub struct Alerts {
     due: Due,
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     low: bool,
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    fixed: bool,
 }
 
 /// What was told, and what waits for an answer.
@@ -48,6 +50,8 @@ struct Said {
     lost: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     low: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fixed: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     missed: bool,
     /// Since when it must be emptied.
@@ -76,7 +80,7 @@ impl Tended {
 
     /// Takes an uplink: what it means, and what begins and ends with it.
     pub fn offer(&mut self, rules: &Rules, input: &Input) -> (Outcome, Vec<News>) {
-        let (burnt, was_fixed) = (self.bin.burns(), self.bin.is_degraded());
+        let burnt = self.bin.burns();
         let outcome = self.bin.offer(rules, input);
         let mut news = Vec::new();
         if outcome.alarm == Some(Alarm::Fire) {
@@ -85,7 +89,8 @@ impl Tended {
             news.push(News::FireOver);
         }
         news.extend(outcome.posture.map(News::Posture));
-        match (was_fixed, self.bin.is_degraded()) {
+        let fixed = self.bin.is_degraded();
+        match (std::mem::replace(&mut self.said.fixed, fixed), fixed) {
             (false, true) => news.push(News::EchoFixed),
             (true, false) => news.push(News::EchoFree),
             _ => {}
@@ -117,21 +122,26 @@ impl Tended {
 
     /// The gateway was off, and it may have been its only clock: nobody knows for how long.
     pub fn resume(&mut self) {
-        if !self.bin.synced {
-            self.bin.lose_time();
-        }
+        self.bin.resume();
+    }
+
+    /// What has begun by the mere passing of time while nobody has set the clock: a fire alone is
+    /// told by such a time.
+    pub fn pass_unset(&mut self, rules: &Rules, now: Timestamp, listening: Timestamp) -> Vec<News> {
+        let burns = self.bin.wait(rules, now.as_second(), listening.as_second());
+        burns.then_some(News::Fire).into_iter().collect()
     }
 
     /// What was told of it, by what is settled now.
     #[must_use]
     pub fn alerts(&self) -> Alerts {
-        Alerts { due: self.bin.due, low: self.said.low }
+        Alerts { due: self.bin.due, low: self.said.low, fixed: self.said.fixed }
     }
 
     /// An uplink is taken again after this was told with it, by what was settled then: what differs
     /// by what is settled now is news.
     pub fn were_told(&mut self, alerts: Alerts) {
-        (self.bin.due, self.said.low) = (alerts.due, alerts.low);
+        (self.bin.due, self.said.low, self.said.fixed) = (alerts.due, alerts.low, alerts.fixed);
         if alerts.due != Due::Must {
             (self.said.must, self.said.missed) = (None, false);
         }

@@ -38,8 +38,9 @@ pub struct Bins {
     rules: HashMap<String, Rules>,
     /// When they are looked at next for what time brings, by the monotonic clock.
     look_at: Duration,
-    /// Since when this gateway listens: what was silent before may have spoken.
-    listening: Option<Timestamp>,
+    /// Since when this gateway listens, and whether its clock was set then: what was silent before
+    /// may have spoken.
+    listening: Option<(Timestamp, bool)>,
 }
 
 /// What is known of a bin.
@@ -140,6 +141,10 @@ impl Bins {
         for known in all.values_mut() {
             known.whole = known.n;
         }
+        let mut bins = Self { all, rules, look_at: Duration::ZERO, listening: None };
+        // what is usual belongs to what each of them means
+        bins.learn();
+        let Self { all, rules, .. } = &mut bins;
         for (bin, Said { n, input, alerts }) in said {
             let Some((known, rules)) = all.get_mut(&bin).zip(rules.get(&bin)) else { continue };
             if n > known.n {
@@ -149,7 +154,6 @@ impl Bins {
             }
         }
         all.values_mut().for_each(|known| known.tended.resume());
-        let mut bins = Self { all, rules, look_at: Duration::ZERO, listening: None };
         bins.learn();
         bins
     }
@@ -205,17 +209,21 @@ impl Bins {
         Some(Change { bin: bin.to_owned(), before, state, messages, full, news })
     }
 
-    /// What time has brought. A clock that nobody has set says nothing of it.
+    /// What time has brought. A clock that nobody has set says nothing of it but that a fire goes on
+    /// in silence.
     pub(super) fn pass(&mut self, now: Moment) -> Vec<Change> {
-        if now.quality == ClockQuality::Unsynced || now.monotonic < self.look_at {
+        if now.monotonic < self.look_at {
             return Vec::new();
         }
         self.look_at = now.monotonic + LOOK_AGAIN.unsigned_abs();
         self.learn();
-        let listening = *self.listening.get_or_insert(now.wall);
+        let is_set = now.quality != ClockQuality::Unsynced;
+        let since = self.listening.filter(|(_, was_set)| *was_set == is_set);
+        let (listening, _) = *self.listening.insert(since.unwrap_or((now.wall, is_set)));
         let changed = |(bin, known): (&String, &mut Known)| {
-            let before = known.clone();
-            let news = known.tended.pass(self.rules.get(bin)?, now.wall, listening);
+            let (before, rules) = (known.clone(), self.rules.get(bin)?);
+            let pass = if is_set { Tended::pass } else { Tended::pass_unset };
+            let news = pass(&mut known.tended, rules, now.wall, listening);
             (known.tended != before.tended).then(|| Change {
                 bin: bin.clone(),
                 state: known.state(bin),
@@ -421,10 +429,9 @@ mod tests {
             rules.get_mut("7").expect("known").must = Ratio(must);
             rules
         };
-        let (mut bins, mut kept) = (Bins::new(with(0.95), []), Kept::default());
+        let mut bins = Bins::new(with(0.95), []);
         for hour in 0..8 {
-            let change = bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");
-            kept.keep(&change);
+            bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");
         }
         bins.pass(at(8 * 3600));
         bins.renew(with(0.75));
@@ -438,6 +445,48 @@ mod tests {
         assert!(bins.offer("7", &readings(0.3, 8.0), at(10 * 3600)).is_none());
         bins.renew(with(0.75));
         assert!(bins.views().contains_key("7"));
+    }
+
+    #[test]
+    fn a_lone_fire_is_told_where_nobody_sets_the_clock() {
+        let mut bins = Bins::new(rules(), []);
+        let unset = |second: i64| Moment { quality: ClockQuality::Unsynced, ..at(second) };
+        for hour in 0..40 {
+            bins.offer("7", &readings(0.7, 15.0), unset(hour * 3600));
+        }
+        let hot = bins.offer("7", &readings(0.7, 130.0), unset(40 * 3600)).expect("known");
+        assert!(!hot.news.contains(&News::Fire), "one reading");
+        let passed = |n: i64| bins.pass(unset(40 * 3600 + n * 600));
+        let news: Vec<_> = (0..300).flat_map(passed).flat_map(|change| change.news).collect();
+        assert_eq!(news, [News::Fire]);
+    }
+
+    #[test]
+    fn a_bin_is_found_frozen_by_the_same_reading_with_and_without_a_restart() {
+        let all: Vec<String> = (0..4).map(|n| n.to_string()).collect();
+        let rules = || -> HashMap<String, Rules> {
+            all.iter().map(|bin| (bin.clone(), rules()["7"].clone())).collect()
+        };
+        let (mut bins, mut kept) = (Bins::new(rules(), []), Kept::default());
+        for hour in 0..24 * 50 {
+            let second = hour * 3600;
+            bins.pass(at(second)).iter().for_each(|change| kept.keep(change));
+            for (n, bin) in all.iter().enumerate() {
+                // hardly anything comes into three of them; the fourth is new, and stands
+                let fill = match n {
+                    0..3 => hour as f64 / 24.0 * 0.01,
+                    _ if hour < 24 * 30 => continue,
+                    _ => 0.5,
+                };
+                let readings = readings(1.5 - 1.5 * fill, 8.0);
+                kept.keep(&bins.offer(bin, &readings, at(second)).expect("known"));
+            }
+            if hour % 7 == 0 && hour > 24 * 40 {
+                let again = Bins::new(rules(), kept.0.clone());
+                let fixed = |bins: &Bins| bins.all["3"].tended.bin.is_degraded();
+                assert_eq!(fixed(&bins), fixed(&again), "hour {hour}");
+            }
+        }
     }
 
     #[test]

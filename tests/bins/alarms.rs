@@ -128,6 +128,76 @@ fn a_sensor_that_burns_after_one_hot_report_is_a_fire() {
 }
 
 #[test]
+fn a_fire_that_begins_while_the_clock_is_set_is_told_and_the_sun_is_none() {
+    let rules = Make::default().rules();
+    let fires = |each: i64, off: i64, degrees: [f64; 6]| {
+        let mut bin = Tended::new(&rules);
+        let mut told = 0;
+        for (n, degrees) in (0..).zip(degrees) {
+            let is_set = n >= 3;
+            let at = 10 * HOUR + n * each + if is_set { 0 } else { off };
+            let input = Input { synced: is_set, ..heat(at, degrees) };
+            let (outcome, _) = bin.offer(&rules, &input);
+            told += usize::from(outcome.alarm == Some(Alarm::Fire));
+        }
+        told
+    };
+    for off in [-3 * HOUR, -600, -60, 60, 1200, 5 * HOUR] {
+        assert_eq!(fires(600, off, [20.0, 20.0, 21.0, 50.0, 54.0, 58.0]), 1, "{off}");
+        assert_eq!(fires(HOUR, off, [15.0, 20.0, 25.0, 41.0, 58.0, 60.0]), 0, "{off}");
+    }
+    // it was hot by a clock that was ahead, and then silent
+    for ahead in [-HOUR, 0, 400 * 24 * HOUR] {
+        let mut bin = Tended::new(&rules);
+        for hour in 0..40 {
+            bin.offer(&rules, &heat(hour * HOUR, 15.0));
+        }
+        bin.resume();
+        bin.offer(&rules, &Input { synced: false, ..heat(40 * HOUR + ahead, 120.0) });
+        let stamp = |hour: i64| Timestamp::from_second(BEGIN + hour * HOUR).unwrap();
+        let told: Vec<_> =
+            (41..60).flat_map(|hour| bin.pass(&rules, stamp(hour), stamp(41))).collect();
+        assert!(told.contains(&News::Fire), "{ahead}: {told:?}");
+    }
+}
+
+#[test]
+fn a_doubt_of_long_ago_and_the_sun_of_today_are_no_fire() {
+    let rules = Make::default().rules();
+    let mut bin = Tended::new(&rules);
+    for hour in 0..40 {
+        bin.offer(&rules, &heat(hour * HOUR, 15.0));
+    }
+    bin.offer(&rules, &heat(40 * HOUR, 90.0));
+    // the gateway is off for days
+    bin.resume();
+    let (outcome, _) = bin.offer(&rules, &heat(40 * HOUR + 5 * 24 * HOUR, 56.0));
+    assert_eq!(outcome.alarm, None);
+}
+
+#[test]
+fn one_that_is_hotter_than_its_thermometer_can_say_and_then_silent_burnt() {
+    let rules = Make::default().rules();
+    let stamp = |second: i64| Timestamp::from_second(BEGIN + second).unwrap();
+    let fires = |readings: &[f64], silent: i64| {
+        let mut bin = Tended::new(&rules);
+        let mut told = Vec::new();
+        for (n, degrees) in (0..).zip(readings) {
+            told.extend(bin.offer(&rules, &heat(n * 600, *degrees)).1);
+        }
+        let last = readings.len() as i64 * 600;
+        told.extend(
+            (0..silent).flat_map(|n| bin.pass(&rules, stamp(last + n * 600), Timestamp::MIN)),
+        );
+        told.iter().filter(|news| **news == News::Fire).count()
+    };
+    assert_eq!(fires(&[[22.0; 9].as_slice(), &[245.0, 246.0]].concat(), 30), 1);
+    assert_eq!(fires(&[[22.0; 9].as_slice(), &[255.0], &[22.0; 9]].concat(), 30), 0, "a byte");
+    assert_eq!(fires(&[[2.0; 9].as_slice(), &[255.0, 254.0]].concat(), 30), 0, "frost");
+    assert_eq!(fires(&[[22.0; 9].as_slice(), &[255.0; 60]].concat(), 0), 0, "broken");
+}
+
+#[test]
 fn a_battery_is_known_to_end_without_a_thermometer_and_after_a_wrong_clock() {
     let rules = Make::default().rules();
     let mut bin = Tended::new(&rules);

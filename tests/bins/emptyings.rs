@@ -191,16 +191,16 @@ fn a_bin_that_was_put_otherwise_and_is_emptied_stands_as_it_was_put() {
     for hour in 0..60 {
         offer(hour, 0.3, 90.0);
     }
-    for hour in 60..110 {
+    for hour in 60..140 {
         assert_eq!(
             offer(hour, 0.3, 2.0).0,
             if hour == 60 { Posture::Ok } else { Posture::Dropped }
         );
     }
-    for hour in 110..150 {
+    for hour in 140..180 {
         offer(hour, 1.28, 2.0);
     }
-    let (posture, emptied) = offer(150, 1.27, 2.0);
+    let (posture, emptied) = offer(180, 1.27, 2.0);
     assert_eq!(posture, Posture::Ok);
     assert!(emptied.is_some());
 }
@@ -256,6 +256,12 @@ fn a_clock_that_is_set_makes_no_old_level_new() {
     bin.pass(&rules, now, Timestamp::MIN);
     assert!(bin.bin.is_estimated(now));
     assert!(bin.bin.fill(&rules, now).unwrap().0 >= before, "it goes on filling");
+    // a level of before another power cut is old, too
+    let mut cut = Tended::new(&rules);
+    cut.offer(&rules, &Input { synced: false, ..distance(0, 1.0) });
+    cut.resume();
+    cut.pass(&rules, now, Timestamp::MIN);
+    assert!(cut.bin.is_estimated(now));
     // what was seen by such a clock is what it is now
     bin.offer(&rules, &Input { synced: false, ..distance((last + 80) * HOUR, 1.0) });
     let mut late = Tended::new(&rules);

@@ -131,6 +131,25 @@ fn one_that_was_frozen_from_the_first_day_is_found_and_one_that_fills_slowly_is_
 }
 
 #[test]
+fn one_that_froze_after_slow_days_is_found() {
+    for (days, each) in [(5, 0.01), (7, 0.01), (10, 0.01), (14, 0.005)] {
+        let make = Make::default();
+        let bin = Tended::new(&make.rules());
+        let mut frozen = Frozen { bin, make, told: Vec::new(), accepted: 0 };
+        let before = frozen.make.history(FROM, 5);
+        for (input, _) in &before.heard {
+            frozen.hear(input);
+        }
+        frozen.told.clear();
+        frozen.say(FROM..FROM + days + 40, |hour| {
+            0.35 + each / 1.25 * (hour / 24 - FROM).min(days) as f64
+        });
+        let found = frozen.days(|news| *news == News::EchoFixed);
+        assert!(found.len() == 1 && found[0] <= FROM + days + 16, "{days} days: {found:?}");
+    }
+}
+
+#[test]
 fn two_wild_readings_do_not_thaw_it() {
     let mut frozen = Frozen::new(0.5, 40);
     frozen.told.clear();

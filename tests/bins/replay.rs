@@ -200,3 +200,42 @@ fn the_zero_of_a_sensor_and_its_angle_count() {
     assert_eq!(level("sensor_offset_m = 0.1\nsensor_angle_deg = 60.0\n", "90"), 0.5);
     assert_eq!(level("sensor_offset_m = -0.1\n", "5"), 1.0, "nearer than its zero");
 }
+
+#[test]
+fn what_goes_back_in_time_is_told_once_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = record(3, 1);
+    let (head, lines) = text.split_once('\n').unwrap();
+    let lines: Vec<_> = lines.lines().rev().collect();
+    let newest_first = format!("{head}\n{}\n", lines.join("\n"));
+    for (text, told) in [(&text, ""), (&newest_first, " is older than a line of bin yard")] {
+        let output = replay(SITE, directory.path(), &["--report"], text.as_bytes());
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(told) && said.lines().count() == usize::from(!told.is_empty()),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_report_reckons_with_how_often_a_sensor_reports() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = |site: &str, each: i64, count: i64| {
+        let line = |n: i64| format!("yard,{},8\n", BEGIN + n * each);
+        let text: String = (0..count).map(line).collect();
+        let text = format!("bin,t_unix,dist_cm\n{text}");
+        let output = replay(site, directory.path(), &["--report", "--json"], text.as_bytes());
+        assert!(output.status.success(), "{output:?}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["bins"][0].clone()
+    };
+    // full all the time
+    let daily = report(SITE, 24 * HOUR, 31);
+    assert_eq!(daily["driven"]["overflowHours"], 720.0, "{daily}");
+    // each second frame is missing, and nobody sees that but who set it
+    let half = report(&format!("{SITE}report_interval = \"1h\"\n"), 2 * HOUR, 100);
+    let heard = half["completeness"].as_f64().unwrap();
+    assert!((0.49..0.52).contains(&heard), "{half}");
+}

@@ -8,7 +8,7 @@ mod report;
 use self::account::Account;
 use self::record::{Line, Record};
 use crate::bins::{Alarm, Bin, EchoFrom, Outcome, Rules, Tenths, Trust};
-use crate::cli::columns::Fault;
+use crate::cli::columns::{self, Fault};
 use crate::cli::progress::Progress;
 use crate::cli::{complain, exit};
 use crate::config::Site;
@@ -64,8 +64,13 @@ pub(super) struct Args {
 /// How far it is is looked at after so many readings.
 const LOOKED_EVERY: u64 = 4096;
 
+/// What comes later than something that is newer by so many seconds is in no order.
+const DISORDER: i64 = 3600;
+
 /// A bin that is replayed.
 struct Replayed {
+    /// When its last reading was.
+    last: i64,
     rules: Rules,
     bin: Bin,
     account: Account,
@@ -126,6 +131,7 @@ fn replay(
     };
     let mut progress = Progress::new(bytes.len() as u64, "bytes");
     let mut count = 0_u64;
+    let mut warned = false;
     loop {
         let line = match record.next() {
             Ok(Some(line)) => line,
@@ -145,10 +151,20 @@ fn replay(
             let rules = settings.rules(&site.timezone.0);
             let bin = Bin::new(&rules);
             let account = Account::default();
-            bins.insert(line.bin.to_owned(), Replayed { rules, bin, account });
+            bins.insert(line.bin.to_owned(), Replayed { last: i64::MIN, rules, bin, account });
         }
         let at = line.at;
-        let Some(Replayed { rules, bin, account }) = bins.get_mut(line.bin) else { continue };
+        let Some(Replayed { last, rules, bin, account }) = bins.get_mut(line.bin) else { continue };
+        let now = line.input.at.as_second();
+        if last.saturating_sub(now) > DISORDER && !std::mem::replace(&mut warned, true) {
+            complain(format_args!(
+                "line {} is older than a line of bin {} before it: what is known then begins anew; \
+                 sort the readings by their time",
+                columns::line(bytes, at),
+                line.bin
+            ));
+        }
+        *last = now;
         let outcome = bin.offer(rules, &line.input);
         if !args.report {
             print(out, &line, bin, rules, &outcome)?;

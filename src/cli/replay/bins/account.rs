@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 const DAY: i64 = 86_400;
 /// From this level on a bin overflows as far as people see.
 const OVERFLOWS: f64 = 0.95;
-/// Longer than this, in seconds, a reading says nothing of the time after it.
+/// Longer than this, in seconds, or than so many times what mostly passes between two, a reading
+/// says nothing of the time after it.
 const HOLDS: i64 = 6 * 3600;
+const HOLDS_TIMES: f64 = 1.5;
 /// Crews come in the morning, by the clock of the site.
 const MORNING: i64 = 7 * 3600;
 
@@ -52,9 +54,9 @@ impl Tours {
         self.below_half += usize::from(level < 0.5);
     }
 
-    fn wait(&mut self, level: f64, seconds: i64) {
+    fn wait(&mut self, level: f64, seconds: i64, holds: i64) {
         if level >= OVERFLOWS {
-            self.overflow_hours += seconds.clamp(0, HOLDS) as f64 / 3600.0;
+            self.overflow_hours += seconds.clamp(0, holds) as f64 / 3600.0;
         }
     }
 
@@ -111,14 +113,23 @@ impl Account {
         (self.readings as f64 / expected).min(1.0)
     }
 
+    /// For how long, in seconds, a reading says what comes after it.
+    fn holds(&self) -> i64 {
+        let mut gaps: Vec<i64> = self.curve.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        gaps.sort_unstable();
+        let usual = gaps.get(gaps.len() / 2).copied().unwrap_or(0);
+        ((usual as f64 * HOLDS_TIMES) as i64).max(HOLDS)
+    }
+
     /// The tours that were driven.
     pub(super) fn driven(&self) -> Tours {
         let mut tours = Tours::default();
         for emptying in &self.emptyings {
             tours.empty(emptying.fill_before.0);
         }
+        let holds = self.holds();
         for pair in self.curve.windows(2) {
-            tours.wait(pair[0].1, pair[1].0 - pair[0].0);
+            tours.wait(pair[0].1, pair[1].0 - pair[0].0, holds);
         }
         tours
     }
@@ -145,10 +156,11 @@ impl Account {
     fn toured(&self, mut goes: impl FnMut(i64, f64) -> bool) -> Tours {
         let mut tours = Tours::default();
         let mut level = self.curve.first().map_or(0.0, |(_, fill)| *fill);
+        let holds = self.holds();
         let mut before: Option<(i64, i64)> = None;
         for &(at, day, came) in &self.came {
             if let Some((then, day_then)) = before {
-                tours.wait(level, at - then);
+                tours.wait(level, at - then, holds);
                 if day > day_then && goes(day, level) {
                     tours.empty(level);
                     level = 0.0;

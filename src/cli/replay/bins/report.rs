@@ -65,7 +65,7 @@ impl Report {
         let mut all = [Tours::default(); 3];
         let rows: Vec<Row> = bins
             .iter()
-            .map(|(id, Replayed { rules, bin, account })| {
+            .map(|(id, Replayed { rules, bin, account, .. })| {
                 let tours = [
                     account.driven(),
                     account.fixed_tours(fixed_days),
@@ -75,7 +75,8 @@ impl Report {
                     all.add(tours);
                 }
                 let days = account.days();
-                let interval = bin.interval().map_or(USUAL_INTERVAL, |i| i.as_secs_f64());
+                let interval = rules.interval.or(bin.interval());
+                let interval = interval.map_or(USUAL_INTERVAL, |i| i.as_secs_f64());
                 let seconds: i64 = account.fixed.iter().map(|(from, until)| until - from).sum();
                 let of_readings = |part: usize| part as f64 / account.readings.max(1) as f64;
                 let [driven, fixed, when_due] = tours.map(|tours| Told::new(tours, days));
