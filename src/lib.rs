@@ -14,7 +14,7 @@
 //!
 //! | room | what happens there | pure |
 //! | --- | --- | --- |
-//! | [`units`], [`device`], [`message`] | typed quantities and ids, the device registry, the ids of journal messages | yes |
+//! | [`units`], [`device`], [`message`], [`fault`] | typed quantities and ids, the device registry, the ids of journal messages, what can be wrong | yes |
 //! | [`clock`] | time with its quality; the one reader of the system's clocks | no |
 //! | [`pulse`] | what a loop shows of its progress, so that one that hangs is found | no |
 //! | [`eu868`] | the law and the plan of the band: channels, data rates, sub-bands, time on air, duty cycle | yes |
@@ -71,6 +71,7 @@ pub mod device;
 #[cfg(feature = "demo")]
 pub mod emulation;
 pub mod eu868;
+pub mod fault;
 pub mod gateway;
 pub mod ingest;
 pub mod lorawan;

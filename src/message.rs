@@ -24,6 +24,20 @@ messages! {
     HANGS = "8c9f6a2e4d0b4f57a1e35d7c90b1e205";
     /// Something in the configuration deserves a look.
     CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204";
+    /// The configuration was read again and holds.
+    RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206";
+    /// The configuration was read again and does not hold; that of before does.
+    RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207";
+    /// The machine's supply is too weak.
+    UNDER_VOLTAGE = "8c9f6a2e4d0b4f57a1e35d7c90b1e208";
+    /// The machine is too hot.
+    THROTTLED = "8c9f6a2e4d0b4f57a1e35d7c90b1e209";
+    /// The disk with the state is nearly full.
+    DISK_NEARLY_FULL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20a";
+    /// Nobody has set the clock.
+    CLOCK_UNSET = "8c9f6a2e4d0b4f57a1e35d7c90b1e20b";
+    /// A trouble of the machine is over.
+    MACHINE_WELL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20c";
     /// The UDP port for concentrators cannot be opened; lykta keeps trying.
     CONCENTRATOR_PORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e210";
     /// A concentrator was heard for the first time, or again.
@@ -112,6 +126,10 @@ messages! {
     STATUS_SOCKET = "8c9f6a2e4d0b4f57a1e35d7c90b1e270";
     /// That socket could be opened at last.
     STATUS_SOCKET_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e271";
+    /// The metrics cannot be served where they are wanted; lykta keeps trying.
+    METRICS_CLOSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e272";
+    /// The metrics can be read at last.
+    METRICS_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e273";
     /// A radio HAT listens.
     RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
     /// A radio HAT cannot be opened, or has failed for good; it is tried again.

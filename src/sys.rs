@@ -34,6 +34,20 @@ pub(crate) fn is_writable(directory: &std::path::Path) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
 
+/// How many bytes of the disk under a directory are free for this process, and its size.
+pub(crate) fn disk(directory: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(directory.as_os_str().as_bytes()).ok()?;
+    // SAFETY: `statvfs` is a plain C struct for which all-zero bytes are a valid value.
+    let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `path` is a NUL-terminated string and `disk` a valid, exclusive pointer for the call.
+    let failed = unsafe { libc::statvfs(path.as_ptr(), &mut disk) } != 0;
+    // the types differ between architectures
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    let bytes = |blocks| blocks as u64 * disk.f_frsize as u64;
+    (!failed).then(|| (bytes(disk.f_bavail), bytes(disk.f_blocks)))
+}
+
 /// Names the time since the machine has booted.
 pub(crate) fn boot_id() -> Option<uuid::Uuid> {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().parse().ok()

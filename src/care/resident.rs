@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use std::time::Duration;
 
 /// A resident, under a pseudonym, with all that was agreed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Resident {
     /// The pseudonym.
     pub id: String,
@@ -73,7 +73,7 @@ impl SensorKind {
 }
 
 /// A sensor in a home.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sensor {
     /// Its name in that home.
     pub id: String,
@@ -91,7 +91,7 @@ pub struct Sensor {
 }
 
 /// A rule of a resident.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Its name.
     pub id: String,
@@ -214,7 +214,7 @@ impl RuleKind {
 }
 
 /// A night check (*tillsyn*): at this time of each night somebody wants to know that all is well.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Check {
     /// Its name; several times may share one.
     pub id: String,

@@ -23,7 +23,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 pub(super) struct Target {
     /// The configuration of the daemon that is asked
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
 }
 
 /// The configuration, as far as it can be read.

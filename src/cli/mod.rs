@@ -9,6 +9,7 @@ mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod device;
+mod diagnose;
 mod pages;
 mod plan;
 mod progress;
@@ -61,6 +62,7 @@ enum Command {
     #[command(name = worker::COMMAND, hide = true)]
     CodecWorker,
     Store(store::Args),
+    Diagnose(diagnose::Args),
     #[command(hide = true)]
     Pages(pages::Args),
 }
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Codec(args) => codec::run(args),
         Command::CodecWorker => codec_worker::run(),
         Command::Store(args) => store::run(args),
+        Command::Diagnose(args) => diagnose::run(args),
         Command::Pages(args) => pages::run(args),
     };
     outcome.unwrap_or_else(|error| {

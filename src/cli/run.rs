@@ -4,7 +4,7 @@ use super::exit;
 use super::table::count;
 use crate::clock::Clock;
 use crate::config;
-use crate::gateway::{Gateway, GatewayError, Parts};
+use crate::gateway::{Gateway, GatewayError, Parts, Refused, Renewed, Renewer};
 use crate::message;
 use crate::ops::{journal, service};
 use crate::radio::hat::Hat;
@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::interval;
 
 /// Runs the gateway until it is told to stop (SIGTERM or Ctrl-C).
@@ -40,9 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(code.into());
         }
     };
-    for warning in &loaded.warnings {
-        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
-    }
+    tell_warnings(&loaded);
     let config::Loaded { settings, registry, households, codecs, sources, .. } = loaded;
     // where each setting came from is of no use to the daemon, and is most of what was read
     drop(sources);
@@ -50,7 +49,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
     let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(serve(parts)) {
+    match runtime.block_on(serve(parts, args.config.clone())) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             log::error!(MESSAGE_ID = message::FAILED; "{error}");
@@ -59,10 +58,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn serve(parts: Parts) -> Result<(), GatewayError> {
+fn tell_warnings(loaded: &config::Loaded) {
+    for warning in &loaded.warnings {
+        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
+    }
+}
+
+async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> {
     // first of all: who has been told that lykta is ready may tell it to stop at once
     let told = told_to_stop();
     tokio::pin!(told);
+    let mut hangups = signal(SignalKind::hangup()).ok();
     let devices = parts.registry.len();
     let (udp, radios) = (parts.settings.concentrator.is_some(), parts.settings.radio.len());
     let mut gateway = Gateway::start(parts).await?;
@@ -80,11 +86,27 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
     let often = watched.map_or(STATUS_INTERVAL, |within| STATUS_INTERVAL.min(within / 2));
     let mut look = interval(often);
     let mut hung = false;
+    let mut reading = None::<JoinHandle<_>>;
     loop {
         tokio::select! {
             () = &mut told => break,
             error = gateway.ended() => return Err(error),
+            () = told_to_reload(&mut hangups), if reading.is_none() => {
+                service::reloading();
+                reading = Some(tokio::spawn(reload(gateway.renewer(), file.clone())));
+            }
+            renewed = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
+                reading = None;
+                view.set_settled(matches!(renewed, Some(Ok(_))));
+                if let Some(renewed) = renewed.and_then(tell_reload) {
+                    gateway.watch(renewed);
+                }
+                last = view.status();
+                service::ready(&last);
+            }
             _ = look.tick() => {
+                // what comes again and again is told with its count
+                log::logger().flush();
                 let status = view.status();
                 if status != last {
                     service::status(&status);
@@ -108,6 +130,47 @@ async fn serve(parts: Parts) -> Result<(), GatewayError> {
     log::info!(MESSAGE_ID = message::STOPPING; "lykta stops");
     gateway.stop().await;
     Ok(())
+}
+
+/// Reads the configuration again, for a gateway that runs.
+async fn reload(renewer: Renewer, file: Option<PathBuf>) -> Result<Renewed, Refused> {
+    let read = move || config::load(file.as_deref());
+    let loaded = match spawn_blocking(read).await {
+        Ok(loaded) => loaded.map_err(Refused::Wrong)?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    tell_warnings(&loaded);
+    let renewed = renewer.renew(loaded).await;
+    sys::return_free_memory();
+    renewed
+}
+
+fn tell_reload(outcome: Result<Renewed, Refused>) -> Option<Renewed> {
+    match outcome {
+        Ok(renewed) => {
+            log::info!(
+                MESSAGE_ID = message::RELOADED;
+                "the configuration was read again and holds: {}",
+                count(renewed.devices as u64, "device")
+            );
+            Some(renewed)
+        }
+        Err(refused) => {
+            log::error!(
+                MESSAGE_ID = message::RELOAD_REFUSED, LYKTA_REASON = refused.to_string();
+                "the configuration was read again and does not hold, that of before does: {refused}"
+            );
+            None
+        }
+    }
+}
+
+/// Ends with the next SIGHUP.
+async fn told_to_reload(hangups: &mut Option<Signal>) {
+    match hangups {
+        Some(hangups) => _ = hangups.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// By what frames come in. The UDP port may be taken for now.

@@ -2,13 +2,16 @@
 
 use super::ask::Target;
 use super::exit;
-use super::table::{Column, Table, bytes, count, long, percent, printable};
+use super::table::{Column, Table, ago, bytes, count, long, percent, printable};
 use crate::ops::card::CardStatus;
 use crate::ops::device::DeviceSummary;
+use crate::ops::machine::MachineStatus;
 use crate::ops::status::{
-    AnswerStatus, BufferStatus, CapacityStatus, CareStatus, ConcentratorSeen, DiskStatus, Status,
+    AnswerStatus, BufferStatus, CapacityStatus, CareStatus, ClassStatus, ConcentratorSeen,
+    DiskStatus, Status,
 };
 use crate::units::{Hertz, Ratio};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
@@ -68,6 +71,16 @@ fn describe(status: &Status) -> String {
     if let Some(trouble) = &status.trouble {
         line("trouble", trouble.clone());
     }
+    for fault in &status.faults {
+        let about = fault.about.as_ref().map_or(String::new(), |about| format!(" ({about})"));
+        line(
+            fault.severity.as_str(),
+            format!("{}{}: {}; {}", fault.code, printable(&about), fault.what, fault.action),
+        );
+    }
+    if let Some(text) = status.machine.as_ref().and_then(machine) {
+        line("machine", text);
+    }
     line("air", air(status));
     line("concentrator", concentrator(status));
     for seen in &status.concentrators {
@@ -77,11 +90,14 @@ fn describe(status: &Status) -> String {
         line(
             &format!("radio {}", radio.name),
             format!(
-                "{}, {} at {}: {} heard, {} damaged, {} sent, {}",
+                "{}, {} at {}: {} heard{}, {} damaged, {} sent, {}",
                 radio.state,
                 radio.modulation,
                 megahertz(radio.frequency),
                 radio.heard,
+                radio.heard_ago_s.map_or(String::new(), |s| {
+                    format!(" (the last {} ago)", long(Duration::from_secs(s)))
+                }),
                 radio.bad_crc,
                 radio.sent,
                 count(radio.restarts, "restart")
@@ -119,6 +135,14 @@ fn describe(status: &Status) -> String {
         if let Some(text) = tenant.disk.as_ref().and_then(disk) {
             line("  disk", text);
         }
+        for class in &tenant.classes {
+            line(&format!("  {}", class.class), waiting(class, status.time));
+        }
+        if let Some(trouble) = &tenant.trouble {
+            let next = tenant.next_attempt_s.unwrap_or_default();
+            let next = long(Duration::from_secs(next));
+            line("  broker", format!("{}; next attempt in {next}", printable(trouble)));
+        }
     }
     for profile in &status.stopped_codecs {
         let why = "had to be stopped too often, its devices are delivered raw";
@@ -145,6 +169,40 @@ fn describe(status: &Status) -> String {
         text.push_str(&describe_capacity(capacity));
     }
     text
+}
+
+/// What waits of a class.
+fn waiting(class: &ClassStatus, now: Timestamp) -> String {
+    let mut text = format!("{} waiting", class.waiting);
+    if let Some(oldest) = class.oldest {
+        let _ = write!(text, ", the oldest {}", ago(oldest, now));
+    }
+    if class.set_aside > 0 {
+        let _ = write!(text, ", {} set aside", class.set_aside);
+    }
+    text
+}
+
+/// How the machine is, as far as it tells.
+fn machine(machine: &MachineStatus) -> Option<String> {
+    let mut told = Vec::new();
+    if let Some(degrees) = machine.temperature_c {
+        told.push(format!("{degrees:.0} degrees"));
+    }
+    for (now, before, what) in [
+        (machine.under_voltage, machine.under_voltage_before, "supply too weak"),
+        (machine.throttled, machine.throttled_before, "throttled"),
+    ] {
+        match (now, before) {
+            (Some(true), _) => told.push(what.to_owned()),
+            (_, Some(true)) => told.push(format!("{what} earlier")),
+            _ => {}
+        }
+    }
+    if let Some((free, size)) = machine.disk_free_bytes.zip(machine.disk_bytes) {
+        told.push(format!("{} of {} free on the disk", bytes(free), bytes(size)));
+    }
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 fn buffer(buffer: &BufferStatus) -> String {
@@ -305,6 +363,7 @@ fn summary(devices: &DeviceSummary) -> String {
         (devices.in_time, "heard in time"),
         (devices.silent, "silent"),
         (devices.never, "never heard"),
+        (devices.weak.filter(|n| *n > 0), "heard badly"),
     ] {
         if let Some(n) = n {
             let _ = write!(text, ", {n} {what}");

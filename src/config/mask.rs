@@ -11,7 +11,7 @@ const KEY_DIGITS: usize = 20;
 /// It must also hold for lines that are no TOML (yet), so it looks at the text alone. Masked
 /// are: the value of a key whose name speaks of a key, password or secret; every long
 /// run of hexadecimal digits; user and password in a URL.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     mask_named(&mut chars);
     mask_hexadecimal(&mut chars);

@@ -21,7 +21,7 @@ pub mod import;
 mod key;
 mod layer;
 mod load;
-mod mask;
+pub(crate) mod mask;
 mod plan;
 mod problem;
 mod profile;
@@ -54,7 +54,7 @@ pub use problem::{Excerpt, Problem, Problems};
 pub use profile::Profiles;
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Buffer, Chip, Concentrator, DeviceSettings,
-    LorawanSettings, Megahertz, ModemSettings, OtaaSettings, OutputSettings, Protocol,
+    LorawanSettings, Megahertz, MetricsAt, ModemSettings, OtaaSettings, OutputSettings, Protocol,
     RadioSettings, Settings, SpiPort, StoreSettings, Tenant, TenantKind, Upstream,
 };
 pub use site::Site;

@@ -61,6 +61,14 @@ macro_rules! settings {
             pub $field: $type,
         )*}
 
+        impl $name {
+            /// The keys under which the other says something else.
+            pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+                let all = [$((stringify!($field), self.$field != other.$field)),*];
+                all.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+            }
+        }
+
         impl $crate::config::read::Read for $name {
             const SHAPE: $crate::config::schema::Shape =
                 $crate::config::schema::Shape::Table(&$crate::config::schema::Table {

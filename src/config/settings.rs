@@ -25,6 +25,10 @@ settings! {
         pub gateway: GatewayId => "gw-1",
         /// Where the databases lie; must be writable.
         pub state_dir: PathBuf = "/var/lib/lykta",
+        /// Where Prometheus may read `/metrics`: an address of the loopback, such as
+        /// "127.0.0.1:9185", or the whole path of a Unix socket, such as
+        /// "/run/lykta/metrics.sock". Left out: nowhere.
+        pub metrics: Option<MetricsAt> => "127.0.0.1:9185",
         /// How data is kept.
         pub store: StoreSettings = {},
         /// A concentrator (or several) that speaks the Semtech UDP protocol. Left out: none
@@ -396,6 +400,38 @@ impl std::str::FromStr for SpiPort {
 impl std::fmt::Display for SpiPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.bus, self.select)
+    }
+}
+
+/// Where the metrics can be read: by nobody who is not on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// An address of the loopback.
+    Tcp(SocketAddr),
+    /// A Unix-domain socket.
+    Unix(PathBuf),
+}
+
+impl std::str::FromStr for MetricsAt {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Self::Tcp(address)),
+            Ok(_) => Err("everybody could read that, not only this machine".to_owned()),
+            Err(_) => Err("this is neither an address with a port nor a whole path".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for MetricsAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::key::KeyPath;
 use super::read::{Read, Reader, kind, known};
 use super::schema::Shape;
-use super::settings::{BrokerUrl, Chip, Megahertz, Protocol, SpiPort, TenantKind};
+use super::settings::{BrokerUrl, Chip, Megahertz, MetricsAt, Protocol, SpiPort, TenantKind};
 use crate::units::{
     AesKey, DevAddr, DevEui, GatewayEui, GatewayId, Hertz, JoinEui, TenantId, duration,
 };
@@ -109,6 +109,7 @@ text! {
     DevEui: "copy the DevEUI from the sensor's label: 16 hexadecimal digits", Shape::Value;
     DevAddr: "copy the DevAddr from the vendor's key list: 8 hexadecimal digits", Shape::Value;
     JoinEui: "copy the JoinEUI (AppEUI) from the vendor's key list: 16 hexadecimal digits", Shape::Value;
+    MetricsAt: "write \"127.0.0.1:9185\", or the whole path of a socket; a reverse proxy may let others in", Shape::Value;
     SpiPort: "write BUS.SELECT: \"0.0\" is /dev/spidev0.0", Shape::Value;
     GatewayEui: "copy the EUI from the concentrator's label: 16 hexadecimal digits", Shape::Value;
     AesKey: "copy the key from the vendor's key list: 32 hexadecimal digits", Shape::Secret;

@@ -4,6 +4,7 @@ use super::worker::Worker;
 use super::{GatewayError, OpenHat};
 use crate::clock::Clock;
 use crate::config::{RadioSettings, Settings};
+use crate::fault::{Fault, Standing};
 use crate::ingest::{Obey, Watched};
 use crate::ops::status::RadioStatus;
 use crate::pulse::Pulse;
@@ -12,6 +13,7 @@ use crate::radio::vigil::Step;
 use crate::radio::{Outlet, Transmission, TxError};
 use crate::units::{GatewayEui, GatewayId};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Radios at work. Clones are the same ones.
@@ -107,8 +109,19 @@ impl Hats {
         self.0.iter().filter(|(hat, _)| down(hat)).count()
     }
 
-    pub(super) fn status(&self) -> Vec<RadioStatus> {
-        self.0.iter().map(|(hat, settings)| RadioStatus::new(hat, settings)).collect()
+    /// What is wrong with them.
+    pub(super) fn faults(&self) -> Vec<Standing> {
+        let fault = |hat: &Hat| match hat.counters().state() {
+            State::Down => Some(Fault::RadioDown),
+            State::Deaf => Some(Fault::RadioDeaf),
+            State::Opening | State::Up => None,
+        };
+        let hats = self.0.iter();
+        hats.filter_map(|(hat, _)| Some(Standing::of(fault(hat)?, hat.name()))).collect()
+    }
+
+    pub(super) fn status(&self, now: Duration) -> Vec<RadioStatus> {
+        self.0.iter().map(|(hat, settings)| RadioStatus::new(hat, settings, now)).collect()
     }
 }
 

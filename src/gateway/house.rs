@@ -1,15 +1,15 @@
 //! The rest of the gateway, as planning sees it.
 
 use super::inlet::Inlet;
-use crate::bins::View;
+use crate::bins::{Rules, View};
+use crate::care::Resident;
 use crate::care::escalation::Chain;
-use crate::clock::Moment;
 use crate::config::{Buffer, Household, PlanKind, Settings, Tenant};
 use crate::device::Registry;
-use crate::ingest::{Bins, Care, CareRules, Input};
+use crate::ingest::{CareRules, Input};
 use crate::planning::{self, House, Planned};
-use crate::store::{Bounds, Room, Store, StoreError};
-use crate::units::TenantId;
+use crate::store::Bounds;
+use crate::units::{DevEui, TenantId};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -76,30 +76,23 @@ pub(super) fn bounds(buffer: &Buffer) -> Bounds {
     Bounds { bytes: u64::from(buffer.max_mb) * 1_000_000, age: day * buffer.max_days }
 }
 
-/// The bins of a tenant's devices, with what is remembered of them.
+/// What is settled about the bins of a tenant's devices.
 pub(super) fn bins(
     tenant: &Tenant,
     settings: &Settings,
     registry: &Registry,
-    store: &Store,
-) -> Result<Bins, StoreError> {
+) -> HashMap<String, Rules> {
     let devices = registry.iter().filter(|device| device.tenant == tenant.id);
     let rules = devices.filter_map(|device| {
         let id = device.bin.as_deref()?;
         let bin = settings.bin.get(id).cloned().unwrap_or_default().seen_by(&device.profile);
         Some((id.to_owned(), bin.rules(&tenant.timezone.0)))
     });
-    Ok(Bins::new(rules.collect(), store.states(Room::Bins)?))
+    rules.collect()
 }
 
-/// The residents of a tenant, with what is remembered of them.
-pub(super) fn care(
-    tenant: &Tenant,
-    settings: &Settings,
-    households: &[Household],
-    store: &Store,
-    now: Moment,
-) -> Result<Care, StoreError> {
+/// What a tenant's care goes by.
+pub(super) fn care(tenant: &Tenant, settings: &Settings) -> CareRules {
     let mut rules = CareRules {
         gateway: settings.gateway.to_string(),
         chain: tenant.escalation.as_ref().map_or_else(Chain::default, |own| own.chain()),
@@ -113,8 +106,11 @@ pub(super) fn care(
             }
         }
     }
+    rules
+}
+
+/// The residents of a tenant, each with the devices in their home.
+pub(super) fn residents(tenant: &Tenant, households: &[Household]) -> Vec<(Resident, Vec<DevEui>)> {
     let theirs = households.iter().filter(|household| household.tenant == tenant.id);
-    let theirs = theirs.map(|household| (household.resident.clone(), household.devices.clone()));
-    let (kept, consents) = (store.states(Room::Care)?, store.states(Room::Consent)?);
-    Ok(Care::new(rules, theirs, kept, consents, now))
+    theirs.map(|household| (household.resident.clone(), household.devices.clone())).collect()
 }

@@ -35,7 +35,13 @@ impl Inlet {
         })
     }
 
-    /// The same, and what was not passed comes back.
+    /// Waits for room; whether it was passed. Not for a thread that others wait for.
+    pub(super) fn wait_and_pass(&self, input: Input) -> bool {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sender.is_some_and(|sender| sender.send(input).is_ok())
+    }
+
+    /// As [`Self::pass`], and what was not passed comes back.
     fn pass_command(&self, tenant: TenantId, command: Command) -> Result<(), Command> {
         use TrySendError::{Disconnected, Full};
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,25 +16,28 @@ mod hats;
 mod house;
 mod inlet;
 mod modem;
+mod renewal;
 mod report;
 mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::codec::script::Keeper;
 use crate::config::secret::read_store_key;
 use crate::config::{Household, LorawanSettings, OutputSettings, PlanKind, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{
-    self, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit, Watch,
+    self, Bins, Care, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit,
+    Watch,
 };
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
 use crate::ops::button;
 use crate::ops::card::{self, Card};
-use crate::ops::health::{RadioHealth, TenantView, View};
+use crate::ops::health::{self, RadioHealth, TenantView, View};
+use crate::ops::machine::{Machine, Told};
 use crate::ops::output::{Lamp, Outputs};
 use crate::ops::service;
 use crate::ops::socket::{self, Reporter};
+use crate::ops::web;
 use crate::planning::{self, Board, Desk, Planner};
 use crate::pulse::Pulse;
 use crate::radio::TxError;
@@ -47,6 +50,7 @@ use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
+pub use renewal::{Refused, Renewed, Renewer};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -88,6 +92,9 @@ const TELLS_START: Duration = Duration::from_secs(1);
 
 /// How often the status lamp is set.
 const LAMP: Duration = Duration::from_secs(1);
+
+/// How often it is looked how the machine is.
+const MACHINE: Duration = Duration::from_secs(60);
 
 /// How long the thread that plans may take to notice a stop. It may be in the middle of reading
 /// an extract, and is left to it.
@@ -163,7 +170,6 @@ pub type OpenHat = Box<dyn FnMut(hat::Parts) -> io::Result<(Hat, hat::Ended)> + 
 #[derive(Debug)]
 pub struct Gateway {
     view: Arc<View>,
-    listening: Option<SocketAddr>,
     listener: JoinHandle<()>,
     stop_air: watch::Sender<bool>,
     inlet: Inlet,
@@ -174,16 +180,21 @@ pub struct Gateway {
     button: JoinHandle<()>,
     /// Notes what is written to the card.
     account: JoinHandle<()>,
+    /// Tells what is wrong with the machine.
+    caretaker: JoinHandle<()>,
     /// Restarts the modem when there is no broker for long.
     modem: JoinHandle<()>,
     /// Answers `lykta status`.
     reporter: JoinHandle<()>,
+    /// Answers Prometheus.
+    metrics: JoinHandle<()>,
     ingest: Worker,
     /// Asks scripts, if any device needs one.
     codec: Option<Worker>,
     /// Makes plans, if there are any to make. Whatever becomes of it, all else goes on.
     planner: Option<Worker>,
     stop_planner: (Arc<AtomicBool>, Desk),
+    renewer: Renewer,
     upstreams: Vec<Worker>,
     stop_upstreams: watch::Sender<bool>,
     /// Of each part whose hanging would go unseen, with its name.
@@ -222,7 +233,7 @@ impl Gateway {
         for tenant in &settings.tenant {
             let file = settings.state_dir.join(format!("{}.db", tenant.id));
             let database = database(&file, tenant)?;
-            let (store, outbox) = Store::open_telling(database, &clock, &at_work)?;
+            let (store, outbox) = Store::open_telling(database.clone(), &clock, &at_work)?;
             if store.is_renewed() {
                 log::info!(
                     tenant = tenant.id.as_str(), file:% = file.display();
@@ -240,9 +251,13 @@ impl Gateway {
             let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
             let kept = store.states(Room::Plans)?.into_iter();
             remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
-            let bins = house::bins(tenant, &settings, &registry, &store)?;
+            let bins = house::bins(tenant, &settings, &registry);
+            let bins = Bins::new(bins, store.states(Room::Bins)?);
             let tours = Tours::new(bins, desk.of(plans));
-            let care = house::care(tenant, &settings, &households, &store, clock.now())?;
+            let rules = house::care(tenant, &settings);
+            let residents = house::residents(tenant, &households);
+            let (kept, consents) = (store.states(Room::Care)?, store.states(Room::Consent)?);
+            let care = Care::new(rules, residents, kept, consents, clock.now());
             let news = Arc::new(Notify::new());
             let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
             // before anybody adds to it
@@ -251,7 +266,7 @@ impl Gateway {
             views.push(TenantView {
                 id: tenant.id.clone(),
                 kind: tenant.kind,
-                file: file.clone(),
+                database,
                 bounds,
                 counters: Arc::clone(&counters),
                 upstream: Arc::clone(&upstream),
@@ -274,9 +289,18 @@ impl Gateway {
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let outlet = inlet.air();
-        let view =
-            View::new(clock.clone(), Arc::clone(&air), Arc::clone(&udp), outlet.clone(), views);
-        let view = Arc::new(view);
+        let (roster, stopped) = (Arc::<Roster>::default(), Stopped::default());
+        let view = Arc::new(View::new(health::Parts {
+            clock: clock.clone(),
+            air: Arc::clone(&air),
+            udp: Arc::clone(&udp),
+            roster: Arc::clone(&roster),
+            listens: settings.concentrator.is_some(),
+            outlet: outlet.clone(),
+            stopped: stopped.clone(),
+            machine: Machine::new(&settings.state_dir),
+            tenants: views,
+        }));
         let (stop_air, stop) = watch::channel(false);
         let (hats, radios) = Hats::spawn(&settings, open_hat, &outlet, &clock, &stop)?;
         let transmit: Transmit = {
@@ -302,19 +326,12 @@ impl Gateway {
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
-        let needs_script = registry
-            .iter()
-            .filter_map(|device| codecs.get(&device.profile.name))
-            .any(Codec::is_script);
-        let (decoding, codec, stopped) = if needs_script {
-            let waker = inlet.clone();
-            // any question does; a loop that has no room for one is awake
-            let (decoding, codecs) = Decoding::new(move || _ = waker.look(|_| {}));
-            let stopped = codecs.stopped();
-            let ask = move || codecs.run(Keeper::default());
-            (decoding, Some(Worker::spawn("codec".into(), ask)?), stopped)
-        } else {
-            (Decoding::default(), None, Stopped::default())
+        let (decoding, codec) = match renewal::needs_scripts(&registry, &codecs) {
+            true => {
+                let (decoding, worker) = renewal::asks(&inlet, &stopped)?;
+                (decoding, Some(worker))
+            }
+            false => (Decoding::default(), None),
         };
         let ingest = Ingest::new(ingest::Parts {
             watch: Watch::new(
@@ -357,6 +374,13 @@ impl Gateway {
         };
         let desk = desk.of(settings.plan.keys().cloned());
         let stop_planner = (stop_flag, desk.clone());
+        let renewer = Renewer {
+            fixed: Arc::new(renewal::fixed(&settings)),
+            inlet: inlet.clone(),
+            desk: desk.clone(),
+            stopped: stopped.clone(),
+            asks_scripts: Arc::new(AtomicBool::new(codec.is_some())),
+        };
 
         let (stop_upstreams, stop_up) = watch::channel(false);
         let mut upstreams = Vec::new();
@@ -367,7 +391,7 @@ impl Gateway {
             let board = board.clone();
             let health = move || {
                 let radios = RadioHealth { configured: hats.len(), failing: hats.failing() };
-                json!(view.health(&id, radios, board.health(&plans)))
+                json!(view.health(&id, (radios, hats.faults()), board.health(&plans)))
             };
             let shared = Shared {
                 news,
@@ -391,7 +415,7 @@ impl Gateway {
         }
 
         let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
-        let (listener, listening) = match settings.concentrator {
+        let listener = match settings.concentrator {
             Some(settings) => {
                 let (tell, started) = oneshot::channel();
                 let part = Listener::new(concentrator::Parts {
@@ -402,49 +426,50 @@ impl Gateway {
                     outlet,
                     transmissions: to_send,
                     counters: udp,
-                    roster: Arc::clone(&roster),
+                    roster,
                 });
                 let listener = tokio::spawn(part.run(stop, move |outcome| {
                     // nobody asks any more when the gateway is gone already
-                    let _ = tell.send(outcome.ok());
+                    let _ = tell.send(outcome.is_ok());
                 }));
-                (listener, started.await.ok().flatten())
+                // its port is open, or it was said why not
+                let _ = started.await;
+                listener
             }
             // what is in the outbox is delivered all the same, and health is told
-            None => (tokio::spawn(async {}), None),
+            None => tokio::spawn(async {}),
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
         let button = answered_here(settings.output.button, inlet.clone());
         let patrols = settings.plan.iter().filter(|(_, plan)| plan.kind == PlanKind::Patrol);
         let patrols = patrols.map(|(name, plan)| (name.clone(), plan.tenant.clone())).collect();
-        let reporter = Reporter {
+        let reporter = Arc::new(Reporter {
             patrols,
             gateway: settings.gateway,
             card: Arc::clone(&card),
             view: Arc::clone(&view),
-            listening,
-            roster,
             ask,
             desk,
             board,
-            stopped,
-        };
+        });
         Ok(Self {
-            listening,
             listener,
             stop_air,
             inlet,
+            metrics: web::serve(settings.metrics, Arc::clone(&reporter)).await,
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
             lamp: lamp(&settings.output, hats, &view),
             button,
             account: account(card, Arc::clone(&view)),
+            caretaker: caretaker(Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
             codec,
             planner,
             stop_planner,
+            renewer,
             upstreams,
             stop_upstreams,
             pulses,
@@ -458,9 +483,19 @@ impl Gateway {
         &self.view
     }
 
+    /// Who puts other settings in the place of those that hold.
+    pub fn renewer(&self) -> Renewer {
+        self.renewer.clone()
+    }
+
+    /// Watches over what came with other settings.
+    pub fn watch(&mut self, renewed: Renewed) {
+        self.codec = self.codec.take().or(renewed.codec);
+    }
+
     /// Where concentrators are listened for, if the port is open.
     pub fn listening(&self) -> Option<SocketAddr> {
-        self.listening
+        self.view.listening()
     }
 
     /// A part that has not shown its progress in time, and what it was doing. Nothing of what is
@@ -490,6 +525,7 @@ impl Gateway {
     /// goodbye. Takes less than five seconds; what is not delivered by then waits on the disk.
     pub async fn stop(mut self) {
         self.modem.abort();
+        self.metrics.abort();
         self.reporter.abort();
         // its socket's file is gone before another daemon may come
         let _ = self.reporter.await;
@@ -516,6 +552,7 @@ impl Gateway {
         self.lamp.abort();
         self.button.abort();
         self.account.abort();
+        self.caretaker.abort();
         self.inlet.close();
         if timeout(INGEST_PATIENCE, self.ingest.ended()).await.is_err() {
             log::warn!("the disk is slow: the last uplinks may not be on it");
@@ -593,6 +630,17 @@ fn account(card: Arc<Card>, view: Arc<View>) -> JoinHandle<()> {
         loop {
             card.note(view.now());
             sleep(card::NOTE).await;
+        }
+    })
+}
+
+/// Looks now and then how the machine is.
+fn caretaker(view: Arc<View>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut told = Told::default();
+        loop {
+            told.note(&view.machine_faults(&view.machine()));
+            sleep(MACHINE).await;
         }
     })
 }

@@ -4,6 +4,7 @@ use super::hats::Hats;
 use super::inlet::Inlet;
 use crate::config::{Tenant, TenantKind};
 use crate::device::Device;
+use crate::fault::{Fault, Standing};
 use crate::ingest::Sight;
 use crate::lorawan::Session;
 use crate::lorawan::statistics::Statistics;
@@ -56,13 +57,19 @@ fn tell(
                 .filter_map(|(d, session)| Some((d.dev_eui, &session?.link.statistics)))
                 .collect::<Vec<_>>();
             let now = sight.now.monotonic;
+            let summary = DeviceSummary::new(&devices);
+            let mut faults = hats.faults();
+            if summary.silent.is_some_and(|silent| silent > 0) {
+                faults.push(Standing::new(Fault::DevicesSilent));
+            }
             let ledgers = sight.schedule.ledgers().map(|(_, ledger)| ledger);
             Answer::Status(Box::new(Inside {
-                radios: hats.status(),
+                radios: hats.status(now),
+                faults,
                 answers: sight.schedule.counts().into(),
                 airtime: SubBandStatus::list(ledgers, sight.radio_now),
                 capacity: Some(CapacityStatus::new(sight.heard, fleet.iter().copied(), now)),
-                devices: DeviceSummary::new(&devices),
+                devices: summary,
             }))
         }
     }

@@ -158,6 +158,16 @@ impl Bins {
         bins
     }
 
+    /// From now on these are the bins, and these their rules. What is known of them stays.
+    pub(super) fn renew(&mut self, rules: HashMap<String, Rules>) {
+        self.rules = rules;
+        // what was said is read again by the rules of then: it is written down as a whole first
+        self.all.values_mut().for_each(|known| known.whole = 0);
+        // what is due by them is told at once
+        self.look_at = Duration::ZERO;
+        self.learn();
+    }
+
     /// As those see them who drive to them.
     #[must_use]
     pub fn views(&self) -> HashMap<String, View> {
@@ -410,6 +420,31 @@ mod tests {
         kept.keep(&Change { state: same.all.get_mut("7").expect("known").state("7"), ..change });
         let mut again = Bins::new(with(0.75), kept.0);
         assert!(!again.pass(at(10 * 3600)).iter().any(told));
+    }
+
+    #[test]
+    fn what_is_due_by_settings_that_were_read_again_is_told_by_the_next_look() {
+        let with = |must: f64| {
+            let mut rules = rules();
+            rules.get_mut("7").expect("known").must = Ratio(must);
+            rules
+        };
+        let mut bins = Bins::new(with(0.95), []);
+        for hour in 0..8 {
+            bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");
+        }
+        bins.pass(at(8 * 3600));
+        bins.renew(with(0.75));
+        let told = |change: &Change| change.news.contains(&News::Due(Due::Must));
+        assert!(bins.pass(at(8 * 3600 + 1)).iter().any(told));
+        // the next uplink is written as a whole: it is not read again by other rules
+        let change = bins.offer("7", &readings(0.3, 8.0), at(9 * 3600)).expect("known");
+        assert_eq!(change.state.key, "7");
+        // a bin that the settings know no longer is looked after no more, and not forgotten
+        bins.renew(HashMap::new());
+        assert!(bins.offer("7", &readings(0.3, 8.0), at(10 * 3600)).is_none());
+        bins.renew(with(0.75));
+        assert!(bins.views().contains_key("7"));
     }
 
     #[test]

@@ -121,11 +121,10 @@ impl Stopped {
 }
 
 impl Decoding {
-    /// Both ends. `wake` makes the ingest loop turn.
-    pub fn new(wake: impl Fn() + Send + 'static) -> (Self, Codecs) {
+    /// Both ends. `wake` makes the ingest loop turn; what is not run any more is noted in `stopped`.
+    pub fn new(wake: impl Fn() + Send + 'static, stopped: Stopped) -> (Self, Codecs) {
         let (jobs, to_do) = sync_channel(2 * MOST);
         let (done, answers) = sync_channel(MOST);
-        let stopped = Stopped::default();
         let codecs = Codecs { jobs: to_do, done, wake: Box::new(wake), stopped };
         (Self { asked: Some((jobs, answers)), ..Self::default() }, codecs)
     }
@@ -186,11 +185,6 @@ impl Decoding {
 }
 
 impl Codecs {
-    /// The profiles whose codecs are not run any more.
-    pub fn stopped(&self) -> Stopped {
-        self.stopped.clone()
-    }
-
     /// Asks scripts until the ingest loop has ended.
     pub fn run(self, mut keeper: Keeper) {
         // the first uplink need not wait for it
@@ -218,9 +212,14 @@ impl Codecs {
     }
 
     fn note(&self, codec: &Codec, outcome: &Outcome) {
-        if let Err(DecodeError::Script(Failure::Quarantined)) = outcome {
-            let mut names = self.stopped.0.lock().unwrap_or_else(PoisonError::into_inner);
-            names.insert(codec.profile().name.clone());
+        let mut names = self.stopped.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Err(DecodeError::Script(Failure::Quarantined)) => {
+                names.insert(codec.profile().name.clone());
+            }
+            // another script has taken its place
+            Ok(_) => _ = names.remove(&codec.profile().name),
+            Err(_) => {}
         }
     }
 }

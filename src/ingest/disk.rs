@@ -152,6 +152,7 @@ impl Ingest {
         while settled && is_full(&result) && full_since.elapsed() < MAKES_ROOM {
             let Ok(shed) = sink.store.shed(sink.bounds, true) else { break };
             self.journal.shed(tenant, shed.stage);
+            sink.counters.sheds.store(shed.stage.is_some(), Relaxed);
             // a step among what is to stay frees nothing, and the next one may
             if sink.note(&shed) > 0 {
                 result = sink.store.commit(&entries);
@@ -267,6 +268,7 @@ impl Ingest {
                 Ok(shed) => {
                     sink.note(&shed);
                     self.journal.shed(tenant, shed.stage);
+                    sink.counters.sheds.store(shed.stage.is_some(), Relaxed);
                     if shed.again {
                         self.shed_at = Some(Instant::now() + BETWEEN);
                     }

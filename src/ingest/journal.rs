@@ -146,18 +146,19 @@ impl Journal {
         );
     }
 
-    /// An answer was sent.
-    pub(super) fn answered(&mut self) {
+    /// An answer was sent; whether it was told that they fail.
+    pub(super) fn answered(&mut self) -> bool {
         self.failed_in_a_row = 0;
         self.sent_in_a_row = self.sent_in_a_row.saturating_add(1);
         if self.unanswered && self.sent_in_a_row >= WELL_AGAIN {
             self.unanswered = false;
             log::info!(MESSAGE_ID = message::DOWNLINK_WORKS; "devices are answered again");
         }
+        self.unanswered
     }
 
-    /// An answer was not sent.
-    pub(super) fn not_answered(&mut self, reason: &Failure) {
+    /// An answer was not sent; whether it was told that they fail.
+    pub(super) fn not_answered(&mut self, reason: &Failure) -> bool {
         log::debug!("an answer was not sent: {reason}");
         self.sent_in_a_row = 0;
         self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
@@ -169,6 +170,7 @@ impl Journal {
                  are only counted"
             );
         }
+        self.unanswered
     }
 
     /// A damaged database was replaced.

@@ -17,6 +17,7 @@ mod disk;
 mod downlinks;
 mod encode;
 mod journal;
+mod renewal;
 mod residents;
 mod tours;
 mod watch;
@@ -25,6 +26,7 @@ pub use bins::Bins;
 pub use care::{Care, CareCounts, CareRules};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
+pub use renewal::{NotRenewed, Renewal, TenantRenewal};
 pub use tours::Tours;
 pub use watch::{Hears, Obey, Watch, Watched};
 
@@ -86,6 +88,8 @@ pub enum Input {
     Answered,
     /// Somebody wants to see what only this loop knows.
     Look(Look),
+    /// The settings were read again.
+    Renewal(Box<Renewal>),
 }
 
 /// What somebody does who looks.
@@ -140,6 +144,8 @@ pub struct Counters {
     pub answered: AtomicU64,
     /// Answers that were not sent: the device asks again.
     pub not_answered: AtomicU64,
+    /// Whether so many failed in a row that operations were told.
+    pub answers_fail: AtomicBool,
 }
 
 /// What became of one tenant's uplinks, since the start.
@@ -172,6 +178,8 @@ pub struct TenantCounters {
     /// Messages that were given up for want of room or for their age, by class, since the
     /// database was made.
     pub shed: [AtomicU64; Class::ALL.len()],
+    /// Whether messages are given up now.
+    pub sheds: AtomicBool,
     /// Bytes of its database that are in use now.
     pub used: AtomicU64,
     /// Whether sessions are kept once only, because the second file takes nothing.
@@ -402,6 +410,7 @@ impl Ingest {
             Input::Command(tenant, command) => self.command(&tenant, command),
             Input::Planned(planned) => self.planned(planned),
             Input::Answered => self.answer_here(),
+            Input::Renewal(renewal) => self.renew(*renewal),
             Input::Look(look) => (look.0)(Sight {
                 bins: self.tenants.iter().map(|(id, (sink, _))| (id, &sink.tours.bins)).collect(),
                 server: &self.server,
@@ -642,7 +651,7 @@ impl Ingest {
         let now = self.clock.now();
         self.downlinks.tidy(self.radio_now());
         let hears = self.watch.tick(now.monotonic);
-        self.of_care(|sink| sink.care.listen(hears, now));
+        self.of_care(|_, sink| sink.care.listen(hears, now));
         // a clock that nobody has set judges no deadline
         let expired = if now.quality == ClockQuality::Unsynced {
             Vec::new()
@@ -679,7 +688,8 @@ impl Ingest {
             None => {}
             Some(Fate::Sent { tag: Tag { dev_eui, carries }, transmission }) => {
                 self.counters.answered.fetch_add(1, Relaxed);
-                self.journal.answered();
+                let fails = self.journal.answered();
+                self.counters.answers_fail.store(fails, Relaxed);
                 let Some((id, f_cnt)) = carries else { return };
                 let Some(changes) = self.server.sent(dev_eui, &id, f_cnt) else { return };
                 let Some(device) = self.server.device(dev_eui).cloned() else { return };
@@ -690,7 +700,8 @@ impl Ingest {
             Some(Fate::Failed { tag: Tag { dev_eui, carries }, reason }) => {
                 self.counters.not_answered.fetch_add(1, Relaxed);
                 self.server.not_answered(dev_eui);
-                self.journal.not_answered(&reason);
+                let fails = self.journal.not_answered(&reason);
+                self.counters.answers_fail.store(fails, Relaxed);
                 let Some((id, _)) = carries else { return };
                 let Some(device) = self.server.device(dev_eui).cloned() else { return };
                 let (changes, then) = if reason.is_unsure() {

@@ -63,20 +63,20 @@ impl Ingest {
     /// Decides what is due, and sends patrols.
     pub(super) fn look_after_residents(&mut self) {
         let now = self.clock.now();
-        self.of_care(|sink| sink.care.look(now));
+        self.of_care(|_, sink| sink.care.look(now));
         self.send_patrols(now);
     }
 
     /// Writes down what is known, for the next start.
     pub(super) fn leave_residents(&mut self) {
         let now = self.clock.now();
-        self.of_care(|sink| sink.care.rest(now));
+        self.of_care(|_, sink| sink.care.rest(now));
     }
 
     /// Somebody at this machine answers all alarms.
     pub(super) fn answer_here(&mut self) {
         let now = self.clock.now();
-        self.of_care(|sink| sink.care.acknowledge_all(now));
+        self.of_care(|_, sink| sink.care.acknowledge_all(now));
     }
 
     /// How long nothing is due for residents.
@@ -87,13 +87,13 @@ impl Ingest {
         next.map(|wait| wait / self.clock.speed())
     }
 
-    pub(super) fn of_care(&mut self, mut told: impl FnMut(&mut TenantSink) -> Told) {
+    pub(super) fn of_care(&mut self, mut told: impl FnMut(&TenantId, &mut TenantSink) -> Told) {
         let mut at_once = false;
-        for (sink, batch) in self.tenants.values_mut() {
+        for (tenant, (sink, batch)) in &mut self.tenants {
             if sink.kind != TenantKind::Care {
                 continue;
             }
-            let Told { states, messages } = told(sink);
+            let Told { states, messages } = told(tenant, sink);
             sink.show();
             if states.is_empty() && messages.is_empty() {
                 continue;

@@ -51,24 +51,34 @@ impl Watch {
         obey: Obey,
         hears: Hears,
     ) -> Self {
-        let vigil = |radio: &Watched| {
+        let vigil = |radio: &Watched| match radio.beside_concentrator {
+            true => (radio.gateway, (*radio, Vigil::with_witness(now))),
+            false => (radio.gateway, (*radio, Vigil::new(now))),
+        };
+        let vigils = radios.iter().map(vigil).collect();
+        let mut watch = Self { vigils, obey, hears };
+        watch.renew(server, now);
+        watch
+    }
+
+    /// Expects the devices that there are by now, and no others.
+    pub(super) fn renew(&mut self, server: &EdgeServer, now: Duration) {
+        for (radio, vigil) in self.vigils.values_mut() {
+            vigil.retain(|device| server.device(device).is_some());
             if radio.beside_concentrator {
-                return (radio.gateway, (*radio, Vigil::with_witness(now)));
+                continue;
             }
-            let mut vigil = Vigil::new(now);
             for (device, session) in server.devices() {
                 let statistics = session.map(|session| &session.link.statistics);
                 let frequency = statistics.and_then(Statistics::frequency);
                 let modulation = statistics.and_then(Statistics::modulation);
                 let here = frequency.is_none_or(|frequency| frequency == radio.frequency)
                     && modulation.is_none_or(|m| m.spreading_factor == radio.spreading_factor);
-                if here {
+                if here && !vigil.knows(device.dev_eui) {
                     vigil.expect(device.dev_eui, device.profile.heartbeat, now);
                 }
             }
-            (radio.gateway, (*radio, vigil))
-        };
-        Self { vigils: radios.iter().map(vigil).collect(), obey, hears }
+        }
     }
 
     /// An authenticated frame of a device that sends at least once in `heartbeat`.

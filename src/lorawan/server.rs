@@ -146,14 +146,34 @@ impl EdgeServer {
                 known.waiting.push_back(Waiting { item, sending: None });
             }
         }
-        let all: Vec<_> = devices.keys().copied().collect();
         let mut server = Self { plan, devices, by_addr: HashMap::new() };
-        for dev_eui in all {
-            for slot in [Slot::Active, Slot::Pending] {
-                server.index(dev_eui, slot);
+        server.index_all();
+        server
+    }
+
+    /// From now on these are the devices. Those that stay, with their owner and their key, go on
+    /// as they are, whatever else is new about them; the others go on from what is remembered.
+    pub fn renew(&mut self, registry: &Registry, memory: Memory) {
+        let fresh = Self::new(registry, self.plan.clone(), memory);
+        let before = std::mem::replace(self, fresh);
+        for (dev_eui, mut known) in before.devices {
+            let Some(place) = self.devices.get_mut(&dev_eui) else { continue };
+            if known.binding == place.binding && known.device.tenant == place.device.tenant {
+                known.device = Arc::clone(&place.device);
+                *place = known;
             }
         }
-        server
+        self.by_addr.clear();
+        self.index_all();
+    }
+
+    fn index_all(&mut self) {
+        let all: Vec<_> = self.devices.keys().copied().collect();
+        for dev_eui in all {
+            for slot in [Slot::Active, Slot::Pending] {
+                self.index(dev_eui, slot);
+            }
+        }
     }
 
     /// Makes a session be found by its address.

@@ -24,7 +24,13 @@ pub struct DeviceSummary {
     pub silent: Option<usize>,
     /// Never heard.
     pub never: Option<usize>,
+    /// Heard in time, but more than a fifth of what they send is lost.
+    #[serde(default)]
+    pub weak: Option<usize>,
 }
+
+/// What of a device's frames comes at least, unless it is weak.
+const STRONG: f64 = 0.8;
 
 /// The answer to `devices`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -213,12 +219,15 @@ impl PowerStatus {
 impl DeviceSummary {
     /// Counts devices. Where nobody keeps count of one, there is only how many there are.
     pub fn new<'a>(devices: impl IntoIterator<Item = &'a DeviceStatus>) -> Self {
-        let (mut in_time, mut silent, mut never, mut unknown) = (0, 0, 0, 0);
+        let (mut in_time, mut silent, mut never, mut unknown, mut weak) = (0, 0, 0, 0, 0);
         for device in devices {
             match &device.heard {
                 None => unknown += 1,
                 Some(heard) if !heard.ever => never += 1,
-                Some(heard) if heard.in_time => in_time += 1,
+                Some(heard) if heard.in_time => {
+                    in_time += 1;
+                    weak += usize::from(heard.recent_ratio.is_some_and(|ratio| ratio.0 < STRONG));
+                }
                 Some(_) => silent += 1,
             }
         }
@@ -228,6 +237,7 @@ impl DeviceSummary {
             in_time: counted(in_time),
             silent: counted(silent),
             never: counted(never),
+            weak: counted(weak),
         }
     }
 }

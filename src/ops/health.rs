@@ -1,21 +1,25 @@
 //! How the gateway is, in numbers.
 
+use super::machine::{Machine, MachineStatus};
 use super::status::{AirStatus, CareStatus, ConcentratorStatus, TenantStatus};
 use crate::clock::{Clock, Moment};
 use crate::config::TenantKind;
+use crate::fault::{self, Fault, Standing};
+use crate::ingest::Stopped;
 use crate::planning::PlanHealth;
-use crate::radio::{Outlet, concentrator};
-use crate::store::{self, Bounds, Class};
+use crate::radio::Outlet;
+use crate::radio::concentrator::{self, Roster, SILENT_AFTER, Seen};
+use crate::store::{self, Bounds, Class, Database};
 use crate::units::TenantId;
 use crate::{ingest, upstream};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How the gateway is, as a tenant is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -23,6 +27,10 @@ pub struct Health {
     pub version: &'static str,
     /// How long it has been running, in seconds.
     pub uptime_s: u64,
+    /// What is wrong now, the worst first.
+    pub faults: Vec<Standing>,
+    /// How the machine is.
+    pub machine: MachineStatus,
     /// Good frames that were dropped because the disk was too slow, since the start.
     pub dropped: u64,
     /// What was heard; only where there is no other tenant.
@@ -170,7 +178,7 @@ pub struct TenantView {
     /// What its data is.
     pub kind: TenantKind,
     /// Its database.
-    pub file: PathBuf,
+    pub database: Database,
     /// How much may wait in it.
     pub bounds: Bounds,
     /// What became of its uplinks.
@@ -182,62 +190,160 @@ pub struct TenantView {
 impl TenantView {
     /// The numbers, with the size of the database.
     pub fn status(&self) -> TenantStatus {
-        TenantStatus::new(self, store::len_with_log(&self.file))
+        TenantStatus::new(self, store::len_with_log(self.database.file()))
     }
+
+    /// What is wrong with it.
+    pub fn faults(&self) -> Vec<Standing> {
+        let (counters, upstream) = (&self.counters, &self.upstream);
+        let is = |flag: &AtomicBool| flag.load(Relaxed);
+        let wrong = [
+            (counters.alarms_lost.load(Relaxed) > 0, Fault::AlarmsLost),
+            (is(&counters.disk_fails), Fault::StoreFails),
+            (is(&counters.sheds), Fault::Shedding),
+            (!is(&upstream.connected), Fault::NoBroker),
+            (upstream.set_aside.load(Relaxed) > 0, Fault::SetAside),
+            (is(&upstream.deaf), Fault::CommandsRefused),
+            (is(&counters.copy_fails), Fault::SessionsOnce),
+        ];
+        let standing = |fault| Standing::of(fault, &self.id);
+        wrong.into_iter().filter(|(is, _)| *is).map(|(_, fault)| standing(fault)).collect()
+    }
+}
+
+/// What a view looks at.
+#[derive(Debug)]
+pub struct Parts {
+    /// The clock that all go by.
+    pub clock: Clock,
+    /// What was heard on the air.
+    pub air: Arc<ingest::Counters>,
+    /// What came over UDP.
+    pub udp: Arc<concentrator::Counters>,
+    /// The concentrators that were heard.
+    pub roster: Arc<Roster>,
+    /// Whether concentrators are to be listened for.
+    pub listens: bool,
+    /// Knows what was dropped.
+    pub outlet: Outlet,
+    /// The profiles whose codecs are not run any more.
+    pub stopped: Stopped,
+    /// The machine.
+    pub machine: Machine,
+    /// Each tenant's numbers.
+    pub tenants: Vec<TenantView>,
 }
 
 /// Everything that can be seen of a running gateway.
 #[derive(Debug)]
 pub struct View {
-    clock: Clock,
+    parts: Parts,
     started: Moment,
-    air: Arc<ingest::Counters>,
-    udp: Arc<concentrator::Counters>,
-    outlet: Outlet,
-    tenants: Vec<TenantView>,
+    /// Whether the configuration was read again and did not hold.
+    unsettled: AtomicBool,
 }
 
 impl View {
     /// A view of these parts, started now.
-    pub fn new(
-        clock: Clock,
-        air: Arc<ingest::Counters>,
-        udp: Arc<concentrator::Counters>,
-        outlet: Outlet,
-        tenants: Vec<TenantView>,
-    ) -> Self {
-        let started = clock.now();
-        Self { clock, started, air, udp, outlet, tenants }
+    pub fn new(parts: Parts) -> Self {
+        Self { started: parts.clock.now(), parts, unsettled: AtomicBool::new(false) }
+    }
+
+    /// Whether what the configuration says now holds.
+    pub fn set_settled(&self, settled: bool) {
+        self.unsettled.store(!settled, Relaxed);
+    }
+
+    /// Where concentrators are listened for, once the port is open.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.parts.udp.listening.get().copied()
+    }
+
+    /// The concentrators that were heard.
+    pub fn concentrators(&self) -> Vec<Seen> {
+        self.parts.roster.list()
+    }
+
+    /// The profiles whose codecs are not run any more.
+    pub fn stopped_codecs(&self) -> Vec<String> {
+        self.parts.stopped.names()
+    }
+
+    /// How the machine is.
+    pub fn machine(&self) -> MachineStatus {
+        self.parts.machine.status()
+    }
+
+    /// What is wrong with the machine.
+    pub fn machine_faults(&self, machine: &MachineStatus) -> Vec<Standing> {
+        machine.faults(self.now().quality, self.uptime())
+    }
+
+    /// What is wrong with the gateway as a whole.
+    fn faults(&self, machine: &MachineStatus) -> Vec<Standing> {
+        let mut faults = self.machine_faults(machine);
+        let closed = self.parts.listens && self.listening().is_none();
+        let wrong = [
+            (self.unsettled.load(Relaxed), Fault::SettingsRefused),
+            (closed, Fault::ConcentratorPort),
+            (self.parts.air.answers_fail.load(Relaxed), Fault::AnswersFail),
+        ];
+        faults.extend(wrong.into_iter().filter(|(is, _)| *is).map(|(_, f)| Standing::new(f)));
+        faults
+    }
+
+    /// What is wrong with what all tenants share and only this machine's owner is told of.
+    fn shared_faults(&self) -> Vec<Standing> {
+        let now = self.now().monotonic;
+        let mut faults: Vec<_> = self
+            .concentrators()
+            .into_iter()
+            .filter(|seen| now.saturating_sub(seen.last_heard.monotonic) > SILENT_AFTER)
+            .map(|seen| Standing::of(Fault::ConcentratorSilent, seen.gateway))
+            .collect();
+        let stopped = self.stopped_codecs();
+        faults.extend(stopped.into_iter().map(|name| Standing::of(Fault::CodecStopped, name)));
+        faults
+    }
+
+    /// All that is wrong, with what is wrong with radios and devices.
+    pub fn all_faults(&self, machine: &MachineStatus, others: Vec<Standing>) -> Vec<Standing> {
+        let mut faults = self.faults(machine);
+        faults.extend(self.shared_faults());
+        faults.extend(self.parts.tenants.iter().flat_map(TenantView::faults));
+        faults.extend(others);
+        fault::sort(&mut faults);
+        faults
     }
 
     /// What was heard on the air.
     pub fn air(&self) -> &ingest::Counters {
-        &self.air
+        &self.parts.air
     }
 
     /// What came over UDP.
     pub fn concentrator(&self) -> &concentrator::Counters {
-        &self.udp
+        &self.parts.udp
     }
 
     /// How many good frames there was no room for.
     pub fn dropped(&self) -> u64 {
-        self.outlet.dropped()
+        self.parts.outlet.dropped()
     }
 
     /// What time it is.
     pub fn now(&self) -> Moment {
-        self.clock.now()
+        self.parts.clock.now()
     }
 
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
-        self.clock.now().monotonic.saturating_sub(self.started.monotonic)
+        self.parts.clock.now().monotonic.saturating_sub(self.started.monotonic)
     }
 
     /// Each tenant's numbers.
     pub fn tenants(&self) -> &[TenantView] {
-        &self.tenants
+        &self.parts.tenants
     }
 
     /// The body of a tenant's health message: its own numbers. What the gateway hears as a
@@ -247,17 +353,27 @@ impl View {
     pub fn health(
         &self,
         tenant: &TenantId,
-        radios: RadioHealth,
+        (radios, of_radios): (RadioHealth, Vec<Standing>),
         plans: Vec<PlanHealth>,
     ) -> Option<Health> {
-        let view = self.tenants.iter().find(|view| view.id == *tenant)?;
-        let alone = self.tenants.len() == 1;
+        let view = self.parts.tenants.iter().find(|view| view.id == *tenant)?;
+        let alone = self.parts.tenants.len() == 1;
+        let machine = self.machine();
+        let mut faults = self.faults(&machine);
+        faults.extend(of_radios);
+        faults.extend(view.faults());
+        if alone {
+            faults.extend(self.shared_faults());
+        }
+        fault::sort(&mut faults);
         Some(Health {
+            faults,
+            machine,
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.uptime().as_secs(),
-            dropped: self.outlet.dropped(),
-            air: alone.then(|| (&*self.air).into()),
-            concentrator: alone.then(|| (&*self.udp).into()),
+            dropped: self.parts.outlet.dropped(),
+            air: alone.then(|| (&*self.parts.air).into()),
+            concentrator: alone.then(|| (&*self.parts.udp).into()),
             tenant: TenantHealth::new(view),
             radios,
             plans,
@@ -266,8 +382,8 @@ impl View {
 
     /// One line for `systemctl status`.
     pub fn status(&self) -> String {
-        let mut line = format!("{} frames heard", self.air.heard.load(Relaxed));
-        for TenantView { id, counters, upstream, .. } in &self.tenants {
+        let mut line = format!("{} frames heard", self.parts.air.heard.load(Relaxed));
+        for TenantView { id, counters, upstream, .. } in &self.parts.tenants {
             let link = if upstream.connected.load(Relaxed) { "connected" } else { "no broker" };
             line.push_str(&format!(
                 "; {id}: {} accepted, {} waiting, {link}",

@@ -5,6 +5,7 @@
 
 use super::device::{DeviceStatus, DeviceSummary};
 use super::status::{AnswerStatus, CapacityStatus, RadioStatus, SubBandStatus};
+use crate::fault::Standing;
 use crate::units::DevEui;
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub enum Answer {
 pub struct Inside {
     /// The radio HATs.
     pub radios: Vec<RadioStatus>,
+    /// What is wrong with radios and devices.
+    pub faults: Vec<Standing>,
     /// What became of answers to devices.
     pub answers: AnswerStatus,
     /// What the busiest gateway has sent, by sub-band.

@@ -22,6 +22,16 @@ pub fn starting() {
     notify(&[NotifyState::ExtendTimeoutUsec(minute)]);
 }
 
+/// The settings are read again; [`ready`] says when that is over, however it went.
+pub fn reloading() {
+    let now = NotifyState::monotonic_usec_now();
+    // without a time the manager takes the word for one of another reload
+    match now {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => log::debug!("the monotonic clock cannot be read: {error}"),
+    }
+}
+
 /// How things are, for `systemctl status`.
 pub fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);

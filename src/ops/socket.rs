@@ -11,12 +11,11 @@ use super::device::{Devices, OneDevice};
 use super::health::{TenantView, View};
 use super::inquiry::{Answer, Ask, Inside, Question};
 use super::plan::OnePlan;
-use super::status::{ConcentratorSeen, Status};
+use super::status::{ClassStatus, ConcentratorSeen, Status};
 use crate::config::TenantKind;
-use crate::ingest::Stopped;
 use crate::message;
 use crate::planning::{Board, Desk, Notice, Order, Outcome};
-use crate::radio::concentrator::Roster;
+use crate::store::{Database, Survey};
 use crate::units::{GatewayId, PlanName, TenantId};
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +23,6 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Permissions};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 /// Its name in the state directory.
@@ -62,10 +60,6 @@ pub struct Reporter {
     pub view: Arc<View>,
     /// What is written to the card.
     pub card: Arc<Card>,
-    /// Where concentrators are listened for.
-    pub listening: Option<SocketAddr>,
-    /// The concentrators that were heard.
-    pub roster: Arc<Roster>,
     /// The way to the owner of the devices.
     pub ask: Ask,
     /// Where plans are ordered.
@@ -74,17 +68,15 @@ pub struct Reporter {
     pub board: Board,
     /// The plans that tell of residents, and whose they are.
     pub patrols: HashMap<PlanName, TenantId>,
-    /// The profiles whose codecs are not run any more.
-    pub stopped: Stopped,
 }
 
 /// Opens the socket in the state directory, which must be this process's own, and serves it until
 /// the task is aborted; the file goes with it. A socket that cannot be opened is told, and tried
 /// again: the gateway works without it.
-pub fn serve(state_dir: &Path, reporter: Reporter) -> JoinHandle<()> {
+pub fn serve(state_dir: &Path, reporter: Arc<Reporter>) -> JoinHandle<()> {
     let path = state_dir.join(SOCKET);
     let first = open(&path);
-    tokio::spawn(run(path, first, Arc::new(reporter)))
+    tokio::spawn(run(path, first, reporter))
 }
 
 async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Reporter>) {
@@ -216,6 +208,20 @@ fn line(document: &impl Serialize) -> Vec<u8> {
 /// Why what only the owner of the devices knows is missing.
 const NO_ANSWER: &str = "the ingest loop does not answer";
 
+/// What waits in a database. One that cannot be read is told of elsewhere.
+pub(crate) fn classes(database: Database) -> Vec<ClassStatus> {
+    let outlined = Survey::open(database).and_then(|mut survey| survey.outline());
+    let all = outlined.unwrap_or_default().into_iter();
+    all.filter(|of| of.waiting + of.set_aside > 0)
+        .map(|of| ClassStatus {
+            class: of.class.as_str().to_owned(),
+            waiting: of.waiting,
+            set_aside: of.set_aside,
+            oldest: of.oldest.map(|told| told.time),
+        })
+        .collect()
+}
+
 impl Reporter {
     /// The document that answers a request, as a line.
     async fn answer(&self, request: &str, reader: Reader) -> Vec<u8> {
@@ -308,16 +314,34 @@ impl Reporter {
         line(&OnePlan { name, plan: None, search, ticket, open, trouble })
     }
 
+    /// How everything is, with what waits by class.
     async fn status(&self) -> Status {
+        let mut status = self.overview().await;
+        let databases: Vec<_> =
+            self.view.tenants().iter().map(|tenant| tenant.database.clone()).collect();
+        // beside the daemon's own work, as any other program would read them
+        let look = spawn_blocking(move || databases.into_iter().map(classes).collect::<Vec<_>>());
+        if let Ok(Ok(all)) = timeout(PATIENCE, look).await {
+            for (tenant, classes) in status.tenants.iter_mut().zip(all) {
+                tenant.classes = classes;
+            }
+        }
+        status
+    }
+
+    /// How everything is, as far as that is known without reading a disk.
+    pub(super) async fn overview(&self) -> Status {
         let (inside, trouble) = match self.ask.ask(Question::Status).await {
             Some(Answer::Status(inside)) => (Some(*inside), None),
             _ => (None, Some(NO_ANSWER.to_owned())),
         };
         let devices = inside.as_ref().map(|inside| inside.devices);
         let answers = inside.as_ref().map(|inside| inside.answers);
-        let Inside { radios, airtime, capacity, .. } = inside.unwrap_or_default();
+        let Inside { radios, airtime, capacity, mut faults, .. } = inside.unwrap_or_default();
         let now = self.view.now();
-        let seen = self.roster.list();
+        let machine = self.view.machine();
+        faults = self.view.all_faults(&machine, faults);
+        let seen = self.view.concentrators();
         let concentrators = seen.iter().map(|seen| ConcentratorSeen::new(seen, now.monotonic));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -326,7 +350,9 @@ impl Reporter {
             clock: now.quality,
             uptime_s: self.view.uptime().as_secs(),
             air: self.view.air().into(),
-            listening: self.listening,
+            faults,
+            machine: Some(machine),
+            listening: self.view.listening(),
             concentrator: self.view.concentrator().into(),
             dropped: self.view.dropped(),
             card: Some(self.card.note(now)),
@@ -337,7 +363,7 @@ impl Reporter {
             airtime,
             capacity,
             devices,
-            stopped_codecs: self.stopped.names(),
+            stopped_codecs: self.view.stopped_codecs(),
             trouble,
         }
     }

@@ -3,9 +3,11 @@
 use super::card::CardStatus;
 use super::device::{DeviceSummary, rounded};
 use super::health::{Shed, TenantView, condition};
+use super::machine::MachineStatus;
 use crate::clock::{ClockQuality, Moment};
 use crate::config::{RadioSettings, TenantKind};
 use crate::eu868::ledger::{Ledger, OBSERVATION, Usage};
+use crate::fault::Standing;
 use crate::ingest::{self, CareCounts};
 use crate::lorawan::capacity::{self, Airtime};
 use crate::lorawan::statistics::Statistics;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,12 @@ pub struct Status {
     pub clock: ClockQuality,
     /// How long the daemon has been running.
     pub uptime_s: u64,
+    /// What is wrong now, the worst first.
+    #[serde(default)]
+    pub faults: Vec<Standing>,
+    /// How the machine is; `None` of a daemon that does not tell.
+    #[serde(default)]
+    pub machine: Option<MachineStatus>,
     /// What was heard, from whichever receiver.
     pub air: AirStatus,
     /// Where concentrators are listened for, if the port is open.
@@ -135,6 +144,12 @@ pub struct TenantStatus {
     pub kind: String,
     /// Whether its broker is connected.
     pub connected: bool,
+    /// What became of the last attempt to connect, if it failed.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// How long it is until the next attempt.
+    #[serde(default)]
+    pub next_attempt_s: Option<u64>,
     pub accepted: u64,
     #[serde(default)]
     pub joins: u64,
@@ -158,6 +173,9 @@ pub struct TenantStatus {
     /// Of a tenant of kind care.
     #[serde(default)]
     pub care: Option<CareStatus>,
+    /// What waits, by class, where anything does.
+    #[serde(default)]
+    pub classes: Vec<ClassStatus>,
 }
 
 /// The residents of a tenant, in numbers that tell of nobody.
@@ -176,6 +194,21 @@ impl CareStatus {
     pub(super) fn new(uplinks: &ingest::TenantCounters) -> Self {
         Self { counts: uplinks.of_care(), unheeded: n(&uplinks.unheeded) }
     }
+}
+
+/// What waits of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassStatus {
+    /// Its name, such as `alarm`.
+    pub class: String,
+    /// How many messages wait.
+    pub waiting: u64,
+    /// How many are set aside.
+    pub set_aside: u64,
+    /// When the oldest that waits was measured.
+    #[serde(default)]
+    pub oldest: Option<Timestamp>,
 }
 
 /// One tenant's buffer.
@@ -223,6 +256,9 @@ pub struct RadioStatus {
     pub modulation: String,
     /// Frames heard with a good checksum, since the start.
     pub heard: u64,
+    /// How long ago the last of them was.
+    #[serde(default)]
+    pub heard_ago_s: Option<u64>,
     /// Frames with a bad checksum, since the start.
     pub bad_crc: u64,
     /// Frames sent, since the start.
@@ -357,8 +393,8 @@ impl From<&concentrator::Counters> for ConcentratorStatus {
 }
 
 impl RadioStatus {
-    /// How a radio is.
-    pub fn new(hat: &Hat, settings: &RadioSettings) -> Self {
+    /// How a radio is, at this monotonic time.
+    pub fn new(hat: &Hat, settings: &RadioSettings, now: Duration) -> Self {
         let counters = hat.counters();
         let state = match counters.state() {
             State::Opening => "opening",
@@ -373,6 +409,7 @@ impl RadioStatus {
             frequency: settings.channel.0,
             modulation: format!("SF{}BW125", settings.spreading_factor),
             heard: n(&counters.packets),
+            heard_ago_s: counters.last_packet().map(|at| now.saturating_sub(at).as_secs()),
             bad_crc: n(&counters.bad_crc),
             sent: n(&counters.transmitted),
             restarts: n(&counters.reinits) + n(&counters.resets),
@@ -447,10 +484,15 @@ impl TenantStatus {
             TenantKind::Care => "care",
             TenantKind::Generic => "generic",
         };
+        let outage = messages.outage();
+        let until = |next: Instant| next.saturating_duration_since(Instant::now()).as_secs();
         Self {
             id: view.id.clone(),
             kind: kind.to_owned(),
             connected: messages.connected.load(Relaxed),
+            next_attempt_s: outage.as_ref().map(|outage| until(outage.next)),
+            trouble: outage.map(|outage| outage.reason),
+            classes: Vec::new(),
             accepted: n(&uplinks.accepted),
             joins: n(&uplinks.joins),
             not_stored: n(&uplinks.not_stored),

@@ -36,6 +36,8 @@ pub use board::{Board, Notice, Outcome, PlanHealth, Search};
 pub use rest::{Host, temperature};
 pub use thread::{House, Parts, Planner};
 
+use crate::config::{PlanSettings, Settings};
+use crate::device::Registry;
 use crate::route::check::Fault;
 use crate::route::given::NameError;
 use crate::store::{Message, State};
@@ -43,11 +45,12 @@ use crate::units::{PlanName, TenantId};
 use crate::upstream::command::{self, Planning};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use scheme::Scheme;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many orders may wait.
@@ -96,7 +99,11 @@ pub struct Desk {
     nudged: Arc<AtomicBool>,
     /// How many orders wait that are urgent.
     urgent: Arc<AtomicUsize>,
+    renewed: Renewed,
 }
+
+/// Schemes that take the place of those of before.
+type Renewed = Arc<Mutex<BTreeMap<PlanName, Scheme>>>;
 
 /// Where orders are taken.
 #[derive(Debug)]
@@ -104,6 +111,7 @@ pub struct Orders {
     taken: Receiver<Order>,
     nudged: Arc<AtomicBool>,
     urgent: Arc<AtomicUsize>,
+    renewed: Renewed,
 }
 
 impl Order {
@@ -124,6 +132,11 @@ impl Orders {
         Ok(order)
     }
 
+    /// The schemes that have changed since it was last asked.
+    fn renewed(&self) -> BTreeMap<PlanName, Scheme> {
+        std::mem::take(&mut *self.renewed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Whether somebody waits for whom a plan that nobody waits for makes way.
     fn urgent_waits(&self) -> bool {
         self.urgent.load(Relaxed) > 0
@@ -137,7 +150,8 @@ impl Desk {
         let (orders, taken) = sync_channel(ROOM);
         let desk = Self { orders: Some(orders), ..Self::default() };
         let (nudged, urgent) = (Arc::clone(&desk.nudged), Arc::clone(&desk.urgent));
-        (desk, Orders { taken, nudged, urgent })
+        let renewed = Arc::clone(&desk.renewed);
+        (desk, Orders { taken, nudged, urgent, renewed })
     }
 
     /// The same desk, for these plans only.
@@ -163,6 +177,16 @@ impl Desk {
             self.urgent.fetch_sub(urgent, Relaxed);
         }
         passed
+    }
+
+    /// From the next plan on these bins and visits hold. The plans themselves are those of before.
+    pub fn renew(&self, settings: &Settings, registry: &Registry) {
+        let scheme = |(name, plan): (&PlanName, &PlanSettings)| {
+            (name.clone(), Scheme::new(plan, settings, registry))
+        };
+        let schemes = settings.plan.iter().map(scheme).collect();
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = schemes;
+        self.nudge();
     }
 
     /// Says that a bin is full, or will be before long. With no room left it is looked after all the same, a

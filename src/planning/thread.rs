@@ -157,7 +157,13 @@ impl Planner {
         }
         self.look_at(self.clock.now().quality);
         loop {
-            match self.orders.next(self.patience()) {
+            let order = self.orders.next(self.patience());
+            for (name, scheme) in self.orders.renewed() {
+                if let Some(plan) = self.plans.get_mut(&name) {
+                    plan.scheme = scheme;
+                }
+            }
+            match order {
                 Err(RecvTimeoutError::Disconnected) => return,
                 _ if self.stopped() => return,
                 Ok(order) => self.take(order),

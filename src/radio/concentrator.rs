@@ -5,7 +5,7 @@ mod admission;
 mod roster;
 mod underway;
 
-pub use roster::{MAX_CONCENTRATORS, Pull, Roster, Seen};
+pub use roster::{MAX_CONCENTRATORS, Pull, Roster, SILENT_AFTER, Seen};
 
 use super::gwmp::{self, Content, Datagram, Packet, PacketError};
 use super::{AirEvent, Heard, Outlet, OutletError, Reception, Report, Transmission, TxError};
@@ -15,12 +15,12 @@ use crate::pulse::Pulse;
 use crate::units::{GatewayEui, duration};
 use admission::Admission;
 use ipnet::IpNet;
-use roster::{Change, SILENT_AFTER};
+use roster::Change;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
@@ -65,6 +65,8 @@ pub struct Counters {
     pub fsk: AtomicU64,
     /// Packets whose description is malformed.
     pub malformed_packets: AtomicU64,
+    /// Where it is listened, once the port is open.
+    pub listening: OnceLock<SocketAddr>,
     /// Shows that the listener goes on, whether anybody speaks or not.
     pub pulse: Pulse,
 }
@@ -135,6 +137,9 @@ impl Listener {
             self.counters.pulse.begins("waits for its port", BIND_RETRY + TURN);
             match bind(self.listen) {
                 Ok(socket) => {
+                    if let Ok(at) = socket.local_addr() {
+                        let _ = self.counters.listening.set(at);
+                    }
                     match started.take() {
                         Some(started) => started(socket.local_addr()),
                         None => log::info!(

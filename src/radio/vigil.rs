@@ -142,6 +142,16 @@ impl Vigil {
         }
     }
 
+    /// Of devices for which this does not hold the radio hears nothing any more.
+    pub fn retain(&mut self, is_there: impl Fn(DevEui) -> bool) {
+        self.devices.retain(|device, _| is_there(*device));
+    }
+
+    /// Whether it keeps account of this device.
+    pub fn knows(&self, device: DevEui) -> bool {
+        self.devices.contains_key(&device)
+    }
+
     /// The radio received an authenticated frame of a device that sends at least once in
     /// `heartbeat`.
     pub fn heard(&mut self, device: DevEui, heartbeat: Duration, now: Duration) {

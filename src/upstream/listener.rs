@@ -241,6 +241,7 @@ impl Listener {
                 self.tenant, self.client_id, self.root
             );
         }
+        self.shared.counters.deaf.store(true, Relaxed);
         self.deaf = Some(reason);
     }
 
@@ -249,6 +250,7 @@ impl Listener {
         self.in_a_row = 0;
         self.refused.reset();
         if self.deaf.take().is_some() {
+            self.shared.counters.deaf.store(false, Relaxed);
             log::info!(
                 MESSAGE_ID = message::COMMANDS_WORK,
                 LYKTA_TENANT = self.tenant.as_str();

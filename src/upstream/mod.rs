@@ -40,7 +40,7 @@ mod trouble;
 mod unacknowledged;
 mod wire;
 
-pub use shared::{Counters, Shared};
+pub use shared::{Counters, Outage, Shared};
 
 use crate::clock::{Clock, ClockQuality};
 use crate::config::{BrokerUrl, Upstream};
@@ -308,6 +308,8 @@ impl Forwarder {
         };
         let trouble = error.to_string();
         let telling = format!("{url}: {trouble}");
+        let next_at = self.origin + self.reconnect.due();
+        self.shared.counters.set_outage(Some(Outage { reason: telling.clone(), next: next_at }));
         if self.told.len() < MAX_TOLD && !self.told.contains(&telling) {
             self.told.push(telling);
             log::warn!(
@@ -327,6 +329,7 @@ impl Forwarder {
         self.reconnect.connected(self.origin.elapsed());
         self.shared.counters.connections.fetch_add(1, Relaxed);
         self.shared.counters.connected.store(true, Relaxed);
+        self.shared.counters.set_outage(None);
         self.reached.send_replace(Some(url.clone()));
         log::info!(
             MESSAGE_ID = message::UPSTREAM_CONNECTED,

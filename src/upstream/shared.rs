@@ -3,9 +3,10 @@
 use super::command::Command;
 use serde_json::Value;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What went to one tenant's broker, since the start.
 #[derive(Debug, Default)]
@@ -33,6 +34,30 @@ pub struct Counters {
     pub commands_refused: AtomicU64,
     /// How often the broker refused the connection for commands, or the subscription.
     pub subscriptions_refused: AtomicU64,
+    /// Whether no commands can come, as was told.
+    pub deaf: AtomicBool,
+    /// Why there is no connection, since the last one.
+    outage: Mutex<Option<Outage>>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// What became of the last attempt.
+    pub reason: String,
+    /// When the next one is.
+    pub next: Instant,
+}
+
+impl Counters {
+    /// Why there is no connection; none while there is one, and before the first attempt.
+    pub fn outage(&self) -> Option<Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_outage(&self, outage: Option<Outage>) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+    }
 }
 
 /// What a forwarder shares with the rest of the gateway.

@@ -16,7 +16,7 @@ use lykta::codec::{Codec, builtin};
 use lykta::config::TenantKind;
 use lykta::device::{Abp, Activation, Device, Registry};
 use lykta::ingest::{
-    Bins, Care, CareRules, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts,
+    Bins, Care, CareRules, Codecs, Counters, Decoding, Downlinks, Ingest, Input, Parts, Stopped,
     TenantCounters, TenantSink, Tours, Watch,
 };
 use lykta::lorawan::{Changes, Channels, EdgeServer, Plan, Session};
@@ -108,7 +108,7 @@ fn start_with(directory: &Path, kind: TenantKind, in_bins: bool) -> Running {
     // nobody transmits here: what is answered is told elsewhere
     let nobody = Box::new(|_| Err(TxError::NoWay));
     let plan = Plan { channels: Channels::All(None), rx1_delay: 1, rx2_data_rate: 0 };
-    let (decoding, asker) = Decoding::new(|| ());
+    let (decoding, asker) = Decoding::new(|| (), Stopped::default());
     let server = EdgeServer::new(&Registry::new(devices), plan, memory);
     let ingest = Ingest::new(Parts {
         watch: Watch::new(&[], &server, Duration::ZERO, Box::new(|_, _| false), Box::new(|| true)),

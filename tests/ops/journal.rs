@@ -6,6 +6,7 @@
 use crate::support::{Broker, Concentrator, Lykta, Sensor, wait_until};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lykta::fault::{Fault, Severity};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -202,6 +203,7 @@ fn records_can_be_matched_and_hold_no_secret() {
     broker.kill();
     let lost = journal.wait_for("UPSTREAM_LOST");
     assert_eq!(lost["LYKTA_TENANT"], "waste");
+    assert_eq!(lost["LYKTA_FAULT"], "no-broker");
     assert_eq!(lost["PRIORITY"], "4");
     assert!(!lost["LYKTA_REASON"].is_empty());
     std::fs::write(&ours, format!("{}-wrong\n", secrets.password)).unwrap();
@@ -228,6 +230,12 @@ fn records_can_be_matched_and_hold_no_secret() {
 fn check_shape(records: &[Fields]) {
     let catalog = crate::catalog::read("lykta.catalog");
     for record in records {
+        let fault = record.get("MESSAGE_ID").and_then(|id| Fault::told_by(id));
+        assert_eq!(record.get("LYKTA_FAULT").map(String::as_str), fault.map(Fault::code));
+        if let Some(fault) = fault {
+            let priority = if fault.severity() == Severity::Error { "3" } else { "4" };
+            assert_eq!(record["PRIORITY"], priority, "{record:?}");
+        }
         assert_eq!(record["SYSLOG_IDENTIFIER"], "lykta");
         let priority: u8 = record["PRIORITY"].parse().unwrap();
         assert!((3..=7).contains(&priority), "{record:?}");

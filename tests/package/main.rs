@@ -151,6 +151,35 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
         assert!(of_process.lines().any(|l| l == line), "{line}: {of_process}");
     }
 
+    // reloaded: another sensor, the same process
+    let another = Sensor::new(2);
+    let settings = container.path("etc/lykta/devices.d/another.toml");
+    fs::write(settings, another.table("waste")).unwrap();
+    container.run("chgrp lykta /etc/lykta/devices.d/another.toml");
+    container.run("chmod 640 /etc/lykta/devices.d/another.toml; systemctl reload lykta");
+    let told = |id: &str| {
+        let of_id = format!("journalctl -u lykta -q -o cat --no-pager MESSAGE_ID={id}");
+        container.run(&of_id)
+    };
+    wait_until("it is told", || told(lykta::message::RELOADED).contains("holds: 2 devices"));
+    wait_until("it is over", || container.service("ActiveState") == "active");
+    assert_eq!(container.service("MainPID"), pid);
+    concentrator.forward(&[another.level(1, 80, 20)]);
+    wait_until("the other one is heard", || cloud.on("/readings").len() == 2);
+    // a mistake is told, and costs nothing
+    container.run("echo nonsense >/etc/lykta/conf.d/wrong.toml; systemctl reload lykta");
+    wait_until("it is refused", || told(lykta::message::RELOAD_REFUSED).contains("wrong.toml"));
+    wait_until("it runs on", || container.service("ActiveState") == "active");
+    assert_eq!(container.service("MainPID"), pid);
+    container.run("rm /etc/lykta/conf.d/wrong.toml /etc/lykta/devices.d/another.toml");
+    // and a bundle for whoever helps can be made on the spot
+    container
+        .run("lykta diagnose --out /root/lykta.tar.gz && tar -xzf /root/lykta.tar.gz -C /root");
+    let unit = fs::read_to_string(container.path("root/lykta/unit.txt")).unwrap();
+    assert!(unit.contains("ActiveState=active"), "{unit}");
+    let journal = fs::read_to_string(container.path("root/lykta/journal.txt")).unwrap();
+    assert!(journal.contains("RELOAD_REFUSED"), "{journal}");
+
     // hung: ended and started again
     let pid = container.service("MainPID");
     assert_ne!(pid, "0");
@@ -209,7 +238,7 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     // what waited arrives
     broker.restart();
     cloud.wait_for_subscription(&broker, &AS_GATEWAY);
-    wait_until("everything has arrived", || cloud.on("/readings").len() > BACKLOG as usize);
+    wait_until("everything has arrived", || cloud.on("/readings").len() > BACKLOG as usize + 1);
     wait_until("nothing waits", || waiting(&container) == 0);
 
     // removed: the data stays; installed again: it goes on with it; purged: nothing stays
@@ -219,7 +248,7 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     install(&container, &second);
     container.run("systemctl start lykta");
     concentrator.forward(&[sensor.level(BACKLOG + 2, 80, 20)]);
-    wait_until("it is the same gateway", || cloud.on("/readings").len() > BACKLOG as usize + 1);
+    wait_until("it is the same gateway", || cloud.on("/readings").len() > BACKLOG as usize + 2);
     container.run("dpkg -P lykta");
     for gone in ["var/lib/lykta", "etc/lykta", "etc/credstore/lykta.mqtt-password", "usr/bin/lykta"]
     {

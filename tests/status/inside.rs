@@ -9,8 +9,9 @@ use lykta::lorawan::capacity::Airtime;
 use lykta::lorawan::statistics::{Observation, Statistics};
 use lykta::ops::card::Card;
 use lykta::ops::device::{DeviceStatus, DeviceSummary};
-use lykta::ops::health::View;
+use lykta::ops::health::{Parts, View};
 use lykta::ops::inquiry::{Answer, Ask, Inquiry, Question};
+use lykta::ops::machine::Machine;
 use lykta::ops::socket::{Reporter, SOCKET, serve};
 use lykta::ops::status::CapacityStatus;
 use lykta::radio::Outlet;
@@ -176,19 +177,26 @@ async fn an_owner_that_does_not_answer_is_waited_for_two_seconds() {
 async fn the_rest_is_told_when_the_owner_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();
     let outlet = Outlet::new(|_| Ok(()));
-    let view = View::new(Clock::system(), Arc::default(), Arc::default(), outlet, Vec::new());
-    let reporter = Reporter {
-        roster: Default::default(),
+    let view = View::new(Parts {
+        clock: Clock::system(),
+        air: Arc::default(),
+        udp: Arc::default(),
+        roster: Arc::default(),
+        listens: false,
+        outlet,
+        stopped: Stopped::default(),
+        machine: Machine::new(directory.path()),
+        tenants: Vec::new(),
+    });
+    let reporter = Arc::new(Reporter {
         gateway: "gw-1".parse().unwrap(),
         view: Arc::new(view),
         card: Arc::new(Card::new(directory.path(), 1)),
-        listening: None,
         ask: Ask::new(|_| false),
         desk: Default::default(),
         board: Default::default(),
         patrols: Default::default(),
-        stopped: Stopped::default(),
-    };
+    });
     let server = serve(directory.path(), reporter);
     let ask = async |request: &[u8]| {
         let mut client = UnixStream::connect(directory.path().join(SOCKET)).await.unwrap();

@@ -6,8 +6,10 @@
 mod support;
 
 mod answers;
+mod diagnose;
 mod hostile;
 mod inside;
+mod metrics;
 mod socket;
 mod text;
 

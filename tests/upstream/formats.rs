@@ -25,7 +25,7 @@ fn every_message_over_mqtt_5() {
     assert!(!health.retained);
     assert_json_snapshot!("health", health.body, {
         ".id" => "[id]", ".time" => "[time]", ".sentAt" => "[time]", ".clock" => "[quality]",
-        ".version" => "[version]", ".uptimeS" => "[seconds]",
+        ".version" => "[version]", ".uptimeS" => "[seconds]", ".machine" => "[machine]",
     });
 
     Concentrator::new(0xa1, lykta.udp).forward(&[sensor.level(40, 100, -3)]);

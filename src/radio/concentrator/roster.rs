@@ -18,7 +18,7 @@ pub const MAX_CONCENTRATORS: usize = 64;
 /// A forwarder asks every 5 to 30 s whether there is something to send. Two missed in a row
 /// are an accident, this is a fault; and after as long the way back is gone, since what lies
 /// between (a NAT) has forgotten it.
-pub(super) const SILENT_AFTER: Duration = Duration::from_secs(90);
+pub const SILENT_AFTER: Duration = Duration::from_secs(90);
 
 /// One refused downlink is a coincidence, such as two answers at once. This many in a row are
 /// news.
