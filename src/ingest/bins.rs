@@ -438,6 +438,7 @@ mod tests {
         let told = |change: &Change| change.news.contains(&News::Due(Due::Must));
         assert!(bins.pass(at(8 * 3600 + 1)).iter().any(told));
         // the next uplink is written as a whole: it is not read again by other rules
+        bins.renew(with(0.75));
         let change = bins.offer("7", &readings(0.3, 8.0), at(9 * 3600)).expect("known");
         assert_eq!(change.state.key, "7");
         // a bin that the settings know no longer is looked after no more, and not forgotten
