@@ -134,7 +134,7 @@ impl Care {
         if !is_heard {
             self.close_all(&resident, "samtycket återkallat", "consent withdrawn", now, draft);
             // at once, and not after its time
-            self.erase_at = now.monotonic;
+            self.erase_at = Some(now.monotonic);
         }
         let (sv, en) = match is_heard {
             true => ("samtycke lämnat, tillsynen har börjat", "consent given, checks have begun"),

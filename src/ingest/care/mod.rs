@@ -109,7 +109,7 @@ pub struct Care {
     /// For who plans.
     pub(super) visits: VecDeque<Visit>,
     /// When what was erased is overwritten next, by the monotonic clock.
-    erase_at: Duration,
+    erase_at: Option<Duration>,
 }
 
 impl Care {
@@ -137,16 +137,17 @@ impl Care {
             homes.push(Home::new(Arc::new(resident), consent, kept, now));
         }
         let forgotten = remembered.into_keys().map(|key| (Room::Care, key));
+        let forgotten: Vec<_> =
+            forgotten.chain(consents.forgotten().map(|key| (Room::Consent, key))).collect();
+        let is_anything = !homes.is_empty() || !forgotten.is_empty();
         Self {
             rules,
             homes,
             sensors,
             alarms,
-            forgotten: forgotten
-                .chain(consents.forgotten().map(|key| (Room::Consent, key)))
-                .collect(),
+            forgotten,
             // what was there before this start, or before consent was withdrawn in the settings
-            erase_at: now.monotonic,
+            erase_at: is_anything.then_some(now.monotonic),
             ..Self::default()
         }
     }
@@ -248,17 +249,14 @@ impl Care {
 
     /// How long nothing is due, by a clock that says this; none if nothing will be.
     pub(super) fn patience(&self, now: Moment) -> Option<Duration> {
-        if self.homes.is_empty() {
-            return None;
-        }
         let homes = self.homes.iter().filter_map(|home| home.watch.next_look());
         let next = homes.chain(self.alarms.escalation.next_look()).min();
         let next = next.map(|at| {
             let wait = at.timestamp().duration_since(now.wall);
             Duration::try_from(wait).unwrap_or_default()
         });
-        let erased = self.erase_at.saturating_sub(now.monotonic);
-        Some(next.map_or(erased, |next| next.min(erased)))
+        let erased = self.erase_at.map(|at| at.saturating_sub(now.monotonic));
+        next.into_iter().chain(erased).min()
     }
 
     /// How it is, in numbers.
@@ -279,12 +277,14 @@ impl Care {
 
     /// Whether what was erased is to be overwritten now.
     pub(super) fn erases(&self, now: Moment) -> bool {
-        !self.homes.is_empty() && self.erase_at <= now.monotonic
+        self.erase_at.is_some_and(|at| at <= now.monotonic)
     }
 
     /// Whether that worked.
     pub(super) fn erased(&mut self, worked: bool, now: Moment) {
-        self.erase_at = now.monotonic + if worked { self.rules.erase_after } else { ERASE_AGAIN };
+        let after = if worked { self.rules.erase_after } else { ERASE_AGAIN };
+        let is_more = !worked || !self.homes.is_empty();
+        self.erase_at = is_more.then_some(now.monotonic + after);
     }
 
     fn home(&self, resident: &str) -> Option<usize> {

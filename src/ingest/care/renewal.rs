@@ -57,12 +57,15 @@ impl Care {
                 now,
                 &mut draft,
             );
-            self.erase_at = now.monotonic;
+            self.erase_at = Some(now.monotonic);
             // what was withdrawn stays so, should they come back
             if home.consent.is_given() {
                 self.forgotten.push((Room::Consent, gone.clone()));
             }
             self.forgotten.push((Room::Care, gone));
+        }
+        if !self.homes.is_empty() {
+            self.erase_at.get_or_insert(now.monotonic + self.rules.erase_after);
         }
         for (n, before) in others {
             draft.homes.insert(n);
