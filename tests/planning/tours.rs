@@ -18,7 +18,7 @@ fn the_full_bin_is_in_and_the_empty_one_out_each_with_its_reason_also_after_a_re
     let plan = town.plans().remove(0);
     assert_eq!(stops(&plan), ["1"]);
     let stop = &plan["routes"][0]["stops"][0];
-    assert!(stop["reason"].as_str().unwrap().contains("must: 96 % full"), "{stop}");
+    assert!(stop["reason"].as_str().unwrap().contains("must: 98 % full"), "{stop}");
     assert!(left_out(&plan, "2").unwrap().starts_with("0 % full"), "{plan}");
     assert!(left_out(&plan, "3").unwrap().contains("no position"), "{plan}");
     assert_eq!(plan["estimated"], true, "there are no roads");

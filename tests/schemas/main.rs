@@ -67,6 +67,7 @@ const OPTIONAL: &[&str] = &[
     "gateway-alarm /saved",
     "health /air",
     "health /concentrator",
+    "health /faults/*/about",
     "health /tenant/care",
     "latest /batteryDays",
     "latest /emptiedAt",
