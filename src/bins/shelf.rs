@@ -17,21 +17,23 @@ const HOURS: i64 = 36;
 pub(super) const BAND: f64 = 0.06;
 /// No more than so many readings of one stay count.
 const STAY: usize = 6;
-/// So many readings, of more than one stay, and this part of all, make it a fixed echo; it is none when less than that
-/// remains.
+/// So many readings, of more than one stay, and this part of all, make it a fixed echo; it is none
+/// when less than that remains.
 const SURE: f32 = 7.0;
 const PART: f32 = 0.15;
 const REMAINING: f32 = 0.03;
-/// Stays of more hours than this, or that a rare report sees, say little: what rises at once to
-/// the same place, stays there for two readings or more and no longer than so many days, and then is
-/// deeper again by no more than it rose, so often within weeks, is no waste.
+/// A stay of more hours than this, or one that a rare report sees, says little by itself. What rises
+/// at once, stays there for two readings or more and no longer than so many days, and then is deeper
+/// again by no more than it rose, is no waste when it does so often.
 const LONG: i64 = 12;
-const PLACE: f64 = 0.03;
 const LONGEST_DAYS: i64 = 21;
+/// Often: so many times, to within this part of the depth of the same place. Each is forgotten over
+/// so many days, and more than the most are not counted; it is over when fewer than that remain.
 const RETURNS: f32 = 2.4;
-const RETURNS_REMAINING: f32 = 1.2;
-const MOST_RETURNS: f32 = 3.0;
+const PLACE: f64 = 0.03;
 const RETURNS_DAYS: f64 = 30.0;
+const MOST_RETURNS: f32 = 3.0;
+const RETURNS_REMAINING: f32 = 1.2;
 /// With this part of wrong echoes, or two such returns, there may be one.
 const MAY_BE: f32 = 0.03;
 const MAY_BE_RETURNS: f32 = 1.4;
