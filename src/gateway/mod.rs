@@ -311,7 +311,6 @@ impl Gateway {
                 Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
             })
         };
-        let roster = Arc::<Roster>::default();
         let hears = {
             let hats = hats.clone();
             let concentrators = settings.concentrator.is_some().then(|| Arc::clone(&roster));

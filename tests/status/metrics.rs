@@ -75,6 +75,7 @@ fn the_numbers_are_those_of_status() {
         ("lykta_devices_registered", &status["devices"]["registered"]),
         ("lykta_machine_disk_bytes", &status["machine"]["diskBytes"]),
     ] {
+        assert!(value.is_number(), "{name}: {status:#}");
         assert_eq!(numbers.get(name).copied(), value.as_f64(), "{name}: {numbers:#?}");
     }
     let fault = "lykta_fault{code=\"no-broker\",severity=\"warning\",about=\"waste\"}";
