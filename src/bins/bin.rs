@@ -8,6 +8,7 @@ use super::heat::Heat;
 use super::hours::Hours;
 use super::input::Input;
 use super::outcome::{Alarm, Outcome};
+use super::packed::is_default;
 use super::posture::{Posture, Stand};
 use super::rules::Rules;
 use super::shelf::Shelf;
@@ -50,7 +51,7 @@ pub struct Bin {
     #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) seen_unsynced: bool,
     /// So many readings in a row were of the other kind of sensor.
-    #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
     pub(super) strange: u8,
     /// When it was emptied last.
     pub(super) emptied: Option<i64>,
@@ -67,10 +68,6 @@ pub struct Bin {
     pub(super) due: Due,
     /// How often a compactor has pressed.
     pub(super) presses: Option<u32>,
-}
-
-fn is_zero(number: &u8) -> bool {
-    *number == 0
 }
 
 impl Bin {

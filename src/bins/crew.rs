@@ -1,5 +1,6 @@
 //! What crews report, beside what the level shows.
 
+use super::packed::is_default;
 use crate::units::Ratio;
 use serde::{Deserialize, Serialize};
 
@@ -41,12 +42,8 @@ pub(super) struct Crew {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     emptied: Vec<(i64, bool)>,
     /// So many seconds after an emptying it is reported, as the longest of late.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     delay: i64,
-}
-
-fn is_zero(number: &i64) -> bool {
-    *number == 0
 }
 
 /// What readings show of a report.

@@ -21,11 +21,6 @@ pub enum Due {
 }
 
 impl Due {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    pub(super) fn is_no(&self) -> bool {
-        *self == Self::No
-    }
-
     /// What is due after a level, when this was before it. `old` is whether it waits for longer
     /// than it may.
     #[must_use]

@@ -7,7 +7,7 @@ use super::hours::{Hours, OFTEN, RARE, Surface};
 use super::input::{Echo, Input};
 use super::outcome::{EchoFrom, Emptying, Trust};
 use super::rules::Rules;
-use super::shelf::Shelf;
+use super::shelf::{Look, STILL_DAYS, Shelf};
 use crate::units::{Metres, Ratio};
 use jiff::Timestamp;
 
@@ -42,6 +42,9 @@ const AT_NIGHT: f64 = 0.6;
 /// And where it fell over, or was torn off, in the days before, in seconds.
 const FELL_OVER: f64 = 0.3;
 const LIES: i64 = 3 * DAY;
+/// Where nothing is known of what comes but what comes to others, so many times as much is missing
+/// before a surface stands still.
+const UNKNOWN: f64 = 2.0;
 /// A sensor is of another kind when so many readings in a row are: one that tells a distance and a
 /// percentage may leave out one of them.
 const OTHER_KIND: u8 = 3;
@@ -67,7 +70,7 @@ impl Bin {
         let down = down.filter(|_| !is_strange);
         let passed = at.saturating_sub(self.at);
         let stale = input.synced && self.synced && passed <= 0;
-        if stale && passed >= -DISORDER {
+        if stale && !self.goes_back(at) {
             // what came in out of order is history, and history is full
             return (Trust::Suspect, self.echo_from(), None);
         }
@@ -107,12 +110,10 @@ impl Bin {
         self.follow(step, rules.depth());
         if self.presses.is_none() {
             // what a compactor presses sinks, and is no echo
-            let days = days.max(0.0);
-            // one deep reading may be a wild one
-            let before = self.hours.back(hour).take(2).map(|(_, step)| step).min();
             let rare = self.hours_between(rules) > OFTEN;
-            self.shelf.see(&self.hours, hour, step, days, rules.depth(), rim);
-            self.shelf.stay(before, hour, step, (days, rare), (rules.depth(), rim));
+            let (days, depth) = (days.max(0.0), rules.depth());
+            let look = Look { hour, step, days, rare, depth, full: rim };
+            self.shelf.see(&self.hours, &look);
         }
         if passed > APART {
             self.readings.clear();
@@ -133,6 +134,18 @@ impl Bin {
         let odd = self.shelf.is_fixed() || sudden || self.stand.lies_since().is_some();
         let trust = if odd { Trust::Suspect } else { Trust::Accepted };
         (trust, self.echo_from(), emptied)
+    }
+
+    /// Whether a reading of this second is so much older than the last one that the clock was wrong
+    /// then.
+    fn goes_back(&self, at: i64) -> bool {
+        self.at.saturating_sub(at) > DISORDER
+    }
+
+    /// Whether with a reading of this time what is known begins anew: it comes in no order.
+    #[must_use]
+    pub fn begins_anew(&self, at: Timestamp) -> bool {
+        self.synced && self.goes_back(at.as_second())
     }
 
     fn echo_from(&self) -> EchoFrom {
@@ -233,17 +246,18 @@ impl Bin {
     /// A surface that stands still for too long is none.
     fn stand_still(&mut self, rules: &Rules, morning: i64, step: f64) {
         let part = rules.geometry.part(Metres(step * rules.step()));
-        if self.days.len() == 0 || self.shelf.is_fixed() || part >= RIM {
+        let days = self.days.still();
+        if days < STILL_DAYS || self.shelf.is_fixed() || part >= RIM {
             return;
         }
-        let days = self.days.still();
         // what stood still says nothing of what comes
         let mut moved = self.days.clone();
         moved.forget_still();
         let today = (rules.calendar(), rules.day(morning).0);
         let daily = moved.means(today, rules.usual()).all / rules.height();
-        let (empty, is_known) = (part < PARTIAL, moved.len() > 0);
-        if self.shelf.stood(days, daily, empty, is_known, step) {
+        let unknown = if moved.len() > 0 { 1.0 } else { UNKNOWN };
+        let missing = daily * days as f64 / unknown;
+        if self.shelf.stood(missing, part < PARTIAL, step) {
             self.days.forget_still();
             // the waste was not seen since then
             self.seen = self.seen.min(morning - days as i64 * DAY);

@@ -31,6 +31,7 @@ mod posture;
 mod rules;
 mod shelf;
 mod silence;
+mod stays;
 mod tended;
 mod view;
 

@@ -4,13 +4,14 @@
 //! is as deep as before, though nobody emptied anything. Waste does not do that.
 
 use super::hours::Hours;
+use super::stays::Stays;
 use serde::{Deserialize, Serialize};
 
 /// What was seen fades over so many days.
 const MEMORY_DAYS: f64 = 10.0;
 /// A step up and back is at least this part of the depth; and back means within this part.
-const STEP: f64 = 0.15;
-const BACK: f64 = 0.1;
+pub(super) const STEP: f64 = 0.15;
+pub(super) const BACK: f64 = 0.1;
 /// It is back within so many hours.
 const HOURS: i64 = 36;
 /// Echoes of one fixed part are within this part of the depth.
@@ -22,31 +23,32 @@ const STAY: usize = 6;
 const SURE: f32 = 7.0;
 const PART: f32 = 0.15;
 const REMAINING: f32 = 0.03;
-/// A stay of more hours than this, or one that a rare report sees, says little by itself. What rises
-/// at once, stays there for two readings or more and no longer than so many days, and then is deeper
-/// again by no more than it rose, is no waste when it does so often.
-const LONG: i64 = 12;
-const LONGEST_DAYS: i64 = 21;
-/// Often: so many times, to within this part of the depth of the same place. Each is forgotten over
-/// so many days, and more than the most are not counted; it is over when fewer than that remain.
-const RETURNS: f32 = 2.4;
-const PLACE: f64 = 0.03;
-const RETURNS_DAYS: f64 = 30.0;
-const MOST_RETURNS: f32 = 3.0;
-const RETURNS_REMAINING: f32 = 1.2;
-/// With this part of wrong echoes, or two such returns, there may be one.
+/// With this part of wrong echoes there may be one.
 const MAY_BE: f32 = 0.03;
-const MAY_BE_RETURNS: f32 = 1.4;
 /// A bin that stood still for so many days, in which this part of its height should have come,
 /// shows a fixed echo.
-const STILL_DAYS: usize = 14;
+pub(super) const STILL_DAYS: usize = 14;
 const STILL_PART: f64 = 0.6;
-/// Where nothing is known of what comes but what comes to others, so many times as much.
-const STILL_UNKNOWN: f64 = 2.0;
 /// When it is nearly empty nothing came, as it seems, and twice as much has to be missing.
 const STILL_EMPTY: f64 = 1.2;
 /// It stands no longer when so many readings in a row are elsewhere.
-const MOVED: u8 = 3;
+pub(super) const MOVED: u8 = 3;
+
+/// A reading, as it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// In which hour, and where, in steps.
+    pub(super) hour: i64,
+    pub(super) step: u8,
+    /// So many days after the one before.
+    pub(super) days: f64,
+    /// Of a sensor that reports so rarely that it shows no short stays.
+    pub(super) rare: bool,
+    /// The depth of the bin in steps, and from which step on it is as good as full: there all
+    /// readings come back to the same place.
+    pub(super) depth: f64,
+    pub(super) full: f64,
+}
 
 /// What is known of a fixed echo.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,16 +67,9 @@ pub(super) struct Shelf {
     /// Where it stands still, in steps, and how many readings in a row were elsewhere.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     still: Option<(u8, u8)>,
-    /// The rise that may be a stay: in which hour, from where and to where, and how many readings
-    /// were there, and in a row elsewhere.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    rise: Option<(i64, u8, u8, u8, u8)>,
-    /// Where long stays were, and how many, fading.
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    long: Option<(u8, f32)>,
-    /// Whether these are enough.
-    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
-    often: bool,
+    /// Long stays.
+    #[serde(flatten)]
+    stays: Stays,
 }
 
 impl Shelf {
@@ -85,18 +80,17 @@ impl Shelf {
 
     /// Whether what the sensor sees may be no waste.
     pub(super) fn may_be(&self) -> bool {
-        let returns = self.long.is_some_and(|(_, returns)| returns >= MAY_BE_RETURNS);
-        returns || self.part() >= MAY_BE
+        self.stays.may_be() || self.part() >= MAY_BE
     }
 
     /// Whether what the sensor sees is no waste.
     pub(super) fn is_fixed(&self) -> bool {
-        self.fixed || self.often || self.stands()
+        self.fixed || self.stays.is_sure() || self.stands()
     }
 
     /// Whether its echoes come from the fixed part for long, but rarely: in between it is right.
     pub(super) fn is_rare(&self) -> bool {
-        self.often && !self.fixed && !self.stands()
+        self.stays.is_sure() && !self.fixed && !self.stands()
     }
 
     /// Whether it sees the same all the time.
@@ -108,61 +102,8 @@ impl Shelf {
     pub(super) fn is_at(&self, step: u8, depth: f64) -> bool {
         let near = |at: f64| (f64::from(step) - at).abs() <= BAND * depth;
         let still = self.still.is_some_and(|(at, _)| near(at.into()));
-        let long = self.long.is_some_and(|(at, _)| self.often && near(at.into()));
+        let long = self.stays.place().is_some_and(|at| near(at.into()));
         still || long || (self.fixed && near(self.at.into()))
-    }
-
-    /// Takes the same reading as [`Shelf::see`], for stays that are longer than it remembers. `rare`
-    /// is whether the sensor reports so rarely that it sees none of the others.
-    pub(super) fn stay(
-        &mut self,
-        before: Option<u8>,
-        hour: i64,
-        step: u8,
-        (days, rare): (f64, bool),
-        (depth, full): (f64, f64),
-    ) {
-        if let Some((_, returns)) = &mut self.long {
-            *returns *= (-days / RETURNS_DAYS).exp() as f32;
-        }
-        let deeper = |a: u8, b: u8| f64::from(a) - f64::from(b);
-        match &mut self.rise {
-            None => {
-                let rose = before.filter(|before| deeper(*before, step) >= STEP * depth);
-                self.rise = rose
-                    .filter(|_| f64::from(step) > full)
-                    .map(|before| (hour, before, step, 1, 0));
-            }
-            Some((_, _, to, there, elsewhere)) if deeper(step, *to).abs() <= BAND * depth => {
-                (*there, *elsewhere) = (there.saturating_add(1), 0);
-            }
-            Some((since, from, to, there, elsewhere)) => {
-                *elsewhere += 1;
-                let (since, from, to, there) = (*since, *from, *to, *there);
-                let back = deeper(step, to) >= STEP * depth && deeper(step, from) <= BACK * depth;
-                let length = hour - since;
-                let long = (rare || length > LONG) && length <= LONGEST_DAYS * 24;
-                let times = *elsewhere;
-                // one deep reading may be a wild one
-                if (back && times >= 2) || times >= MOVED {
-                    self.rise = None;
-                    if back && there >= 2 && long {
-                        self.returned(to, depth);
-                    }
-                }
-            }
-        }
-        let returns = self.long.map_or(0.0, |(_, returns)| returns);
-        self.often = returns >= if self.often { RETURNS_REMAINING } else { RETURNS };
-    }
-
-    fn returned(&mut self, from: u8, depth: f64) {
-        let far = |at: u8| (f64::from(at) - f64::from(from)).abs() > PLACE * depth;
-        match &mut self.long {
-            Some((at, returns)) if !far(*at) => *returns = (*returns + 1.0).min(MOST_RETURNS),
-            Some((_, returns)) if *returns >= 1.0 => *returns -= 1.0,
-            long => *long = Some((from, 1.0)),
-        }
     }
 
     /// Whether the last readings stand no longer where all did: it is seen again.
@@ -173,17 +114,10 @@ impl Shelf {
         self.still = (elsewhere < MOVED).then_some((at, elsewhere));
     }
 
-    /// Takes the reading of an hour, before it is put among the others. `full` is the step from
-    /// which on a bin is as good as full: there they all come back to the same place.
-    pub(super) fn see(
-        &mut self,
-        hours: &Hours,
-        hour: i64,
-        step: u8,
-        days: f64,
-        depth: f64,
-        full: f64,
-    ) {
+    /// Takes the reading of an hour, before it is put among the others.
+    pub(super) fn see(&mut self, hours: &Hours, look: &Look) {
+        self.stays.see(hours, look);
+        let Look { hour, step, days, depth, full, .. } = *look;
         let fading = (-days / MEMORY_DAYS).exp() as f32;
         self.wrong *= fading;
         self.all = self.all * fading + 1.0;
@@ -228,20 +162,10 @@ impl Shelf {
         }
     }
 
-    /// A surface that stood still for so many days, though this part of the height should have
-    /// come on each of them, in a bin that is or is not nearly empty, and of which that is known or
-    /// only of others; whether that is news.
-    pub(super) fn stood(
-        &mut self,
-        days: usize,
-        daily: f64,
-        empty: bool,
-        is_known: bool,
-        step: f64,
-    ) -> bool {
-        let unknown = if is_known { 1.0 } else { STILL_UNKNOWN };
-        let missing = unknown * if empty { STILL_EMPTY } else { STILL_PART };
-        let stands = days >= STILL_DAYS && daily * days as f64 >= missing;
+    /// A surface that stood still for [`STILL_DAYS`] or more, in which this part of the height should
+    /// have come, in a bin that is or is not nearly empty; whether that is news.
+    pub(super) fn stood(&mut self, missing: f64, empty: bool, step: f64) -> bool {
+        let stands = missing >= if empty { STILL_EMPTY } else { STILL_PART };
         if stands {
             self.still = Some((step.round().clamp(0.0, 254.0) as u8, 0));
         }

@@ -6,6 +6,7 @@ use super::due::Due;
 use super::input::Input;
 use super::news::{News, Report};
 use super::outcome::{Alarm, Emptying, Outcome};
+use super::packed::is_default;
 use super::rules::Rules;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -27,14 +28,14 @@ pub struct Tended {
     /// What is known of it.
     #[serde(flatten)]
     pub bin: Bin,
-    #[serde(default, skip_serializing_if = "Said::is_nothing")]
+    #[serde(default, skip_serializing_if = "is_default")]
     said: Said,
 }
 
 /// What was told of a bin that depends on what is settled about it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts {
-    #[serde(rename = "d", default, skip_serializing_if = "Due::is_no")]
+    #[serde(rename = "d", default, skip_serializing_if = "is_default")]
     due: Due,
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     low: bool,
@@ -59,12 +60,6 @@ struct Said {
     must: Option<i64>,
     #[serde(flatten)]
     crew: Crew,
-}
-
-impl Said {
-    fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 fn stamp(second: i64) -> Timestamp {

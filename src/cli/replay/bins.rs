@@ -64,13 +64,8 @@ pub(super) struct Args {
 /// How far it is is looked at after so many readings.
 const LOOKED_EVERY: u64 = 4096;
 
-/// What comes later than something that is newer by so many seconds is in no order.
-const DISORDER: i64 = 3600;
-
 /// A bin that is replayed.
 struct Replayed {
-    /// When its last reading was.
-    last: i64,
     rules: Rules,
     bin: Bin,
     account: Account,
@@ -151,12 +146,11 @@ fn replay(
             let rules = settings.rules(&site.timezone.0);
             let bin = Bin::new(&rules);
             let account = Account::default();
-            bins.insert(line.bin.to_owned(), Replayed { last: i64::MIN, rules, bin, account });
+            bins.insert(line.bin.to_owned(), Replayed { rules, bin, account });
         }
         let at = line.at;
-        let Some(Replayed { last, rules, bin, account }) = bins.get_mut(line.bin) else { continue };
-        let now = line.input.at.as_second();
-        if last.saturating_sub(now) > DISORDER && !std::mem::replace(&mut warned, true) {
+        let Some(Replayed { rules, bin, account }) = bins.get_mut(line.bin) else { continue };
+        if bin.begins_anew(line.input.at) && !std::mem::replace(&mut warned, true) {
             complain(format_args!(
                 "line {} is older than a line of bin {} before it: what is known then begins anew; \
                  sort the readings by their time",
@@ -164,7 +158,6 @@ fn replay(
                 line.bin
             ));
         }
-        *last = now;
         let outcome = bin.offer(rules, &line.input);
         if !args.report {
             print(out, &line, bin, rules, &outcome)?;

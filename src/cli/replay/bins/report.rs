@@ -65,7 +65,7 @@ impl Report {
         let mut all = [Tours::default(); 3];
         let rows: Vec<Row> = bins
             .iter()
-            .map(|(id, Replayed { rules, bin, account, .. })| {
+            .map(|(id, Replayed { rules, bin, account })| {
                 let tours = [
                     account.driven(),
                     account.fixed_tours(fixed_days),
