@@ -1,22 +1,12 @@
 //! What staff says is done once, and answered.
 
-use crate::world::World;
+use crate::world::{MINUTE, World};
 use serde_json::json;
-use std::time::Duration;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// Somebody is out of bed and missed.
 async fn missed() -> World {
     let mut world = World::new("2026-11-22T21:00:00Z");
-    for _ in 0..2 {
-        world.lies(true);
-        world.pass(15 * MINUTE).await;
-    }
-    world.lies(false);
-    world.pass(MINUTE).await;
-    world.moves(true);
-    world.pass(14 * MINUTE).await;
+    world.is_up_for(15).await;
     assert_eq!(world.alarms(), ["alarm up primary"]);
     world
 }
@@ -88,14 +78,7 @@ async fn an_alarm_that_waits_outlives_the_database() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_takes_nothing_for_long_costs_no_alarm_that_waits() {
     let mut world = World::new("2026-11-22T21:00:00Z");
-    for _ in 0..2 {
-        world.lies(true);
-        world.pass(15 * MINUTE).await;
-    }
-    world.lies(false);
-    world.pass(MINUTE).await;
-    world.moves(true);
-    world.pass(13 * MINUTE).await;
+    world.is_up_for(14).await;
     world.refuse(true);
     world.pass(MINUTE).await;
     // more than is kept in memory

@@ -1,13 +1,11 @@
 //! The real daemon with a real broker.
 
 use crate::support::{Broker, Concentrator, Lykta, Received, Sensor, Subscriber, wait_until};
-use crate::world::World;
+use crate::world::{MINUTE, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::{Duration, Instant};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use std::time::Instant;
 
 /// A home whose front door rings whenever it is opened.
 struct House {

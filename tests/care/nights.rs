@@ -1,13 +1,11 @@
 //! Whole nights: each agreed check once, whatever happens, and alarms to whom they are for.
 
-use crate::world::World;
+use crate::world::{MINUTE, World};
 use lykta::clock::ClockQuality;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nine hours in bed, with what sensors say by themselves each hour.
@@ -209,18 +207,8 @@ async fn while_the_radio_is_deaf_no_sensor_is_broken_and_nothing_is_fine() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_cries_for_nothing_says_so_and_what_would_have_been_better() {
     let mut world = World::new("2026-11-22T21:00:00Z");
-    let up_for_a_while = async |world: &mut World| {
-        for _ in 0..2 {
-            world.lies(true);
-            world.pass(15 * MINUTE).await;
-        }
-        world.lies(false);
-        world.pass(MINUTE).await;
-        world.moves(true);
-        world.pass(15 * MINUTE).await;
-    };
     for _ in 0..2 {
-        up_for_a_while(&mut world).await;
+        world.is_up_for(16).await;
         world.lies(true);
         world.pass(10 * MINUTE).await;
         world.start();
@@ -240,7 +228,7 @@ async fn a_rule_that_cries_for_nothing_says_so_and_what_would_have_been_better()
         })
     );
     // one that somebody has gone to is none of these
-    up_for_a_while(&mut world).await;
+    world.is_up_for(16).await;
     world.command("staff", json!({ "resident": "r1", "present": true }));
     let counts = world.counters.of_care();
     assert_eq!((counts.raised, counts.over_by_themselves, counts.alarms), (3, 2, 0));

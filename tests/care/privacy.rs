@@ -107,10 +107,7 @@ async fn damage_gives_no_consent_back() {
     for lost in ["", "the file"] {
         world.die();
         if !lost.is_empty() {
-            for suffix in ["", "-wal", "-shm"] {
-                let _ =
-                    std::fs::remove_file(world.directory.path().join(format!("care.db{suffix}")));
-            }
+            world.loses("care.db");
         }
         world.start();
         let before = world.told().len();
@@ -136,10 +133,7 @@ async fn where_nobody_knows_of_consent_any_more_nothing_is_read_and_each_check_i
     world.command("consent", json!({ "resident": "r1", "given": false }));
     world.forgets().await;
     world.die();
-    for suffix in ["", "-wal", "-shm"] {
-        let _ =
-            std::fs::remove_file(world.directory.path().join(format!("care.sessions.db{suffix}")));
-    }
+    world.loses("care.sessions.db");
     // the power fails once more when the file is mended and before anything else is done
     drop(Store::open(database(&world.file(), Some(&store_key(1))), &Clock::system()).unwrap());
     for _ in 0..2 {

@@ -40,6 +40,8 @@ id = "night"
 at = ["00:00", "02:30", "03:00"]
 "#;
 
+pub const MINUTE: Duration = Duration::from_secs(60);
+
 /// A home with a bed and a hall, over as many lives of the gateway as one likes.
 pub struct World {
     pub directory: tempfile::TempDir,
@@ -250,6 +252,25 @@ impl World {
     pub fn moves(&mut self, on: bool) {
         let hall = self.hall.clone();
         self.say(&hall, 102, &[u8::from(on), 0x76, 0x3a, 0, 0, 5, 0, 0]);
+    }
+
+    /// In bed for half an hour, and then up for so long.
+    pub async fn is_up_for(&mut self, minutes: u32) {
+        for _ in 0..2 {
+            self.lies(true);
+            self.pass(15 * MINUTE).await;
+        }
+        self.lies(false);
+        self.pass(MINUTE).await;
+        self.moves(true);
+        self.pass((minutes - 1) * MINUTE).await;
+    }
+
+    /// Without what this database knew.
+    pub fn loses(&self, database: &str) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(self.directory.path().join(format!("{database}{suffix}")));
+        }
     }
 
     pub fn say(&mut self, sensor: &Sensor, port: u8, payload: &[u8]) {
