@@ -210,6 +210,11 @@ impl Standing {
     }
 }
 
+/// Those of which this holds.
+pub fn that_hold(all: impl IntoIterator<Item = (bool, Fault)>) -> impl Iterator<Item = Fault> {
+    all.into_iter().filter_map(|(holds, fault)| holds.then_some(fault))
+}
+
 /// The worst first, each with those of its kind.
 pub fn sort(faults: &mut [Standing]) {
     let rank = |standing: &Standing| Fault::ALL.iter().position(|f| f.code() == standing.code);

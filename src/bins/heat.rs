@@ -21,7 +21,8 @@ const HOT: f64 = 85.0;
 const BIT: f64 = 60.0;
 
 /// After so many seconds without another reading a jump may be a wrong byte, and so may the first
-/// reading of all: then it waits for the next one, which has to be warm, too, or hotter by so many degrees.
+/// reading of all: then it waits for the next one, which has to be warm, too, or hotter by so many
+/// degrees.
 const LONE: i64 = 1200;
 const HOTTER: f64 = 5.0;
 

@@ -165,7 +165,7 @@ fn status(loaded: Option<&Loaded>) -> String {
         Ok(status) => status,
         Err(silence) => {
             let tenant = |tenant: &Tenant| {
-                let file = loaded.settings.state_dir.join(format!("{}.db", tenant.id));
+                let file = gateway::database_file(&loaded.settings.state_dir, &tenant.id);
                 let waiting = gateway::database(&file, tenant).map(socket::classes);
                 json!({ "id": tenant.id.as_str(), "classes": waiting.ok() })
             };

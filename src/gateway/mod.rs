@@ -231,7 +231,7 @@ impl Gateway {
             }
         };
         for tenant in &settings.tenant {
-            let file = settings.state_dir.join(format!("{}.db", tenant.id));
+            let file = database_file(&settings.state_dir, &tenant.id);
             let database = database(&file, tenant)?;
             let (store, outbox) = Store::open_telling(database.clone(), &clock, &at_work)?;
             if store.is_renewed() {
@@ -658,6 +658,11 @@ fn spawn_upstream(
         // a name server that does not answer would else hold up the stop
         runtime.shutdown_background();
     })
+}
+
+/// Where a tenant's database lies.
+pub(crate) fn database_file(state_dir: &Path, tenant: &TenantId) -> PathBuf {
+    state_dir.join(format!("{tenant}.db"))
 }
 
 /// A tenant's database with its keys.

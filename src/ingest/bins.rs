@@ -360,6 +360,13 @@ mod tests {
         HashMap::from([("7".to_owned(), Rules::new(geometry, TimeZone::UTC))])
     }
 
+    /// The same with another level from which it must be emptied.
+    fn with(must: f64) -> HashMap<String, Rules> {
+        let mut rules = rules();
+        rules.get_mut("7").expect("known").must = Ratio(must);
+        rules
+    }
+
     /// As the store keeps what was said, the last word of each key.
     #[derive(Debug, Default, Clone)]
     struct Kept(BTreeMap<String, String>);
@@ -397,11 +404,6 @@ mod tests {
 
     #[test]
     fn what_is_due_by_new_settings_is_told_after_a_restart() {
-        let with = |must: f64| {
-            let mut rules = rules();
-            rules.get_mut("7").expect("known").must = Ratio(must);
-            rules
-        };
         let (mut bins, mut kept) = (Bins::new(with(0.95), []), Kept::default());
         for hour in 0..8 {
             let change = bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");
@@ -424,11 +426,6 @@ mod tests {
 
     #[test]
     fn what_is_due_by_settings_that_were_read_again_is_told_by_the_next_look() {
-        let with = |must: f64| {
-            let mut rules = rules();
-            rules.get_mut("7").expect("known").must = Ratio(must);
-            rules
-        };
         let mut bins = Bins::new(with(0.95), []);
         for hour in 0..8 {
             bins.offer("7", &readings(0.3, 8.0), at(hour * 3600)).expect("known");

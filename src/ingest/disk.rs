@@ -9,6 +9,7 @@ use super::care::Told;
 use super::{Back, Batch, Departure, Ingest, TenantCounters, TenantSink};
 use crate::config::TenantKind;
 use crate::lorawan::Changes;
+use crate::pulse::Pulse;
 use crate::store::{Class, Entry, Message, Room, Shed, State, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::Receipt;
@@ -31,10 +32,15 @@ const MAKES_ROOM: Duration = Duration::from_millis(200);
 
 /// A card that cleans up after itself takes seconds for a write, and a large database that has to
 /// be made anew minutes. What takes longer hangs.
-pub(super) const WRITE: Duration = Duration::from_secs(300);
+const WRITE: Duration = Duration::from_secs(300);
 
-/// And what it is then doing.
-pub(super) const WRITES: &str = "writes to the disk";
+/// Does this, which may take as long as the disk does.
+pub(super) fn at_disk<T>(pulse: &Pulse, work: impl FnOnce() -> T) -> T {
+    pulse.begins("writes to the disk", WRITE);
+    let done = work();
+    pulse.begins(super::TAKES_IN, super::TURN);
+    done
+}
 
 /// Between two steps others have their turn.
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -117,9 +123,7 @@ impl Ingest {
         // one tenant's slow disk does not hold up what leaves for another's devices
         tenants.sort_unstable();
         for (_, tenant) in tenants {
-            self.pulse.begins(WRITES, WRITE);
-            let departures = self.commit_for(&tenant);
-            self.pulse.begins(super::TAKES_IN, super::TURN);
+            let departures = at_disk(&self.pulse.clone(), || self.commit_for(&tenant));
             for departure in departures {
                 let fate = self.downlinks.answer(departure, self.radio_now());
                 self.note(fate);
@@ -261,10 +265,7 @@ impl Ingest {
             if batch.trouble.is_some() {
                 continue;
             }
-            self.pulse.begins(WRITES, WRITE);
-            let shed = sink.store.shed(sink.bounds, false);
-            self.pulse.begins(super::TAKES_IN, super::TURN);
-            match shed {
+            match at_disk(&self.pulse, || sink.store.shed(sink.bounds, false)) {
                 Ok(shed) => {
                     sink.note(&shed);
                     self.journal.shed(tenant, shed.stage);

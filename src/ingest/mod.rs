@@ -641,10 +641,7 @@ impl Ingest {
         self.expire_at = Instant::now() + IDLE;
         self.shed_at.get_or_insert(Instant::now());
         for (tenant, (sink, _)) in &mut self.tenants {
-            self.pulse.begins(disk::WRITES, disk::WRITE);
-            let noted = sink.store.note_clock();
-            self.pulse.begins(TAKES_IN, TURN);
-            if let Err(error) = &noted {
+            if let Err(error) = &disk::at_disk(&self.pulse, || sink.store.note_clock()) {
                 self.journal.stored(tenant, Err(error));
             }
         }

@@ -2,7 +2,7 @@
 //! residents. Sessions, what waits for devices, frames on their way and what is known stay.
 
 use super::care::CareRules;
-use super::disk::{WRITE, WRITES};
+use super::disk::at_disk;
 use super::{Decoding, Ingest};
 use crate::bins::Rules;
 use crate::care::Resident;
@@ -82,10 +82,7 @@ impl Ingest {
             if batch.is_waiting() || batch.trouble.is_some() {
                 return Err(NotRenewed::Disk(tenant.clone()));
             }
-            self.pulse.begins(WRITES, WRITE);
-            let memory = sink.store.memory();
-            self.pulse.begins(super::TAKES_IN, super::TURN);
-            memories.push((tenant.clone(), memory?));
+            memories.push((tenant.clone(), at_disk(&self.pulse, || sink.store.memory())?));
         }
         Ok(Memory::gather(memories, registry))
     }

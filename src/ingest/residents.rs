@@ -2,7 +2,7 @@
 
 use super::care::Told;
 use super::decode::meaning;
-use super::disk::{WRITE, WRITES};
+use super::disk::at_disk;
 use super::{Ingest, TenantSink};
 use crate::care::{Heard, SensorKind};
 use crate::clock::Moment;
@@ -150,17 +150,15 @@ impl Ingest {
             if !sink.care.erases(now) {
                 continue;
             }
-            self.pulse.begins(WRITES, WRITE);
             let wiped = match batch.is_waiting() {
                 true => Ok(false),
-                false => sink.store.wipe(),
+                false => at_disk(&self.pulse, || sink.store.wipe()),
             };
             // somebody who reads just now is no news
             if !matches!(wiped, Ok(false)) {
                 self.journal.erased(tenant, wiped.as_ref().err());
             }
             sink.care.erased(matches!(wiped, Ok(true)), now);
-            self.pulse.begins(super::TAKES_IN, super::TURN);
         }
     }
 

@@ -206,8 +206,7 @@ impl TenantView {
             (is(&upstream.deaf), Fault::CommandsRefused),
             (is(&counters.copy_fails), Fault::SessionsOnce),
         ];
-        let standing = |fault| Standing::of(fault, &self.id);
-        wrong.into_iter().filter(|(is, _)| *is).map(|(_, fault)| standing(fault)).collect()
+        fault::that_hold(wrong).map(|fault| Standing::of(fault, &self.id)).collect()
     }
 }
 
@@ -288,7 +287,7 @@ impl View {
             (closed, Fault::ConcentratorPort),
             (self.parts.air.answers_fail.load(Relaxed), Fault::AnswersFail),
         ];
-        faults.extend(wrong.into_iter().filter(|(is, _)| *is).map(|(_, f)| Standing::new(f)));
+        faults.extend(fault::that_hold(wrong).map(Standing::new));
         faults
     }
 

@@ -1,7 +1,7 @@
 //! How the machine is: heat, supply, disk.
 
 use crate::clock::ClockQuality;
-use crate::fault::{Fault, Standing};
+use crate::fault::{self, Fault, Standing};
 use crate::message;
 use crate::planning;
 use crate::sys;
@@ -106,16 +106,13 @@ impl MachineStatus {
             .disk_free_bytes
             .zip(self.disk_bytes)
             .is_some_and(|(free, size)| free < LEAST || (free as f64) < size as f64 * LITTLE);
-        [
+        let wrong = [
             (self.under_voltage == Some(true), Fault::UnderVoltage),
             (self.throttled == Some(true), Fault::Throttled),
             (nearly_full, Fault::DiskNearlyFull),
             (clock == ClockQuality::Unsynced && uptime >= SET_WITHIN, Fault::ClockUnset),
-        ]
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, fault)| Standing::new(fault))
-        .collect()
+        ];
+        fault::that_hold(wrong).map(Standing::new).collect()
     }
 }
 

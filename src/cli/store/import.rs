@@ -70,7 +70,7 @@ fn import(args: &Args) -> Result<(), Ended> {
         }
         error => told(exit::IO, error.to_string()),
     })?;
-    let file = daemon.state_dir.join(format!("{}.db", args.tenant));
+    let file = gateway::database_file(&daemon.state_dir, &args.tenant);
     let mut rescue = None;
     let tenant = loaded.and_then(|l| l.settings.tenant.iter().find(|t| t.id == args.tenant));
     let database = match tenant {

@@ -105,7 +105,7 @@ impl Which {
                 max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
                 is_care: found.kind == TenantKind::Care,
             });
-            let own = || daemon.state_dir.join(format!("{tenant}.db"));
+            let own = || gateway::database_file(&daemon.state_dir, &tenant);
             let is_live = file.is_none();
             let file = file.map_or_else(own, Path::to_owned);
             let sealed = match found {

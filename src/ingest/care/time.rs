@@ -45,7 +45,6 @@ impl Care {
         let known = self.homes.iter().filter(|home| home.restored).map(|home| home.watch.now());
         if let Some(was) = known.max().filter(|was| at < *was) {
             self.alarms.escalation.step(at.0.saturating_sub(was.0));
-            draft.alarms = true;
         }
         for n in 0..self.homes.len() {
             let cause = self.homes[n].deafness();
@@ -87,7 +86,6 @@ impl Care {
         for alarm in gone {
             self.alarms.cases.remove(&alarm);
             self.alarms.escalation.close(&alarm);
-            draft.alarms = true;
         }
         // an order that was under way may be lost; who asks twice has asked once
         let open: BTreeSet<String> =
