@@ -77,6 +77,14 @@ pub struct Memory {
     unheeded: u64,
 }
 
+impl Memory {
+    /// Why nobody was heard when it was made.
+    #[must_use]
+    pub fn deafness(&self) -> Option<Deafness> {
+        self.facts.deafness.map(|(cause, _)| cause)
+    }
+}
+
 /// The watch over one resident.
 #[derive(Debug, Clone)]
 pub struct Watch {
@@ -86,6 +94,8 @@ pub struct Watch {
     checks: Vec<CheckRun>,
     /// Frames of a resident who does not consent: counted, and nothing else.
     unheeded: u64,
+    /// Checks that were under way as they were agreed before: told at the next look.
+    unfinished: Vec<Decision>,
 }
 
 impl Watch {
@@ -97,6 +107,7 @@ impl Watch {
             runs: vec![Run::new(now); resident.rules.len()],
             checks: vec![CheckRun::new(now); resident.checks.len()],
             unheeded: 0,
+            unfinished: Vec::new(),
             resident,
         }
     }
@@ -105,7 +116,7 @@ impl Watch {
     /// wants to.
     #[must_use]
     pub fn restore(resident: Arc<Resident>, memory: Memory, now: At) -> Self {
-        let Memory { facts, mut sensors, mut rules, mut checks, unheeded } = memory;
+        let Memory { facts, mut sensors, mut rules, checks, unheeded } = memory;
         let mut watch = Self::new(resident, now);
         watch.unheeded = unheeded;
         if !watch.resident.consent {
@@ -126,11 +137,27 @@ impl Watch {
         for (rule, run) in resident.rules.iter().zip(&mut watch.runs) {
             *run = rules.remove(&rule.id).unwrap_or_else(|| Run::new(now));
         }
-        for (number, run) in watch.checks.iter_mut().enumerate() {
-            let name = check_name(&resident, number);
-            *run = checks.remove(&name).unwrap_or_else(|| CheckRun::new(now));
-        }
+        watch.go_on_with(checks);
         watch
+    }
+
+    /// A watch that knows nothing of the home, but goes on with the checks that were agreed.
+    #[must_use]
+    pub fn restore_checks(resident: Arc<Resident>, memory: Memory, now: At) -> Self {
+        let mut watch = Self::new(resident, now);
+        watch.go_on_with(memory.checks);
+        watch
+    }
+
+    fn go_on_with(&mut self, mut checks: BTreeMap<String, CheckRun>) {
+        for (number, run) in self.checks.iter_mut().enumerate() {
+            if let Some(known) = checks.remove(&check_name(&self.resident, number)) {
+                *run = known;
+            }
+        }
+        // what is agreed no longer, or for another time, had begun all the same
+        let asked = checks.iter().filter_map(|(name, run)| Some((name, run.asked?)));
+        self.unfinished = asked.map(|(name, at)| unfinished(name, at)).collect();
     }
 
     /// All that it remembers.
@@ -147,6 +174,17 @@ impl Watch {
             checks: names.zip(self.checks.iter().cloned()).collect(),
             unheeded: self.unheeded,
         }
+    }
+
+    /// The alarms that last, as if each were raised now: for when it is lost who was called.
+    #[must_use]
+    pub fn alarms(&self, now: At) -> Vec<Decision> {
+        let runs = self.resident.rules.iter().zip(&self.runs).enumerate();
+        let open = runs.filter_map(|(number, (rule, run))| Some((number, rule, run.open?)));
+        open.map(|(number, rule, since)| {
+            decision(now, Kind::Alarm, &rule.id, Reason::Alarm { rule: number, since })
+        })
+        .collect()
     }
 
     /// Who is watched over.
@@ -202,7 +240,8 @@ impl Watch {
         }
         let now = now.max(self.house.facts.now);
         self.house.facts.now = now;
-        let mut decisions = Vec::new();
+        let mut decisions = std::mem::take(&mut self.unfinished);
+        decisions.iter_mut().for_each(|decision| decision.at = now);
         self.look_at_mode(now, &mut decisions);
         self.look_at_sensors(now, &mut decisions);
         self.look_at_rules(now, &mut decisions);
@@ -523,6 +562,13 @@ fn check_name(resident: &Resident, number: usize) -> String {
         .checks
         .get(number)
         .map_or_else(String::new, |check| format!("{} {}", check.id, check.at))
+}
+
+/// The answer to a check of this name that nobody asks again.
+fn unfinished(name: &str, agreed: At) -> Decision {
+    let check = name.rsplit_once(' ').map_or(name, |(check, _)| check);
+    let missed = decision(agreed, Kind::Check, check, Reason::Missed { at: agreed });
+    Decision { outcome: Some(Outcome::Fault), agreed: Some(agreed), ..missed }
 }
 
 fn told_of(mode: Mode) -> Option<(&'static str, Reason)> {

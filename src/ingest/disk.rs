@@ -5,7 +5,6 @@
 //! it is welcome, and counted. What must not be lost waits in memory and is offered again, less and
 //! less often. Alarms among it go out at once, under the number that they will have on the disk.
 
-use super::care::Told;
 use super::{Back, Batch, Departure, Ingest, TenantCounters, TenantSink};
 use crate::config::TenantKind;
 use crate::lorawan::Changes;
@@ -176,7 +175,12 @@ impl Ingest {
             self.rescued.push((tenant.clone(), rescue));
         }
         let counters = &sink.counters;
-        counters.copy_fails.store(!sink.store.is_copied(), Relaxed);
+        let failed = counters.copy_fails.swap(!sink.store.is_copied(), Relaxed);
+        let is_copied_again = failed && sink.store.is_copied() && sink.kind == TenantKind::Care;
+        if is_copied_again {
+            // the copy has missed words, such as of consent that was withdrawn
+            batch.push(of_states(sink.care.anew().states));
+        }
         let error = match result {
             Ok(()) => {
                 counters.commits.fetch_add(1, Relaxed);
@@ -195,6 +199,9 @@ impl Ingest {
                     taken.trouble.map(|t| counters.lost_since(&t)).filter(|n| *n > 0)
                 {
                     self.alarm(tenant, alarm::alarms_lost(lost, self.clock.now()));
+                }
+                if is_copied_again {
+                    self.commit_within(Duration::ZERO);
                 }
                 return answers;
             }
@@ -298,8 +305,7 @@ impl Ingest {
                 && sink.kind == TenantKind::Care
             {
                 // what could not be read of residents is known here
-                let Told { states, .. } = sink.care.anew();
-                batch.push(Entry { states, ..of_nobody(Vec::new()) });
+                batch.push(of_states(sink.care.anew().states));
             }
             self.alarm(&tenant, alarm::set_aside(&rescue, self.clock.now()));
         }
@@ -340,8 +346,7 @@ impl Batch {
             counters.alarms_lost.fetch_add(alarms as u64, Relaxed);
             gone.states.retain(is_of_residents);
             if !gone.states.is_empty() {
-                let states = Entry { states: gone.states, ..of_nobody(Vec::new()) };
-                self.pushed.insert(place, (before, states));
+                self.pushed.insert(place, (before, of_states(gone.states)));
             }
         }
     }
@@ -374,4 +379,8 @@ pub(super) fn is_empty(entry: &Entry) -> bool {
 
 fn of_nobody(messages: Vec<Message>) -> Entry {
     Entry::of(DevEui(0), messages)
+}
+
+fn of_states(states: Vec<State>) -> Entry {
+    Entry { states, ..of_nobody(Vec::new()) }
 }

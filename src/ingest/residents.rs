@@ -154,7 +154,7 @@ impl Ingest {
                 true => Ok(false),
                 false => at_disk(&self.pulse, || sink.store.wipe()),
             };
-            // somebody who reads just now is no news
+            // that it is not all done yet is no news
             if !matches!(wiped, Ok(false)) {
                 self.journal.erased(tenant, wiped.as_ref().err());
             }

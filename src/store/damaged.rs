@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What belongs to a database.
@@ -99,14 +99,22 @@ pub(super) fn asides(file: &Path) -> Vec<PathBuf> {
 /// Overwrites a file and removes it; nothing there is well, too. What a card keeps of it
 /// elsewhere is out of reach.
 pub(super) fn erase(file: &Path) -> io::Result<()> {
+    erase_end(file, u64::MAX)
+}
+
+/// The same for its last bytes, at most so many: they are overwritten and cut off, and a file of
+/// which nothing is left is removed.
+pub(super) fn erase_end(file: &Path, most: u64) -> io::Result<()> {
     let mut open = match File::options().write(true).open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
     let len = open.metadata()?.len();
-    io::copy(&mut io::repeat(0).take(len), &mut open)?;
+    let from = len.saturating_sub(most);
+    open.seek(SeekFrom::Start(from))?;
+    io::copy(&mut io::repeat(0).take(len - from), &mut open)?;
     open.sync_all()?;
-    std::fs::remove_file(file)
+    if from > 0 { open.set_len(from) } else { std::fs::remove_file(file) }
 }
 
 /// Removes a database together with what belongs to it; nothing there is well, too.

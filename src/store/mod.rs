@@ -308,9 +308,9 @@ impl Store {
     }
 
     /// Makes sure that nothing removed can be read any more, whoever has the key: not in the
-    /// database, nor in its log, nor in the second file, nor in what was set aside. Whether that is so: somebody may be reading just
-    /// now, and it is to be tried again. Only of a database under a key: others leave what was
-    /// removed in free pages.
+    /// database, nor in its log, nor in the second file, nor in what was set aside. Whether that is
+    /// so: somebody may be reading just now, or much was set aside, and it is to be gone on with
+    /// soon. Only of a database under a key: others leave what was removed in free pages.
     ///
     /// # Errors
     /// When the disk cannot be written.
@@ -319,9 +319,8 @@ impl Store {
         self.refresh_copy(now);
         let file = self.database.file();
         let io = |source| StoreError::Erase { file: file.to_owned(), source };
-        renewal::erase_asides(file, &|| {}).map_err(io)?;
+        let mut is_done = renewal::erase_asides(file).map_err(io)?;
         let of_copy = self.copy.as_ref().map(Copy::db);
-        let mut is_done = true;
         for db in [Some(&self.db), of_copy].into_iter().flatten() {
             let is_busy = renewal::empty_log(db).map_err(|e| failed(file, e))?;
             is_done &= !is_busy;
@@ -446,15 +445,15 @@ impl Store {
     /// What is to be kept twice.
     fn copy(&mut self, entries: &[Entry]) {
         let now = self.clock.now().monotonic;
-        match self.copy.as_mut().map(|copy| copy.note(&self.db, entries, now)) {
-            Some(Ok(())) => {}
-            Some(Err(_)) => self.copy = None,
+        if self.copy.is_none() && now >= self.copy_at {
             // the disk may have been full for a moment only
-            None if now >= self.copy_at => {
-                self.copy = self.reopened(now);
-                self.refresh_copy(now);
-            }
-            None => {}
+            self.copy = self.reopened(now);
+            self.refresh_copy(now);
+        }
+        if let Some(copy) = &mut self.copy
+            && copy.note(&self.db, entries, now).is_err()
+        {
+            self.copy = None;
         }
     }
 

@@ -12,10 +12,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the old file is called until it is overwritten.
 const OLD: &str = ".old";
+
+/// So many bytes of what was set aside are overwritten at once.
+const ERASED_AT_ONCE: u64 = 4 << 20;
 
 /// Puts a copy under its own key in the place of a sound database that is under another, or none.
 /// Nobody else may use it.
@@ -92,16 +95,22 @@ fn in_place(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
     damaged::sync_directory(file)?;
     at_work();
     damaged::erase(&old)?;
-    erase_asides(file, at_work)
-}
-
-/// Overwrites and removes what was set aside.
-pub(super) fn erase_asides(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
-    for aside in damaged::asides(file) {
+    while !erase_asides(file)? {
         at_work();
-        erase_all(&aside)?;
     }
     Ok(())
+}
+
+/// Overwrites and removes a part of what was set aside, small enough for a slow card to be done
+/// within the second. Whether nothing was left.
+pub(super) fn erase_asides(file: &Path) -> io::Result<bool> {
+    let parts = |aside: PathBuf| {
+        damaged::COMPANIONS.iter().chain(&[""]).map(move |suffix| with(&aside, suffix))
+    };
+    let mut all = damaged::asides(file).into_iter().flat_map(parts);
+    let Some(next) = all.find(|part| part.symlink_metadata().is_ok()) else { return Ok(true) };
+    damaged::erase_end(&next, ERASED_AT_ONCE)?;
+    Ok(false)
 }
 
 /// Overwrites what a renewal that was interrupted has left, as far as it can be read without the

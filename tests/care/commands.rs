@@ -1,6 +1,7 @@
 //! What staff says is done once, and answered.
 
-use crate::world::{MINUTE, World};
+use crate::world::{HOME, MINUTE, World};
+use lykta::store::Room;
 use serde_json::json;
 
 /// Somebody is out of bed and missed.
@@ -73,6 +74,40 @@ async fn an_alarm_that_waits_outlives_the_database() {
     world.pass(5 * MINUTE).await;
     let calls = world.calls();
     assert!(calls.contains(&"alarm up patrol_lead".to_owned()), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_is_lost_who_was_called_somebody_is_called_anew() {
+    for visited in [false, true] {
+        let mut world = missed().await;
+        if visited {
+            let alarm = world.on("r1/alarm").pop().unwrap()["alarm"].clone();
+            world.command("acknowledge", json!({ "alarm": alarm, "by": "primary", "done": true }));
+        }
+        let before = world.calls().len();
+        world.start();
+        assert_eq!(world.calls()[before..], [""; 0], "a start alone calls nobody");
+        world.is_changed(Room::Care, "/alarms", "");
+        world.start();
+        world.pass(3 * MINUTE).await;
+        assert_eq!(world.calls()[before..], ["alarm up primary", "alarm up secondary"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_outlives_its_rule_until_somebody_was_there() {
+    let mut world = missed().await;
+    world.agrees(&HOME.replace("id = \"up\"", "id = \"bed\""));
+    world.start();
+    let before = world.calls().len();
+    world.pass(3 * MINUTE).await;
+    assert_eq!(world.calls()[before..], ["alarm up secondary"]);
+    let alarm = world.on("r1/alarm").pop().unwrap()["alarm"].clone();
+    world.command("acknowledge", json!({ "alarm": alarm, "by": "primary", "done": true }));
+    let over = world.calls().len();
+    world.pass(60 * MINUTE).await;
+    let later = &world.calls()[over..];
+    assert!(!later.iter().any(|call| call.starts_with("alarm up")), "{later:?}");
 }
 
 #[tokio::test(start_paused = true)]

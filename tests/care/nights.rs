@@ -1,7 +1,8 @@
 //! Whole nights: each agreed check once, whatever happens, and alarms to whom they are for.
 
-use crate::world::{MINUTE, World};
+use crate::world::{HOME, MINUTE, World};
 use lykta::clock::ClockQuality;
+use lykta::store::{RESCUED, Room};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -232,4 +233,51 @@ async fn a_rule_that_cries_for_nothing_says_so_and_what_would_have_been_better()
     world.command("staff", json!({ "resident": "r1", "present": true }));
     let counts = world.counters.of_care();
     assert_eq!((counts.raised, counts.over_by_themselves, counts.alarms), (3, 2, 0));
+}
+
+/// What came of the checks, and how often the patrol was sent for them.
+fn answered(world: &World) -> (Vec<(String, String)>, usize) {
+    let sent = world.calls().into_iter().filter(|call| call == "alarm night patrol_lead").count();
+    (world.checks(), sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_has_begun_is_answered_whatever_is_agreed_then() {
+    let others = [
+        HOME.replace("\"00:00\", \"02:30\", \"03:00\"", "\"05:00\""),
+        HOME.replace("id = \"night\"", "id = \"rounds\""),
+        HOME[..HOME.find("[[resident.check]]").unwrap()].to_owned(),
+    ];
+    for home in others {
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        world.until("2026-11-22T23:05:00Z").await;
+        assert_eq!(answered(&world), (vec![], 0), "it waits for its second look");
+        world.agrees(&home);
+        world.start();
+        let (checks, sent) = answered(&world);
+        assert_eq!(checks, [("2026-11-22T23:00:00Z".to_owned(), "fault".to_owned())]);
+        assert_eq!(sent, 1, "somebody looks");
+        world.start();
+        world.pass(30 * MINUTE).await;
+        assert_eq!(world.checks(), checks, "once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_has_begun_is_answered_whatever_becomes_of_consent() {
+    for given in [false, true] {
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        world.until("2026-11-22T23:05:00Z").await;
+        // nobody knows any more whether it was withdrawn
+        world.is_changed(Room::Consent, "r1", "");
+        world.is_changed(Room::Consent, RESCUED, "{}");
+        world.start();
+        assert_eq!(world.alarms().last().unwrap(), "fault consent");
+        if given {
+            world.command("consent", json!({ "resident": "r1", "given": true }));
+        }
+        world.pass(30 * MINUTE).await;
+        let fault = ("2026-11-22T23:00:00Z".to_owned(), "fault".to_owned());
+        assert_eq!(world.checks(), [fault], "consent given: {given}");
+    }
 }

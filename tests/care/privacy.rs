@@ -2,7 +2,7 @@
 //! removed from it is tried where it is kept.
 
 use crate::support::{database, store_key};
-use crate::world::{HOME, World};
+use crate::world::{HOME, MINUTE, World};
 use lykta::clock::Clock;
 use lykta::store::Store;
 use serde_json::json;
@@ -71,6 +71,26 @@ async fn consent_that_is_withdrawn_leaves_no_byte_behind() {
     world.lies(true);
     world.until("2026-11-24T05:00:00Z").await;
     assert_eq!(world.checks().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_second_file_has_missed_is_written_to_it_when_it_works_again() {
+    let mut world = World::new("2026-11-22T12:00:00Z");
+    world.lies(true);
+    world.pass(MINUTE).await;
+    world.refuse_in("care.sessions.db", true);
+    world.command("consent", json!({ "resident": "r1", "given": false }));
+    assert!(world.counters.copy_fails.load(Relaxed));
+    world.refuse_in("care.sessions.db", false);
+    for _ in 0..12 {
+        world.lies(true);
+        world.pass(MINUTE).await;
+    }
+    assert!(!world.counters.copy_fails.load(Relaxed));
+    world.forgets().await;
+    world.start();
+    world.lies(true);
+    assert_eq!(world.counters.unheeded.load(Relaxed), 1, "it is withdrawn still");
 }
 
 /// What was set aside of the database.

@@ -12,8 +12,8 @@ use lykta::ingest::{
 use lykta::lorawan::{Channels, EdgeServer, Memory, Plan};
 use lykta::radio::dedup::Dedup;
 use lykta::radio::{AirEvent, Heard, TxError};
-use lykta::store::{Class, Cursor, Outbox, Room, Store};
-use lykta::units::{GatewayEui, Hertz, LoRa, TenantId};
+use lykta::store::{Class, Cursor, Entry, Outbox, Room, State, Store};
+use lykta::units::{DevEui, GatewayEui, Hertz, LoRa, TenantId};
 use lykta::upstream::command::{Command, Receipt};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -144,6 +144,23 @@ impl World {
         self.ingest().turn();
     }
 
+    /// From the next start on this is what was agreed.
+    pub fn agrees(&mut self, home: &str) {
+        let sensors = [(&self.bed, "bed"), (&self.hall, "hall")];
+        self.loaded = load(self.directory.path(), &sensors, home);
+    }
+
+    /// Dies at once, and what its file says of this is other: nothing, if that is empty.
+    pub fn is_changed(&mut self, room: Room, key: &str, body: &str) {
+        self.die();
+        let (key, body) = (key.to_owned(), body.to_owned());
+        let entry =
+            Entry { states: vec![State { room, key, body }], ..Entry::of(DevEui(0), Vec::new()) };
+        let key = store_key(1);
+        let mut store = Store::open(database(&self.file(), Some(&key)), &self.clock).unwrap();
+        store.commit(&[entry]).unwrap();
+    }
+
     /// Dies at once, if it lives.
     pub fn die(&mut self) {
         self.outbox = None;
@@ -170,7 +187,12 @@ impl World {
 
     /// The disk takes nothing of what is told or remembered, or does again.
     pub fn refuse(&self, refuses: bool) {
-        let db = rusqlite::Connection::open(self.file()).unwrap();
+        self.refuse_in("care.db", refuses);
+    }
+
+    /// The same of one file.
+    pub fn refuse_in(&self, file: &str, refuses: bool) {
+        let db = rusqlite::Connection::open(self.directory.path().join(file)).unwrap();
         let key = format!("x'{}'", hex::encode(store_key(1).0));
         db.pragma_update(None, "key", key).unwrap();
         db.pragma_update(None, "cipher_page_size", 1024).unwrap();

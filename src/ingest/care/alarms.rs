@@ -50,10 +50,7 @@ impl Care {
                 }
                 Kind::Cleared => {
                     case = case.with_account(&self.homes[n].ledger, &resident);
-                    let is_its =
-                        |known: &Case| known.resident == case.resident && known.rule == case.rule;
-                    let open = self.alarms.cases.iter().find(|(_, known)| is_its(known));
-                    match open.map(|(alarm, _)| alarm.clone()) {
+                    match self.case_of(&case.resident, &case.rule) {
                         Some(alarm) => self.close(&alarm, &case, now, draft),
                         None => self.tell(&case, decision.kind, now, draft),
                     }
@@ -61,6 +58,12 @@ impl Care {
                 Kind::Fault | Kind::Warning => self.tell(&case, decision.kind, now, draft),
             }
         }
+    }
+
+    /// The alarm of this rule that is not over.
+    pub(super) fn case_of(&self, resident: &str, rule: &str) -> Option<String> {
+        let is_its = |case: &Case| case.resident == resident && case.rule == rule;
+        self.alarms.cases.iter().find(|(_, case)| is_its(case)).map(|(alarm, _)| alarm.clone())
     }
 
     pub(super) fn tell(&self, case: &Case, kind: Kind, now: Moment, draft: &mut Draft) {

@@ -119,7 +119,9 @@ impl Care {
         if home.standing() == before {
             return Some(Ok((self.settle(draft), is_heard)));
         }
-        *home = Home::new(Arc::clone(&home.agreed), home.consent.clone(), None, now);
+        // of who withdraws it nothing is left
+        let kept = is_heard.then(|| home.kept());
+        *home = Home::new(Arc::clone(&home.agreed), home.consent.clone(), kept, now);
         self.consented(n, now, &mut draft);
         Some(Ok((self.settle(draft), is_heard)))
     }

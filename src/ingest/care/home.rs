@@ -42,14 +42,17 @@ impl Home {
         let is_watched = agreed.consent && (consent.is_given() || consent.is_lost());
         let resident = Arc::new(Resident { consent: is_watched, ..(*agreed).clone() });
         let Kept { memory, ledger } = kept.unwrap_or_default();
-        let restored = memory.map(|memory| Watch::restore(Arc::clone(&resident), memory, at));
-        // what was heard before its consent was lost is not gone on with
-        let restored = restored
-            .filter(|watch| !consent.is_lost() || watch.deafness() == Some(Deafness::Consent));
-        let ledger = if restored.is_some() { ledger } else { Ledger::default() };
-        let is_restored = restored.is_some();
-        let watch = restored.unwrap_or_else(|| Watch::new(resident, at));
-        Self { agreed, watch, ledger, consent, restored: is_restored }
+        // what was heard before consent was lost is not gone on with, nor the time when nothing was
+        let lasts =
+            |memory: &Memory| consent.is_lost() == (memory.deafness() == Some(Deafness::Consent));
+        let restored = memory.as_ref().is_some_and(lasts);
+        let watch = match memory {
+            Some(memory) if restored => Watch::restore(resident, memory, at),
+            Some(memory) => Watch::restore_checks(resident, memory, at),
+            None => Watch::new(resident, at),
+        };
+        let ledger = if restored { ledger } else { Ledger::default() };
+        Self { agreed, watch, ledger, consent, restored }
     }
 
     /// Whether what its sensors say may be read.

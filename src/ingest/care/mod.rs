@@ -28,8 +28,8 @@ use std::time::Duration;
 /// missed no more than is lost on the air each day.
 const MISSED: Duration = Duration::from_secs(60);
 
-/// A log that somebody reads from is tried again after this.
-const ERASE_AGAIN: Duration = Duration::from_secs(5);
+/// After this a log that somebody read from is tried again, and what is much to erase gone on with.
+const ERASE_AGAIN: Duration = Duration::from_secs(2);
 
 /// How a tenant's residents are, in numbers that tell of nobody.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,8 @@ pub struct Care {
     /// Whose sensor a device is, and which.
     sensors: HashMap<DevEui, (usize, usize)>,
     alarms: Alarms,
+    /// Whether nothing was remembered of them at the start.
+    alarms_lost: bool,
     /// What the clock said when it was last looked at; none before the first time.
     seen: Option<(Timestamp, Duration)>,
     /// Whether the clock is trusted.
@@ -115,7 +117,7 @@ pub struct Care {
 impl Care {
     /// These residents, each with the devices that its sensors are, and what is remembered of them
     /// and of their consent ([`Room::Care`] and [`Room::Consent`]). What cannot be read is forgotten,
-    /// but for the consent.
+    /// but for the consent; and where it is lost who was called to which alarm, somebody is called anew.
     pub fn new(
         rules: CareRules,
         residents: impl IntoIterator<Item = (Resident, Vec<DevEui>)>,
@@ -126,7 +128,7 @@ impl Care {
         let mut consents = Consents::of(consents);
         let mut remembered: HashMap<String, String> = remembered.into_iter().collect();
         let alarms = remembered.remove(ALARMS);
-        let alarms = alarms.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
+        let alarms: Option<Alarms> = alarms.and_then(|body| serde_json::from_str(&body).ok());
         let (mut homes, mut sensors) = (Vec::new(), HashMap::new());
         for (resident, devices) in residents {
             let devices = devices.into_iter().enumerate();
@@ -144,7 +146,8 @@ impl Care {
             rules,
             homes,
             sensors,
-            alarms,
+            alarms_lost: alarms.is_none(),
+            alarms: alarms.unwrap_or_default(),
             forgotten,
             // what was there before this start, or before consent was withdrawn in the settings
             erase_at: is_anything.then_some(now.monotonic),
@@ -221,6 +224,8 @@ impl Care {
         let at = At::from(now.wall);
         for n in 0..self.homes.len() {
             if self.homes[n].watch.next_look().is_some_and(|next| next <= at) {
+                // also where nothing is told: a check may have begun
+                draft.homes.insert(n);
                 let decisions = self.homes[n].watch.look(at);
                 self.take(n, decisions, now, &mut draft);
             }

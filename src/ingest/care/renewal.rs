@@ -65,7 +65,8 @@ impl Care {
             self.forgotten.push((Room::Care, gone));
         }
         if !self.homes.is_empty() {
-            self.erase_at.get_or_insert(now.monotonic + self.rules.erase_after);
+            let latest = now.monotonic + self.rules.erase_after;
+            self.erase_at = Some(self.erase_at.map_or(latest, |at| at.min(latest)));
         }
         for (n, before) in others {
             draft.homes.insert(n);
@@ -87,5 +88,39 @@ impl Care {
         told.states.extend(states);
         told.messages.extend(messages);
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use std::time::Duration;
+
+    #[test]
+    fn a_shorter_time_until_erasure_holds_at_once() {
+        let home = || {
+            let resident = Resident {
+                id: "r1".into(),
+                consent: true,
+                cohabitant: false,
+                zone: jiff::tz::TimeZone::UTC,
+                sensors: Vec::new(),
+                rules: Vec::new(),
+                checks: Vec::new(),
+            };
+            [(resident, Vec::new())]
+        };
+        let after = |minutes: u64| CareRules {
+            erase_after: Duration::from_secs(60 * minutes),
+            ..CareRules::default()
+        };
+        let now = Clock::system().now();
+        let mut care = Care::new(after(60), home(), [], [], now);
+        care.erased(true, now);
+        for (minutes, patience) in [(10, 10), (30, 10), (5, 5)] {
+            care.renew(after(minutes), home(), [], now);
+            assert_eq!(care.patience(now), Some(Duration::from_secs(60 * patience)));
+        }
     }
 }

@@ -87,6 +87,15 @@ impl Care {
             self.alarms.cases.remove(&alarm);
             self.alarms.escalation.close(&alarm);
         }
+        if self.alarms_lost {
+            // whoever was called then, and for what: somebody is called again
+            for n in 0..self.homes.len() {
+                let mut decisions = self.homes[n].watch.alarms(at);
+                let home = &self.homes[n].agreed.id;
+                decisions.retain(|alarm| self.case_of(home, &alarm.rule).is_none());
+                self.take(n, decisions, now, draft);
+            }
+        }
         // an order that was under way may be lost; who asks twice has asked once
         let open: BTreeSet<String> =
             self.alarms.cases.values().map(|case| case.resident.clone()).collect();

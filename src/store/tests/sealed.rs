@@ -57,6 +57,25 @@ fn what_is_removed_is_gone_for_whoever_has_the_key() {
 }
 
 #[test]
+fn much_that_was_set_aside_is_erased_piece_by_piece() {
+    const PIECE: u64 = 4 << 20;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store =
+        Store::open(&sealed(&dir.path().join("t.db")), &Clock::system()).expect("opens");
+    let aside = dir.path().join("t.db.damaged-20260101T000001Z");
+    std::fs::write(&aside, vec![7; 2 * PIECE as usize + 1]).expect("writes");
+    let log = dir.path().join("t.db.damaged-20260101T000001Z-wal");
+    std::fs::write(&log, "x").expect("writes");
+    let left = || [&log, &aside].map(|file| std::fs::metadata(file).map_or(0, |file| file.len()));
+    let mut pieces = Vec::new();
+    while !store.wipe().expect("writes") {
+        pieces.push(left());
+    }
+    assert_eq!(pieces, [[0, 2 * PIECE + 1], [0, PIECE + 1], [0, 1], [0, 0]]);
+    assert!(!aside.exists() && !log.exists());
+}
+
+#[test]
 fn all_rows_are_found_without_sqlcipher() {
     let dir = tempfile::tempdir().expect("a directory");
     let database = sealed(&dir.path().join("t.db"));
