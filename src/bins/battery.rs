@@ -118,6 +118,7 @@ impl Battery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::rounded;
 
     #[test]
     fn a_winter_is_no_empty_battery() {
@@ -129,7 +130,7 @@ mod tests {
                 8.0 - 14.0 * (day / 58.0).cos() + 6.0 * (day * std::f64::consts::TAU).sin();
             let volts = 3.60 - 0.0008 * day + 0.003 * (degrees - 10.0);
             // as the sensor tells it, in steps of 10 mV
-            let volts = (volts * 100.0).round() / 100.0;
+            let volts = rounded(volts, 2);
             battery.read(hour * 3600, Volts(volts), Some(Celsius(degrees.round())));
             if hour % (24 * 20) == 0 && day > 100.0 {
                 told.push(day + battery.days(Volts(3.0)).expect("it falls"));
@@ -149,7 +150,7 @@ mod tests {
         for hour in 0..24 * 213_i64 {
             let day = hour as f64 / 24.0;
             let volts = 3.6 - (day - 200.0).max(0.0) * 0.08;
-            battery.read(hour * 3600, Volts((volts * 100.0).round() / 100.0), Some(Celsius(10.0)));
+            battery.read(hour * 3600, Volts(rounded(volts, 2)), Some(Celsius(10.0)));
             let empty = battery.days(Volts(3.0)).is_some_and(|days| days < 45.0);
             told = told.or(empty.then_some(day));
         }

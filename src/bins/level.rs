@@ -8,7 +8,7 @@ use super::input::{Echo, Input};
 use super::outcome::{EchoFrom, Emptying, Trust};
 use super::rules::Rules;
 use super::shelf::{Look, STILL_DAYS, Shelf};
-use crate::units::{Metres, Ratio};
+use crate::units::{Metres, Ratio, rounded};
 use jiff::Timestamp;
 
 /// Days that had an emptying from so many seconds before them on teach nothing about what comes.
@@ -317,7 +317,7 @@ impl Bin {
             at: Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH),
             fill_before: fill(from),
             partial: fill(to).0 > PARTIAL,
-            confidence: (confidence * 100.0).round() / 100.0,
+            confidence: rounded(confidence, 2),
         };
         if emptying.counts() {
             self.emptied = Some(at);

@@ -4,6 +4,7 @@
 //! in the end, of all programs and of the file system itself. The second wears the card out.
 
 use crate::clock::Moment;
+use crate::units::rounded;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ impl Account {
             bytes_per_day: per_day.map(|bytes| bytes as u64),
             life_years: per_day
                 .filter(|bytes| *bytes > 0.0)
-                .map(|bytes| (endurance as f64 / bytes / 365.25 * 10.0).round() / 10.0),
+                .map(|bytes| rounded(endurance as f64 / bytes / 365.25, 1)),
         }
     }
 }

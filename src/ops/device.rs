@@ -7,7 +7,7 @@
 use crate::config::TenantKind;
 use crate::device::{Activation, Device};
 use crate::lorawan::statistics::{Battery, DevStatus, Statistics, Trend};
-use crate::units::{DevAddr, DevEui, Hertz, LoRa, Ratio, TenantId};
+use crate::units::{DevAddr, DevEui, Hertz, LoRa, Ratio, TenantId, rounded};
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -166,7 +166,7 @@ impl DeviceStatus {
 impl HeardStatus {
     /// All that is known.
     fn whole(statistics: &Statistics, heartbeat: Duration, now: Timestamp) -> Self {
-        let fine = |ratio| rounded(ratio, 10_000.0);
+        let fine = |ratio| floored(ratio, 10_000.0);
         Self {
             recent_ratio: statistics.recent().map(fine),
             overall_ratio: statistics.overall().map(fine),
@@ -174,7 +174,7 @@ impl HeardStatus {
             missed: Some(statistics.missed()),
             absences: Some(statistics.absences()),
             last_heard: statistics.last_heard(),
-            margin_db: statistics.smooth_margin().map(|m| (f64::from(m.0) * 10.0).round() / 10.0),
+            margin_db: statistics.smooth_margin().map(|m| rounded(f64::from(m.0), 1)),
             modulation: statistics.modulation().as_ref().map(LoRa::to_string),
             frequency: statistics.frequency(),
             interval_s: statistics.interval().map(|i| i.as_secs_f64().round() as u64),
@@ -186,7 +186,7 @@ impl HeardStatus {
     /// What may be told of a home: neither times nor counts, from which it could be read when
     /// somebody goes through a door.
     fn guarded(statistics: &Statistics, heartbeat: Duration, now: Timestamp) -> Self {
-        let coarse = |ratio| rounded(ratio, 100.0);
+        let coarse = |ratio| floored(ratio, 100.0);
         let heartbeat = SignedDuration::try_from(heartbeat).unwrap_or(SignedDuration::MAX);
         let last = statistics.last_heard();
         Self {
@@ -209,7 +209,7 @@ impl PowerStatus {
     fn new(said: DevStatus, at: Timestamp) -> Self {
         let (external, battery) = match said.battery() {
             Battery::External => (true, None),
-            Battery::Level(level) => (false, Some(rounded(level, 100.0))),
+            Battery::Level(level) => (false, Some(floored(level, 100.0))),
             Battery::Unknown => (false, None),
         };
         Self { external, battery, heard_us_db: Some(said.margin), at }
@@ -243,7 +243,7 @@ impl DeviceSummary {
 }
 
 /// To so many parts of one, downwards: only what is whole is told as such.
-pub(super) fn rounded(ratio: Ratio, parts: f64) -> Ratio {
+pub(super) fn floored(ratio: Ratio, parts: f64) -> Ratio {
     // 0.29 is a little less than 29 hundredths
     Ratio((ratio.0 * parts + 1e-6).floor() / parts)
 }

@@ -1,7 +1,7 @@
 //! What `lykta status` tells: a document that the daemon writes and the command reads.
 
 use super::card::CardStatus;
-use super::device::{DeviceSummary, rounded};
+use super::device::{DeviceSummary, floored};
 use super::health::{Shed, TenantView, condition};
 use super::machine::MachineStatus;
 use crate::clock::{ClockQuality, Moment};
@@ -468,7 +468,7 @@ impl SubBandStatus {
             .filter(|usage| !usage.airtime.is_zero())
             .map(|usage| Self {
                 name: usage.band.name.to_owned(),
-                used: rounded(share(usage.airtime), 10_000.0),
+                used: floored(share(usage.airtime), 10_000.0),
                 limit: share(usage.limit),
             })
             .collect()
@@ -543,8 +543,8 @@ impl CapacityStatus {
                 .map(|load| ChannelStatus {
                     frequency: load.frequency,
                     modulation: load.modulation.to_string(),
-                    share: rounded(load.share, 10_000.0),
-                    collisions: rounded(load.collisions, 10_000.0),
+                    share: floored(load.share, 10_000.0),
+                    collisions: floored(load.collisions, 10_000.0),
                 })
                 .collect(),
             in_phase: groups

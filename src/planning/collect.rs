@@ -2,7 +2,7 @@
 
 use super::PlanningError;
 use super::draft::{Calibration, Desk, GoOn, Task};
-use super::writing::{Draft, Note, hundredths};
+use super::writing::{Draft, Note};
 use crate::route::Plan;
 use crate::route::check::Reckoning;
 use crate::route::collection::{
@@ -10,6 +10,7 @@ use crate::route::collection::{
 };
 use crate::route::kpi::{self, Comparison};
 use crate::route::sheet::{Instead, Kpi, Lack, LeftOut, Sheet};
+use crate::units::rounded;
 use std::collections::{HashMap, HashSet};
 
 /// Tours that are only compared with are searched for with so many moves.
@@ -141,7 +142,7 @@ impl Desk<'_> {
                 id: verdict.bin.clone(),
                 lat: Some(position.lat()),
                 lon: Some(position.lon()),
-                level: assessment.outlook.map(|outlook| hundredths(outlook.level)),
+                level: assessment.outlook.map(|outlook| rounded(outlook.level, 2)),
                 must: assessment.must.is_some(),
                 reason,
             }
@@ -152,7 +153,7 @@ impl Desk<'_> {
                 id: id.clone(),
                 lat: None,
                 lon: None,
-                level: level.map(hundredths),
+                level: level.map(|level| rounded(level, 2)),
                 must: level.is_some_and(|level| level >= bin.threshold_must),
                 reason: format!("it has no position: add lat and lon to [bin.{id}]"),
             }
@@ -165,7 +166,7 @@ impl Desk<'_> {
 fn notes(collection: &Collection, verdicts: &[Verdict]) -> HashMap<String, Note> {
     let all = collection.assessments.iter().zip(verdicts);
     let notes = all.map(|(assessment, verdict)| {
-        let level = assessment.outlook.map(|outlook| hundredths(outlook.level));
+        let level = assessment.outlook.map(|outlook| rounded(outlook.level, 2));
         (assessment.id.clone(), Note { level, reason: verdict.reason.to_string() })
     });
     notes.collect()
@@ -202,9 +203,9 @@ fn comparison(collection: &Collection, reckoning: &Reckoning) -> Option<Comparis
 fn tours(kpi: &kpi::Kpi) -> Instead {
     Instead {
         km: kpi.metres as f64 / 1000.0,
-        hours: hundredths(kpi.seconds as f64 / 3600.0),
+        hours: rounded(kpi.seconds as f64 / 3600.0, 2),
         stops: kpi.stops,
-        overflow_risk: hundredths(kpi.risk),
+        overflow_risk: rounded(kpi.risk, 2),
         missing: kpi.missing,
     }
 }
@@ -221,8 +222,8 @@ fn weigh(kpi: &mut Kpi, collection: &Collection, draft: &Draft<'_>, instead: Opt
     let levels: Vec<f64> =
         inside.iter().filter_map(|a| a.outlook).map(|outlook| outlook.level).collect();
     kpi.mean_level =
-        (!levels.is_empty()).then(|| hundredths(levels.iter().sum::<f64>() / levels.len() as f64));
-    kpi.overflow_risk = hundredths(outside.iter().map(|a| a.value.probability).sum());
+        (!levels.is_empty()).then(|| rounded(levels.iter().sum::<f64>() / levels.len() as f64, 2));
+    kpi.overflow_risk = rounded(outside.iter().map(|a| a.value.probability).sum(), 2);
     kpi.all = instead.map(|comparison| tours(&comparison.all));
     kpi.threshold = instead.map(|comparison| tours(&comparison.threshold));
 }

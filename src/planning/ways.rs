@@ -6,6 +6,7 @@ use crate::route::road::cache::{Inputs, Kept, snapped};
 use crate::route::road::{
     Estimated, NEAR, Position, Profile, ReadError, Roads, Snap, Unreachable, Weight, straight,
 };
+use crate::units::rounded;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ impl Ways {
             Some(roads.path(from, to, Weight::Time)?.line)
         });
         // five decimals are a metre
-        let round = |degrees: f64| (degrees * 1e5).round() / 1e5;
+        let round = |degrees: f64| rounded(degrees, 5);
         path.unwrap_or_else(direct).iter().map(|p| [round(p.lon()), round(p.lat())]).collect()
     }
 }

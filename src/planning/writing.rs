@@ -12,6 +12,7 @@ use crate::route::sheet::{
     Unloading,
 };
 use crate::route::{Plan, Visit};
+use crate::units::rounded;
 use std::collections::HashMap;
 
 /// Places of a way that are nearer to the line than this, in degrees, are left out of it: 2 m.
@@ -189,13 +190,9 @@ fn kpi(routes: &[Tour], left_out: usize) -> Kpi {
     let metres: u64 = routes.iter().map(|tour| tour.metres).sum();
     Kpi {
         km: metres as f64 / 1000.0,
-        hours: hundredths(seconds as f64 / 3600.0),
+        hours: rounded(seconds as f64 / 3600.0, 2),
         stops: routes.iter().map(|tour| tour.stops.len()).sum(),
         left_out,
         ..Kpi::default()
     }
-}
-
-pub(super) fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

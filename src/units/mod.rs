@@ -34,6 +34,12 @@ pub enum ParseIdError {
     },
 }
 
+/// To so many decimals, as it is told.
+pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (value * scale).round() / scale
+}
+
 /// Parses exactly `N` bytes of hexadecimal text, most significant first.
 /// Separators that people paste (`-`, `:`, space) are ignored.
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {

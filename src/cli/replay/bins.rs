@@ -12,7 +12,7 @@ use crate::cli::columns::{self, Fault};
 use crate::cli::progress::Progress;
 use crate::cli::{complain, exit};
 use crate::config::Site;
-use crate::units::{Metres, Ratio};
+use crate::units::{Metres, Ratio, rounded};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -199,11 +199,6 @@ struct PrintedForecast {
     distance_24h_m: Option<Tenths<f64>>,
     full_at: Option<Tenths<i64>>,
     may_at: Option<Tenths<i64>>,
-}
-
-fn rounded(value: f64, places: i32) -> f64 {
-    let scale = 10_f64.powi(places);
-    (value * scale).round() / scale
 }
 
 fn print(

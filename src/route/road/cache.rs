@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::search::Weight;
 use super::snap::{Snap, Unreachable};
 use crate::route::matrix::Matrix;
-use crate::units::Metres;
+use crate::units::{Metres, rounded};
 use sha2::{Digest, Sha256};
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub type Snapped = Result<Metres, Unreachable>;
 
 /// What is kept of a snapped stop: its distance to the centimetre.
 pub fn snapped(snap: &Result<Snap, Unreachable>) -> Snapped {
-    let kept = |distance: Metres| Metres((distance.0 * 100.0).round() / 100.0);
+    let kept = |distance: Metres| Metres(rounded(distance.0, 2));
     match snap {
         Ok(snap) => Ok(kept(snap.distance)),
         Err(Unreachable::CutOff { distance, limit }) => {

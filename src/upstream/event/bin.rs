@@ -7,7 +7,7 @@ use super::{Text, json};
 use crate::bins::{Due, EchoFrom, Forecast, News, Outcome, Posture, Rules, Tended, Tenths, Trust};
 use crate::clock::Moment;
 use crate::store::{Class, Message};
-use crate::units::Ratio;
+use crate::units::rounded;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -129,10 +129,6 @@ enum Kind {
     EmptyingUnreported,
 }
 
-fn hundredths(Ratio(part): Ratio) -> f64 {
-    (part * 100.0).round() / 100.0
-}
-
 /// How full a bin is after an uplink, and what is expected of it from then on.
 pub(crate) fn level(
     bin: &str,
@@ -144,7 +140,7 @@ pub(crate) fn level(
     let known = &tended.bin;
     let body = Level {
         bin,
-        fill: outcome.fill.map(hundredths),
+        fill: outcome.fill.map(|fill| rounded(fill.0, 2)),
         fill_quality: outcome.trust,
         echo: outcome.echo,
         estimated: known.is_estimated(at.wall),
@@ -152,11 +148,11 @@ pub(crate) fn level(
         posture: known.posture(),
         fire: known.burns(),
         emptied_at: known.emptied(),
-        rate_per_day: (known.daily(rules).0 * 1000.0).round() / 1000.0,
+        rate_per_day: rounded(known.daily(rules).0, 3),
         may_at: forecast.may_at,
         must_at: forecast.must_at,
         battery_days: known.battery_days(rules).map(f64::round),
-        delivery: hundredths(known.delivery()),
+        delivery: rounded(known.delivery().0, 2),
     };
     let topic = format!("bin/{bin}/level");
     Message { class: Class::Measurement, at, topic, body: json(&body) }
@@ -178,7 +174,7 @@ pub(crate) fn event(bin: &str, news: &News, at: Moment) -> Message {
     match *news {
         News::Emptied(emptying) => {
             body.at = Some(emptying.at);
-            body.fill_before = Some(hundredths(emptying.fill_before));
+            body.fill_before = Some(rounded(emptying.fill_before.0, 2));
             body.partial = Some(emptying.partial);
             body.confidence = Some(emptying.confidence);
         }

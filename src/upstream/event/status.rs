@@ -4,6 +4,7 @@ use super::{DeviceInfo, json, message};
 use crate::clock::Moment;
 use crate::device::Device;
 use crate::store::{Class, Message};
+use crate::units::rounded;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ pub(crate) fn status(device: &Device, at: Moment, battery: u8, margin: i8) -> Me
 
 /// Per cent, to one decimal: one step is 0.4.
 fn level(battery: u8) -> Option<f64> {
-    (1..=254).contains(&battery).then(|| (f64::from(battery) / 254.0 * 1000.0).round() / 10.0)
+    (1..=254).contains(&battery).then(|| rounded(f64::from(battery) / 254.0 * 100.0, 1))
 }
 
 #[cfg(test)]

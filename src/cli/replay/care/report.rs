@@ -4,7 +4,7 @@ use super::Replayed;
 use super::record::Event;
 use crate::care::{Kind, Outcome};
 use crate::cli::table::{Column, Table};
-use crate::units::duration;
+use crate::units::{duration, rounded};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,7 +73,7 @@ impl Report {
         let span = events.first().zip(events.last());
         let days =
             span.map_or(0.0, |(first, last)| last.at.since(first.at).as_secs_f64() / 86_400.0);
-        let nights = (days * 10.0).round() / 10.0;
+        let nights = rounded(days, 1);
         Self { nights, residents: all.iter().map(|of| OfResident::new(of, nights)).collect() }
     }
 }
@@ -107,7 +107,7 @@ impl OfResident {
                 rule: rule.id.clone(),
                 alarms: account.alarms,
                 per_week: (nights >= 1.0)
-                    .then(|| (f64::from(account.alarms) * 70.0 / nights).round() / 10.0),
+                    .then(|| rounded(f64::from(account.alarms) * 7.0 / nights, 1)),
                 over_by_themselves: account.by_themselves(),
                 suggestion: suggestion.map(|suggestion| Suggested {
                     after: duration::format(suggestion.after),
