@@ -5,16 +5,18 @@ use super::{GatewayError, OpenHat};
 use crate::clock::Clock;
 use crate::config::{RadioSettings, Settings};
 use crate::fault::{Fault, Standing};
-use crate::ingest::{Obey, Watched};
+use crate::ingest::{Hears, Obey, Transmit, Watched};
 use crate::ops::status::RadioStatus;
 use crate::pulse::Pulse;
+use crate::radio::concentrator::Roster;
 use crate::radio::hat::{Command, CommandError, Hat, Parts, State};
 use crate::radio::vigil::Step;
 use crate::radio::{Outlet, Transmission, TxError};
 use crate::units::{GatewayEui, GatewayId};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Radios at work. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
@@ -60,20 +62,32 @@ impl Hats {
         settings.radio.iter().enumerate().map(watched).collect()
     }
 
-    /// Hands a transmission to the radio that it is for; back, if it is for none of them.
-    pub(super) fn transmit(
-        &self,
-        transmission: Transmission,
-    ) -> Result<Result<(), TxError>, Transmission> {
-        match self.0.iter().find(|(hat, _)| hat.eui() == transmission.gateway) {
-            Some((hat, _)) => {
-                Ok(hat.command(Command::Transmit(transmission)).map_err(|error| match error {
-                    CommandError::Full => TxError::Collision,
-                    CommandError::Stopped => TxError::NoWay,
-                }))
+    /// Hands a transmission to the radio that it is for; one that is for none of them, to the
+    /// concentrators.
+    pub(super) fn transmit(&self, concentrators: mpsc::Sender<Transmission>) -> Transmit {
+        let hats = self.clone();
+        Box::new(move |transmission| {
+            match hats.0.iter().find(|(hat, _)| hat.eui() == transmission.gateway) {
+                Some((hat, _)) => {
+                    hat.command(Command::Transmit(transmission)).map_err(|error| match error {
+                        CommandError::Full => TxError::Collision,
+                        CommandError::Stopped => TxError::NoWay,
+                    })
+                }
+                None => concentrators.try_send(transmission).map_err(|_| TxError::NoWay),
             }
-            None => Err(transmission),
-        }
+        })
+    }
+
+    /// Whether one of them hears, or a concentrator is there. Where there is nothing to hear with,
+    /// nobody expects it.
+    pub(super) fn hears(&self, concentrators: Option<Arc<Roster>>) -> Hears {
+        let hats = self.clone();
+        let is_mute = hats.len() == 0 && concentrators.is_none();
+        Box::new(move || {
+            let is_there = |roster: &Arc<Roster>| roster.is_there(Instant::now());
+            is_mute || concentrators.as_ref().is_some_and(is_there) || hats.failing() < hats.len()
+        })
     }
 
     /// Does what a vigil asks for.

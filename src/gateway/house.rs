@@ -9,7 +9,7 @@ use crate::device::Registry;
 use crate::ingest::{CareRules, Input};
 use crate::planning::{self, House, Planned};
 use crate::store::Bounds;
-use crate::units::{DevEui, TenantId};
+use crate::units::{DevEui, PlanName, TenantId};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -74,6 +74,12 @@ impl House for Neighbours {
 pub(super) fn bounds(buffer: &Buffer) -> Bounds {
     let day = Duration::from_secs(24 * 3600);
     Bounds { bytes: u64::from(buffer.max_mb) * 1_000_000, age: day * buffer.max_days }
+}
+
+/// The plans that are made for a tenant.
+pub(super) fn plans(settings: &Settings, tenant: &TenantId) -> Vec<PlanName> {
+    let theirs = settings.plan.iter().filter(|(_, plan)| plan.tenant == *tenant);
+    theirs.map(|(name, _)| name.clone()).collect()
 }
 
 /// What is settled about the bins of a tenant's devices.

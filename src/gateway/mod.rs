@@ -18,57 +18,52 @@ mod inlet;
 mod modem;
 mod renewal;
 mod report;
+mod rounds;
+mod state;
+mod tenants;
+mod upstreams;
 mod worker;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::config::secret::read_store_key;
-use crate::config::{Household, LorawanSettings, OutputSettings, PlanKind, Settings, Tenant};
+use crate::config::{Household, LorawanSettings, PlanKind, Settings};
 use crate::device::Registry;
-use crate::ingest::{
-    self, Bins, Care, Decoding, Downlinks, Ingest, Input, Stopped, TenantSink, Tours, Transmit,
-    Watch,
-};
+use crate::ingest::{self, Decoding, Downlinks, Ingest, Stopped, Watch};
 use crate::lorawan::{Channels, EdgeServer, Memory, Plan};
-use crate::ops::button;
-use crate::ops::card::{self, Card};
-use crate::ops::health::{self, RadioHealth, TenantView, View};
-use crate::ops::machine::{Machine, Told};
-use crate::ops::output::{Lamp, Outputs};
-use crate::ops::service;
+use crate::ops::card::Card;
+use crate::ops::health::{self, View};
+use crate::ops::machine::Machine;
 use crate::ops::socket::{self, Reporter};
 use crate::ops::web;
 use crate::planning::{self, Board, Desk, Planner};
 use crate::pulse::Pulse;
-use crate::radio::TxError;
 use crate::radio::concentrator::{self, Listener, Roster};
 use crate::radio::dedup::Dedup;
 use crate::radio::hat::{self, Hat};
-use crate::store::{Database, Room, Store, StoreError};
+use crate::store::StoreError;
 use crate::units::{Hertz, TenantId};
-use crate::upstream::{self, Forwarder, Shared};
 use hats::Hats;
 use house::Neighbours;
 use inlet::Inlet;
 pub use renewal::{Refused, Renewed, Renewer};
-use serde_json::json;
-use std::cell::Cell;
+pub(crate) use state::{database, database_file, lock};
 use std::collections::HashMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::task::Poll;
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use std::time::Duration;
+use tenants::{Opening, Tenants};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+use upstreams::Outward;
 use worker::Worker;
 
 /// How many frames, reports and commands may wait for the disk: about ten seconds of the busiest concentrator.
@@ -86,15 +81,6 @@ const INGEST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a radio may take to come to an end. One that is sending a long frame takes two
 /// seconds, and is left to it.
 const RADIO_PATIENCE: Duration = Duration::from_millis(600);
-
-/// How often the service manager is told that the start goes on.
-const TELLS_START: Duration = Duration::from_secs(1);
-
-/// How often the status lamp is set.
-const LAMP: Duration = Duration::from_secs(1);
-
-/// How often it is looked how the machine is.
-const MACHINE: Duration = Duration::from_secs(60);
 
 /// How long the thread that plans may take to notice a stop. It may be in the middle of reading
 /// an extract, and is left to it.
@@ -216,76 +202,16 @@ impl Gateway {
 
         let (sender, inputs) = sync_channel(INPUT_QUEUE);
         let inlet = Inlet::new(sender);
-        let mut memories = Vec::new();
-        let mut sinks = HashMap::new();
-        let mut views = Vec::new();
-        let mut outboxes = Vec::new();
         let (desk, orders) = Desk::new();
-        let mut remembered = HashMap::new();
-        // a start that does something is not to be taken for one that hangs
-        let told = Cell::new(None::<Instant>);
-        let at_work = || {
-            if told.get().is_none_or(|at| at.elapsed() >= TELLS_START) {
-                told.set(Some(Instant::now()));
-                service::starting();
-            }
-        };
-        for tenant in &settings.tenant {
-            let file = database_file(&settings.state_dir, &tenant.id);
-            let database = database(&file, tenant)?;
-            let (store, outbox) = Store::open_telling(database.clone(), &clock, &at_work)?;
-            if store.is_renewed() {
-                log::info!(
-                    tenant = tenant.id.as_str(), file:% = file.display();
-                    "the database is encrypted with its key from now on; what could be read without it \
-                     was overwritten, what was set aside as well"
-                );
-            }
-            let waker = inlet.clone();
-            store.wake_by(move || {
-                // any question does
-                waker.look(|_| {});
-            });
-            memories.push((tenant.id.clone(), store.memory()?));
-            let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
-            let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
-            let kept = store.states(Room::Plans)?.into_iter();
-            remembered.extend(kept.filter(|(name, _)| plans.iter().any(|p| p.as_str() == name)));
-            let bins = house::bins(tenant, &settings, &registry);
-            let bins = Bins::new(bins, store.states(Room::Bins)?);
-            let tours = Tours::new(bins, desk.of(plans));
-            let rules = house::care(tenant, &settings);
-            let residents = house::residents(tenant, &households);
-            let (kept, consents) = (store.states(Room::Care)?, store.states(Room::Consent)?);
-            let care = Care::new(rules, residents, kept, consents, clock.now());
-            let news = Arc::new(Notify::new());
-            let (counters, upstream) = (Arc::default(), Arc::<upstream::Counters>::default());
-            // before anybody adds to it
-            upstream.waiting.store(outbox.waiting(), Relaxed);
-            let bounds = house::bounds(&tenant.buffer);
-            views.push(TenantView {
-                id: tenant.id.clone(),
-                kind: tenant.kind,
-                database,
-                bounds,
-                counters: Arc::clone(&counters),
-                upstream: Arc::clone(&upstream),
-            });
-            outboxes.push((tenant.clone(), outbox, Arc::clone(&news), Arc::clone(&upstream)));
-            sinks.insert(
-                tenant.id.clone(),
-                TenantSink {
-                    kind: tenant.kind,
-                    store,
-                    bounds,
-                    news,
-                    upstream,
-                    counters,
-                    tours,
-                    care,
-                },
-            );
+        let Tenants { memories, sinks, views, remembered, waiting } = Opening {
+            settings: &settings,
+            registry: &registry,
+            households: &households,
+            desk: &desk,
+            inlet: &inlet,
+            clock: &clock,
         }
+        .tenants()?;
         let window = settings.concentrator.as_ref().map_or(RADIO_WINDOW, |c| c.dedup_window);
         let (transmissions, to_send) = mpsc::channel(TRANSMISSION_QUEUE);
         let outlet = inlet.air();
@@ -303,25 +229,6 @@ impl Gateway {
         }));
         let (stop_air, stop) = watch::channel(false);
         let (hats, radios) = Hats::spawn(&settings, open_hat, &outlet, &clock, &stop)?;
-        let transmit: Transmit = {
-            let hats = hats.clone();
-            Box::new(move |transmission| match hats.transmit(transmission) {
-                Ok(result) => result,
-                // not one of our own: a concentrator
-                Err(other) => transmissions.try_send(other).map_err(|_| TxError::NoWay),
-            })
-        };
-        let hears = {
-            let hats = hats.clone();
-            let concentrators = settings.concentrator.is_some().then(|| Arc::clone(&roster));
-            // where there is nothing to hear with, nobody expects it
-            let is_mute = hats.len() == 0 && concentrators.is_none();
-            Box::new(move || {
-                let there =
-                    concentrators.as_ref().is_some_and(|c| c.is_there(tokio::time::Instant::now()));
-                is_mute || there || hats.failing() < hats.len()
-            })
-        };
         let now = clock.now();
         let memory = Memory::gather(memories, &registry);
         let server = EdgeServer::new(&registry, plan(&settings), memory);
@@ -338,14 +245,18 @@ impl Gateway {
                 &server,
                 now.monotonic,
                 hats.obey(),
-                hears,
+                hats.hears(settings.concentrator.is_some().then(|| Arc::clone(&roster))),
             ),
             server,
             codecs,
             decoding,
             tenants: sinks,
             dedup: Dedup::new(window),
-            downlinks: Downlinks::open(&settings.state_dir.join("air.db"), now, transmit),
+            downlinks: Downlinks::open(
+                &settings.state_dir.join("air.db"),
+                now,
+                hats.transmit(transmissions),
+            ),
             clock: clock.clone(),
             counters: air,
             commit_interval: settings.store.commit_interval,
@@ -382,42 +293,22 @@ impl Gateway {
         };
 
         let (stop_upstreams, stop_up) = watch::channel(false);
-        let mut upstreams = Vec::new();
-        for (tenant, outbox, news, counters) in outboxes {
-            let (view, id, hats) = (Arc::clone(&view), tenant.id.clone(), hats.clone());
-            let plans = settings.plan.iter().filter(|(_, plan)| plan.tenant == tenant.id);
-            let plans: Vec<_> = plans.map(|(name, _)| name.clone()).collect();
-            let board = board.clone();
-            let health = move || {
-                let radios = RadioHealth { configured: hats.len(), failing: hats.failing() };
-                json!(view.health(&id, (radios, hats.faults()), board.health(&plans)))
-            };
-            let shared = Shared {
-                news,
-                counters,
-                health: Arc::new(health),
-                commands: Arc::new(inlet.commands(tenant.id.clone())),
-            };
-            let forwarder = Forwarder::new(
-                &settings.gateway,
-                &tenant.id,
-                tenant.upstream,
-                outbox,
-                clock.clone(),
-                shared,
-            )?;
-            upstreams.push(spawn_upstream(
-                format!("up-{}", tenant.id),
-                forwarder,
-                stop_up.clone(),
-            )?);
-        }
+        let outward = Outward {
+            settings: &settings,
+            view: &view,
+            hats: &hats,
+            board: &board,
+            inlet: &inlet,
+            clock: &clock,
+            stop: &stop_up,
+        };
+        let upstreams = waiting.into_iter().map(|waiting| outward.spawn(waiting));
+        let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
 
         let ask = report::ask(inlet.clone(), &settings.tenant, hats.clone());
         let listener = match settings.concentrator {
             Some(settings) => {
-                let (tell, started) = oneshot::channel();
-                let part = Listener::new(concentrator::Parts {
+                let parts = concentrator::Parts {
                     listen: settings.listen,
                     allow: settings.allow,
                     allow_from: settings.allow_from,
@@ -426,21 +317,15 @@ impl Gateway {
                     transmissions: to_send,
                     counters: udp,
                     roster,
-                });
-                let listener = tokio::spawn(part.run(stop, move |outcome| {
-                    // nobody asks any more when the gateway is gone already
-                    let _ = tell.send(outcome.is_ok());
-                }));
-                // its port is open, or it was said why not
-                let _ = started.await;
-                listener
+                };
+                listen(parts, stop).await
             }
             // what is in the outbox is delivered all the same, and health is told
             None => tokio::spawn(async {}),
         };
         let endurance = u64::from(settings.store.card_endurance_tb) * 1_000_000_000_000;
         let card = Arc::new(Card::new(&settings.state_dir, endurance));
-        let button = answered_here(settings.output.button, inlet.clone());
+        let button = rounds::answered_here(settings.output.button, inlet.clone());
         let patrols = settings.plan.iter().filter(|(_, plan)| plan.kind == PlanKind::Patrol);
         let patrols = patrols.map(|(name, plan)| (name.clone(), plan.tenant.clone())).collect();
         let reporter = Arc::new(Reporter {
@@ -459,10 +344,10 @@ impl Gateway {
             metrics: web::serve(settings.metrics, Arc::clone(&reporter)).await,
             reporter: socket::serve(&settings.state_dir, reporter),
             radios,
-            lamp: lamp(&settings.output, hats, &view),
+            lamp: rounds::lamp(&settings.output, hats, &view),
             button,
-            account: account(card, Arc::clone(&view)),
-            caretaker: caretaker(Arc::clone(&view)),
+            account: rounds::account(card, Arc::clone(&view)),
+            caretaker: rounds::caretaker(Arc::clone(&view)),
             modem: modem::watch(settings.modem, &view),
             ingest,
             codec,
@@ -585,134 +470,13 @@ fn plan(settings: &Settings) -> Plan {
     Plan { channels, rx1_delay: rx1_delay.as_secs() as u8, rx2_data_rate: *rx2_data_rate }
 }
 
-/// Keeps lamp, relay and buzzer up to date. Without any there is nothing to do.
-fn lamp(settings: &OutputSettings, hats: Hats, view: &Arc<View>) -> JoinHandle<()> {
-    let (outputs, view) = (Outputs::open(settings), Arc::clone(view));
-    if settings.status_led.or(settings.relay).or(settings.buzzer).is_none() {
-        return tokio::spawn(async {});
-    }
-    tokio::spawn(async move {
-        let connected = |tenant: &TenantView| tenant.upstream.connected.load(Relaxed);
-        let disk_fails = |tenant: &TenantView| tenant.counters.disk_fails.load(Relaxed);
-        loop {
-            outputs.lamp(if hats.failing() > 0 || view.tenants().iter().any(disk_fails) {
-                Lamp::Fault
-            } else if view.tenants().iter().all(connected) {
-                Lamp::Well
-            } else {
-                Lamp::NoBroker
-            });
-            // who cannot be told by a broker may be near
-            let calls = |tenant: &TenantView| {
-                tenant.counters.of_care().unanswered > 0 && !connected(tenant)
-            };
-            let calls = view.tenants().iter().any(calls);
-            outputs.relay(calls);
-            outputs.buzzer(calls);
-            sleep(LAMP).await;
-        }
-    })
-}
-
-/// Brings the presses of the button to the ingest loop.
-fn answered_here(pin: Option<u8>, inlet: Inlet) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let Some(pin) = pin else { return };
-        // a press that finds no room is repeated by whoever still hears the buzzer
-        button::watch(pin, || _ = inlet.pass(Input::Answered)).await;
-    })
-}
-
-/// Notes now and then what was written, so that a day begins with itself.
-fn account(card: Arc<Card>, view: Arc<View>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            card.note(view.now());
-            sleep(card::NOTE).await;
-        }
-    })
-}
-
-/// Looks now and then how the machine is.
-fn caretaker(view: Arc<View>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut told = Told::default();
-        loop {
-            told.note(&view.machine_faults(&view.machine()));
-            sleep(MACHINE).await;
-        }
-    })
-}
-
-fn spawn_upstream(
-    name: String,
-    forwarder: Forwarder,
-    stop: watch::Receiver<bool>,
-) -> Result<Worker, GatewayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| GatewayError::Thread { name: name.clone(), source })?;
-    Worker::spawn(name, move || {
-        runtime.block_on(forwarder.run(stop));
-        // a name server that does not answer would else hold up the stop
-        runtime.shutdown_background();
-    })
-}
-
-/// Where a tenant's database lies.
-pub(crate) fn database_file(state_dir: &Path, tenant: &TenantId) -> PathBuf {
-    state_dir.join(format!("{tenant}.db"))
-}
-
-/// A tenant's database with its keys.
-///
-/// # Errors
-/// When a key cannot be read.
-pub(crate) fn database(file: &Path, tenant: &Tenant) -> Result<Database, GatewayError> {
-    let key = |file: &Option<PathBuf>| {
-        let key = file.as_deref().map(read_store_key).transpose();
-        key.map_err(|(what, help)| GatewayError::Key { tenant: tenant.id.clone(), what, help })
-    };
-    Ok(Database::new(file, key(&tenant.store_key_file)?, key(&tenant.earlier_store_key_file)?))
-}
-
-/// Makes the state directory and takes it for this process.
-pub(crate) fn lock(path: &Path) -> Result<File, GatewayError> {
-    let failed = |source| GatewayError::StateDir { path: path.to_owned(), source };
-    // it holds what sensors said: nobody else's business
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    // root takes it as well, in a directory that is not root's: no other file behind a link
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path.join("lock"))
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(GatewayError::Locked { path: path.to_owned() })
-        }
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_that_leads_elsewhere_is_not_followed() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let state = dir.path().join("state");
-        drop(lock(&state).expect("locks"));
-        let other = dir.path().join("other");
-        std::fs::write(&other, "of somebody else").expect("writes");
-        std::fs::remove_file(state.join("lock")).expect("removes");
-        std::os::unix::fs::symlink(&other, state.join("lock")).expect("links");
-        assert!(matches!(lock(&state), Err(GatewayError::StateDir { .. })));
-        assert_eq!(std::fs::read(&other).expect("reads"), b"of somebody else");
-    }
+/// Listens for concentrators: its port is open when this returns, or it was said why not.
+async fn listen(parts: concentrator::Parts, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    let (tell, started) = oneshot::channel();
+    let listener = tokio::spawn(Listener::new(parts).run(stop, move |outcome| {
+        // nobody asks any more when the gateway is gone already
+        let _ = tell.send(outcome.is_ok());
+    }));
+    let _ = started.await;
+    listener
 }
