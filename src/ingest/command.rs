@@ -3,8 +3,9 @@
 //! Whoever brought one keeps it until its receipt is signed: when the answer is on the disk, or,
 //! of one that is answered only when there is a plan, the order itself.
 
+use super::batch::{Back, Batch};
 use super::encode::{self, Encoded};
-use super::{Back, Batch, Ingest, TenantSink};
+use super::{Ingest, TenantSink};
 use crate::bins::Report;
 use crate::config::TenantKind;
 use crate::lorawan::{self, QueueError};

@@ -5,11 +5,12 @@
 //! it is welcome, and counted. What must not be lost waits in memory and is offered again, less and
 //! less often. Alarms among it go out at once, under the number that they will have on the disk.
 
-use super::{Back, Batch, Departure, Ingest, TenantCounters, TenantSink};
+use super::batch::{Back, Batch, Departure};
+use super::{Ingest, TenantCounters, TenantSink};
 use crate::config::TenantKind;
 use crate::lorawan::Changes;
 use crate::pulse::Pulse;
-use crate::store::{Class, Entry, Message, Room, Shed, State, Store};
+use crate::store::{Class, Entry, Message, Shed, State, Store};
 use crate::units::{DevEui, TenantId};
 use crate::upstream::command::Receipt;
 use crate::upstream::event::alarm;
@@ -17,11 +18,6 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How many entries may wait in memory for a disk that fails; and so many if there is none among
-/// them that could be given up.
-const MAX_PUSHED: usize = 1024;
-const MAX_HELD: usize = 2 * MAX_PUSHED;
 
 /// A disk that fails is tried again after this, doubling.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
@@ -319,39 +315,6 @@ impl Ingest {
     }
 }
 
-impl Batch {
-    /// What waits in memory is bounded: first goes what nobody waits for. What is remembered of
-    /// residents stays: there is no more of it than there are residents.
-    pub(super) fn make_room(&mut self, counters: &TenantCounters) {
-        let is_of_residents = |state: &State| matches!(state.room, Room::Care | Room::Consent);
-        while self.pushed.len() >= MAX_PUSHED {
-            let is_spare = |(_, entry): &(usize, Entry)| {
-                let alarms = entry.messages.iter().any(|m| m.class == Class::Alarm);
-                // no order, no answer to one, and no alarm
-                !alarms && entry.command.is_none() && entry.states.is_empty()
-            };
-            let is_more = |(_, entry): &(usize, Entry)| {
-                !entry.states.iter().all(is_of_residents)
-                    || !entry.messages.is_empty()
-                    || entry.command.is_some()
-            };
-            let spare = self.pushed.iter().position(is_spare);
-            let any = || self.pushed.iter().position(is_more);
-            let full = self.pushed.len() >= MAX_HELD;
-            let spare = spare.or_else(|| any().filter(|_| full));
-            let Some(place) = spare else { return };
-            let Some((before, mut gone)) = self.pushed.remove(place) else { return };
-            counters.not_stored.fetch_add(1, Relaxed);
-            let alarms = gone.messages.iter().filter(|m| m.class == Class::Alarm).count();
-            counters.alarms_lost.fetch_add(alarms as u64, Relaxed);
-            gone.states.retain(is_of_residents);
-            if !gone.states.is_empty() {
-                self.pushed.insert(place, (before, of_states(gone.states)));
-            }
-        }
-    }
-}
-
 /// Whether a frame brought it, and no command.
 fn is_of_frame(entry: &Entry) -> bool {
     entry.command.is_none() && entry.queued.is_none() && !entry.changes.sessions.is_empty()
@@ -381,6 +344,6 @@ fn of_nobody(messages: Vec<Message>) -> Entry {
     Entry::of(DevEui(0), messages)
 }
 
-fn of_states(states: Vec<State>) -> Entry {
+pub(super) fn of_states(states: Vec<State>) -> Entry {
     Entry { states, ..of_nobody(Vec::new()) }
 }

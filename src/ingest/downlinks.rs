@@ -1,6 +1,6 @@
 //! Answers on their way: to the right gateway, in time, within the law.
 
-use super::Departure;
+use super::batch::Departure;
 use crate::clock::Moment;
 use crate::message;
 use crate::radio::schedule::{self, Airtime, Failure, Order, Outcome, RxWindow, Schedule};

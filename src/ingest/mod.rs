@@ -8,14 +8,17 @@
 //! [`Ingest::offer`] and [`Ingest::turn`] are the whole of it, without a thread or a channel;
 //! [`Ingest::run`] drives them.
 
+mod batch;
 mod bins;
 mod care;
 mod command;
 mod consent;
+mod counters;
 mod decode;
 mod disk;
 mod downlinks;
 mod encode;
+mod frames;
 mod journal;
 mod renewal;
 mod residents;
@@ -24,6 +27,7 @@ mod watch;
 
 pub use bins::Bins;
 pub use care::{Care, CareCounts, CareRules};
+pub use counters::{Counters, TenantCounters};
 pub use decode::{Codecs, Decoding, Stopped};
 pub use downlinks::{Downlinks, Tag, Transmit};
 pub use renewal::{NotRenewed, Renewal, TenantRenewal};
@@ -31,31 +35,28 @@ pub use tours::Tours;
 pub use watch::{Hears, Obey, Watch, Watched};
 
 use crate::clock::{Clock, ClockQuality, Moment};
-use crate::codec::{Codec, DecodeError, Decoded};
+use crate::codec::Codec;
 use crate::config::TenantKind;
 use crate::device::Device;
 use crate::lorawan::capacity::Airtime;
-use crate::lorawan::{
-    Accepted, Answer, Changes, EdgeServer, Event, News, Received, Refusal, Undo, Uplink,
-};
+use crate::lorawan::{Changes, EdgeServer};
 use crate::planning::Planned;
 use crate::pulse::Pulse;
 use crate::radio::dedup::Dedup;
 use crate::radio::schedule::Schedule;
-use crate::radio::{AirEvent, Heard, Reception};
-use crate::store::{Bounds, Class, Entry, Message, Rescue, Store};
+use crate::radio::{AirEvent, Heard};
+use crate::store::{Bounds, Entry, Message, Rescue, Store};
 use crate::units::{DevEui, TenantId};
-use crate::upstream::command::{Command, Receipt};
+use crate::upstream::command::Command;
 use crate::upstream::{self, event};
-use bins::Change;
-use disk::Trouble;
+use batch::Batch;
 use downlinks::Fate;
 use journal::Journal;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -118,81 +119,6 @@ pub struct Sight<'a> {
     pub radio_now: Duration,
 }
 
-/// What became of frames, since the start. Each frame heard is counted in exactly one other field,
-/// or is one of a tenant's.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Frames on the air, each counted once however many receivers heard it.
-    pub heard: AtomicU64,
-    /// Receptions that joined another one.
-    pub copies: AtomicU64,
-    /// Not LoRaWAN, or not from a device.
-    pub not_uplink: AtomicU64,
-    /// Of devices that are not registered.
-    pub unknown_device: AtomicU64,
-    /// At a registered address, but no key fits; or a join request that does not fit its AppKey.
-    pub bad_mic: AtomicU64,
-    /// Retransmissions of an accepted frame.
-    pub repeats: AtomicU64,
-    /// Authentic frames of the past.
-    pub replays: AtomicU64,
-    /// Refused counter resets.
-    pub resets_refused: AtomicU64,
-    /// Authentic join requests that the settings do not provide for, or that come too often.
-    pub joins_refused: AtomicU64,
-    /// Answers that were sent, or taken to be sent.
-    pub answered: AtomicU64,
-    /// Answers that were not sent: the device asks again.
-    pub not_answered: AtomicU64,
-    /// Whether so many failed in a row that operations were told.
-    pub answers_fail: AtomicBool,
-}
-
-/// What became of one tenant's uplinks, since the start.
-#[derive(Debug, Default)]
-pub struct TenantCounters {
-    /// On disk, and so accepted.
-    pub accepted: AtomicU64,
-    /// Joins, on disk.
-    pub joins: AtomicU64,
-    /// Authentic, but the disk did not take them: lost unless the device repeats itself.
-    pub not_stored: AtomicU64,
-    /// Payloads that could not be decoded; delivered raw.
-    pub not_decoded: AtomicU64,
-    /// Frames of sensors in a home of which nothing may be read: counted, and nothing else.
-    pub unheeded: AtomicU64,
-    /// How its residents are.
-    pub care: Mutex<CareCounts>,
-    /// Outputs of a decoder that were not what the profile takes them for, or that it does not
-    /// know: readings are missing.
-    pub not_mapped: AtomicU64,
-    /// Writes to the disk, each with one flush.
-    pub commits: AtomicU64,
-    /// Whether the disk refused the last write.
-    pub disk_fails: AtomicBool,
-    /// Alarms that are in memory only, because the disk does not take them. They go out all the
-    /// same.
-    pub alarms_in_memory: AtomicU64,
-    /// Alarms that there was no room for.
-    pub alarms_lost: AtomicU64,
-    /// Messages that were given up for want of room or for their age, by class, since the
-    /// database was made.
-    pub shed: [AtomicU64; Class::ALL.len()],
-    /// Whether messages are given up now.
-    pub sheds: AtomicBool,
-    /// Bytes of its database that are in use now.
-    pub used: AtomicU64,
-    /// Whether sessions are kept once only, because the second file takes nothing.
-    pub copy_fails: AtomicBool,
-}
-
-impl TenantCounters {
-    /// How its residents are.
-    pub fn of_care(&self) -> CareCounts {
-        *self.care.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Where one tenant's uplinks go.
 #[derive(Debug)]
 pub struct TenantSink {
@@ -212,50 +138,6 @@ pub struct TenantSink {
     pub tours: Tours,
     /// Its residents.
     pub care: Care,
-}
-
-/// What is not on disk yet.
-#[derive(Debug, Default)]
-struct Batch {
-    entries: Vec<Entry>,
-    /// What no frame brought, and nobody brings again: kept until the disk takes it.
-    /// Each with the number of frames that were before it.
-    pushed: VecDeque<(usize, Entry)>,
-    /// How to go back, should the disk not take it.
-    back: Vec<Back>,
-    /// What leaves once it is on disk.
-    answers: Vec<Departure>,
-    /// Of the commands in it. Dropped with what the disk does not take.
-    receipts: Vec<Receipt>,
-    uplinks: u64,
-    joins: u64,
-    /// Whether a bin is so full that a plan may have to be mended.
-    full: bool,
-    /// How long the write before took.
-    took: Duration,
-    /// Uplinks among `pushed`.
-    held: u64,
-    /// Since when the disk takes nothing.
-    trouble: Option<Trouble>,
-}
-
-#[derive(Debug)]
-enum Back {
-    Frame(Undo),
-    /// A downlink that was put in line.
-    Queued(DevEui, String),
-    /// What was known of a bin before.
-    Bin(DevEui, String, Option<Box<bins::Known>>),
-}
-
-/// An answer that waits for the disk.
-#[derive(Debug)]
-struct Departure {
-    dev_eui: DevEui,
-    answer: Answer,
-    receptions: Vec<Reception>,
-    /// When the uplink ended, by the time of the radios.
-    ended: Duration,
 }
 
 /// The loop and all it owns.
@@ -473,164 +355,9 @@ impl Ingest {
         waits.chain([until(self.expire_at)]).min().unwrap_or(IDLE)
     }
 
-    fn take_due(&mut self, due: Duration) {
-        while let Some(frame) = self.dedup.take_due(due) {
-            self.take(frame);
-        }
-        self.counters.copies.store(self.dedup.copies(), Relaxed);
-    }
-
-    fn take(&mut self, heard: Heard) {
-        self.counters.heard.fetch_add(1, Relaxed);
-        let len = heard.phy.len();
-        self.heard.heard(heard.frequency, heard.modulation, len, heard.at.monotonic);
-        self.take_in(heard);
-    }
-
-    /// A frame as the server wants it.
-    fn received<'a>(&self, heard: &'a Heard) -> Option<Received<'a>> {
-        let best = heard.receptions.first()?;
-        Some(Received {
-            phy: &heard.phy,
-            at: heard.at.wall,
-            age: self.age(heard),
-            synced: heard.at.quality == ClockQuality::Synced,
-            frequency: heard.frequency,
-            modulation: heard.modulation,
-            snr: best.snr,
-            receivers: heard.receptions.len(),
-        })
-    }
-
-    /// Takes a frame in, with what its script made of it, if one was asked.
-    fn receive(&mut self, heard: &Heard, decoded: Option<Result<Decoded, DecodeError>>) {
-        let Some(received) = self.received(heard) else { return };
-        match self.server.uplink(&received) {
-            Ok(accepted) => self.accept(heard, accepted, decoded),
-            Err(refusal) => self.refuse(refusal),
-        }
-    }
-
-    fn refuse(&mut self, refusal: Refusal) {
-        self.journal.refused(refusal, &self.server);
-        let counter = match refusal {
-            Refusal::NotLoRaWan(_) | Refusal::NotUplink => &self.counters.not_uplink,
-            Refusal::UnknownDevAddr(_) | Refusal::UnknownDevEui(_) => &self.counters.unknown_device,
-            Refusal::BadMic(_) | Refusal::BadJoinMic(_) => &self.counters.bad_mic,
-            Refusal::Repeat(_) | Refusal::LateJoin(_) => &self.counters.repeats,
-            Refusal::Replay(_) | Refusal::JoinReplay(_) => &self.counters.replays,
-            Refusal::ResetRefused(_) => &self.counters.resets_refused,
-            Refusal::JoinOfAbp(_) | Refusal::WrongJoinEui(..) | Refusal::JoinsTooOften(_) => {
-                &self.counters.joins_refused
-            }
-        };
-        counter.fetch_add(1, Relaxed);
-    }
-
-    fn accept(
-        &mut self,
-        heard: &Heard,
-        accepted: Accepted,
-        decoded: Option<Result<Decoded, DecodeError>>,
-    ) {
-        let Accepted { device, event, news, changes, answer, undo } = accepted;
-        let heartbeat = device.profile.heartbeat;
-        self.watch.heard(device.dev_eui, heartbeat, heard);
-        let mut told = care::Told::default();
-        let (mut messages, change) = match &event {
-            Event::Uplink(uplink) if self.is_of_home(&device) => {
-                told = self.sense(&device, uplink, decoded);
-                (Vec::new(), None)
-            }
-            Event::Uplink(uplink) => self.decode(heard, &device, uplink, decoded),
-            Event::Join(dev_addr) => {
-                self.journal.joined(&device);
-                (vec![event::join(&device, heard.at, *dev_addr)], None)
-            }
-            Event::Again => (Vec::new(), None),
-        };
-        messages.extend(news.iter().filter_map(|news| self.tell(heard, &device, news)));
-        let ended = self.begin.elapsed().saturating_sub(self.age(heard));
-        let Some((sink, batch)) = self.tenants.get_mut(&device.tenant) else { return };
-        match event {
-            Event::Uplink(_) => batch.uplinks += 1,
-            Event::Join(_) => batch.joins += 1,
-            Event::Again => {
-                self.counters.repeats.fetch_add(1, Relaxed);
-            }
-        }
-        let dev_eui = device.dev_eui;
-        let mut states = Vec::new();
-        if let Some(change) = change {
-            change.news.iter().for_each(|news| bins::tell(&device.tenant, &change.bin, news));
-            batch.full |= change.full;
-            batch.back.push(Back::Bin(dev_eui, change.bin, change.before.map(Box::new)));
-            states.push(change.state);
-            messages.extend(change.messages);
-        }
-        // nothing of a single device leaves a care tenant
-        if sink.kind == TenantKind::Care {
-            messages.clear();
-        }
-        states.extend(told.states);
-        messages.extend(told.messages);
-        let entry = Entry { changes, states, ..Entry::of(dev_eui, messages) };
-        let at_once = answer.is_some() || entry.is_urgent();
-        let wait = if at_once { Duration::ZERO } else { self.commit_interval };
-        batch.entries.push(entry);
-        batch.back.push(Back::Frame(undo));
-        batch.answers.extend(answer.map(|answer| Departure {
-            dev_eui,
-            answer,
-            receptions: heard.receptions.clone(),
-            ended,
-        }));
-        self.commit_within(wait);
-    }
-
     fn commit_within(&mut self, wait: Duration) {
         let at = Instant::now() + wait;
         self.commit_at = Some(self.commit_at.map_or(at, |earlier| earlier.min(at)));
-    }
-
-    /// The messages of an uplink, and what becomes known of its bin.
-    fn decode(
-        &mut self,
-        heard: &Heard,
-        device: &Arc<Device>,
-        uplink: &Uplink,
-        decoded: Option<Result<Decoded, DecodeError>>,
-    ) -> (Vec<Message>, Option<Change>) {
-        let decoded = decode::meaning(self.codecs.get(&device.profile.name), uplink, decoded);
-        let Some((sink, _)) = self.tenants.get_mut(&device.tenant) else {
-            return (Vec::new(), None);
-        };
-        let readings = decoded.iter().flatten().flat_map(|decoded| &decoded.readings);
-        let change = device.bin.as_deref().and_then(|bin| {
-            sink.tours.bins.offer(bin, &readings.cloned().collect::<Vec<_>>(), heard.at)
-        });
-        sink.counters.count(decoded.as_ref());
-        self.journal.uplink(device, uplink, decoded.as_ref());
-        (event::messages(heard, device, uplink, decoded.as_ref()), change)
-    }
-
-    /// What else became known with a frame, as a message.
-    fn tell(&mut self, heard: &Heard, device: &Arc<Device>, news: &News) -> Option<Message> {
-        Some(match news {
-            News::Status(status) => event::status(device, heard.at, status.battery, status.margin),
-            News::Acknowledged { id, f_cnt, acknowledged } => {
-                event::ack(device, heard.at, id, *f_cnt, *acknowledged)
-            }
-            News::Expired(id) => expiry(device, heard.at, id),
-            News::TooLong(id, room) => {
-                let text = format!("at {} there is room for {room} bytes", heard.modulation);
-                event::log(device, heard.at, id, event::Ending::PayloadSize, &text)
-            }
-            News::NotPinned => {
-                self.journal.not_pinned(device);
-                return None;
-            }
-        })
     }
 
     /// What has waited too long is given up, and its sender told; silent radios are looked after.
@@ -732,36 +459,6 @@ impl Ingest {
         let wait = if entry.is_urgent() { Duration::ZERO } else { self.commit_interval };
         batch.push(entry);
         self.commit_within(wait);
-    }
-}
-
-impl Batch {
-    /// Adds what no frame brought, behind what is there.
-    fn push(&mut self, entry: Entry) {
-        // of residents what is said last is all that counts, however long the disk takes nothing
-        for (_, earlier) in &mut self.pushed {
-            earlier.states.retain(|state| !entry.states.iter().any(|new| new.replaces(state)));
-        }
-        self.pushed.retain(|(_, earlier)| !disk::is_empty(earlier));
-        self.pushed.push_back((self.entries.len(), entry));
-    }
-
-    /// All of it in the order in which it came about, and which of it frames brought.
-    fn ordered(entries: Vec<Entry>, pushed: VecDeque<(usize, Entry)>) -> (Vec<Entry>, Vec<bool>) {
-        let mut pushed = pushed.into_iter().peekable();
-        let mut all = Vec::new();
-        for (n, frame) in entries.into_iter().enumerate() {
-            while let Some((_, entry)) = pushed.next_if(|(before, _)| *before <= n) {
-                all.push((entry, false));
-            }
-            all.push((frame, true));
-        }
-        all.extend(pushed.map(|(_, entry)| (entry, false)));
-        all.into_iter().unzip()
-    }
-
-    fn is_waiting(&self) -> bool {
-        !self.entries.is_empty() || !self.pushed.is_empty()
     }
 }
 

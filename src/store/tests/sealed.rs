@@ -60,8 +60,7 @@ fn what_is_removed_is_gone_for_whoever_has_the_key() {
 fn much_that_was_set_aside_is_erased_piece_by_piece() {
     const PIECE: u64 = 4 << 20;
     let dir = tempfile::tempdir().expect("a directory");
-    let mut store =
-        Store::open(&sealed(&dir.path().join("t.db")), &Clock::system()).expect("opens");
+    let mut store = Store::open(sealed(&dir.path().join("t.db")), &Clock::system()).expect("opens");
     let aside = dir.path().join("t.db.damaged-20260101T000001Z");
     std::fs::write(&aside, vec![7; 2 * PIECE as usize + 1]).expect("writes");
     let log = dir.path().join("t.db.damaged-20260101T000001Z-wal");
