@@ -6,7 +6,8 @@ use crate::clock::Clock;
 use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts, Refused, Renewed, Renewer};
 use crate::message;
-use crate::ops::{journal, service};
+use crate::ops::journal::{self, Journal};
+use crate::ops::service;
 use crate::radio::hat::Hat;
 use crate::store::StoreError;
 use crate::sys;
@@ -31,7 +32,7 @@ pub(super) struct Args {
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init();
+    let journal = journal::init();
     let loaded = match config::load(args.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
     let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(serve(parts, args.config.clone())) {
+    match runtime.block_on(serve(parts, args.config.clone(), &journal)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             log::error!(MESSAGE_ID = message::FAILED; "{error}");
@@ -64,7 +65,7 @@ fn tell_warnings(loaded: &config::Loaded) {
     }
 }
 
-async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> {
+async fn serve(parts: Parts, file: Option<PathBuf>, journal: &Journal) -> Result<(), GatewayError> {
     // first of all: who has been told that lykta is ready may tell it to stop at once
     let told = told_to_stop();
     tokio::pin!(told);
@@ -105,8 +106,7 @@ async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> 
                 service::ready(&last);
             }
             _ = look.tick() => {
-                // what comes again and again is told with its count
-                log::logger().flush();
+                journal.tell_due();
                 let status = view.status();
                 if status != last {
                     service::status(&status);

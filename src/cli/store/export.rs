@@ -56,7 +56,7 @@ struct Line {
 /// # Errors
 /// When the result cannot be written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init_beside();
+    let _journal = journal::init_beside();
     let databases = match args.which.databases() {
         Ok(databases) => databases,
         Err(ended) => return ended,
