@@ -87,7 +87,7 @@ async fn serve(parts: Parts, file: Option<PathBuf>, journal: &Journal) -> Result
     let often = watched.map_or(STATUS_INTERVAL, |within| STATUS_INTERVAL.min(within / 2));
     let mut look = interval(often);
     let mut hung = false;
-    let mut reading = None::<JoinHandle<_>>;
+    let mut reading = None;
     loop {
         tokio::select! {
             () = &mut told => break,
@@ -96,10 +96,9 @@ async fn serve(parts: Parts, file: Option<PathBuf>, journal: &Journal) -> Result
                 service::reloading();
                 reading = Some(tokio::spawn(reload(gateway.renewer(), file.clone())));
             }
-            renewed = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
-                reading = None;
-                view.set_settled(matches!(renewed, Some(Ok(_))));
-                if let Some(renewed) = renewed.and_then(tell_reload) {
+            renewed = outcome(&mut reading), if reading.is_some() => {
+                view.set_settled(renewed.is_ok());
+                if let Some(renewed) = tell_reload(renewed) {
                     gateway.watch(renewed);
                 }
                 last = view.status();
@@ -143,6 +142,17 @@ async fn reload(renewer: Renewer, file: Option<PathBuf>) -> Result<Renewed, Refu
     let renewed = renewer.renew(loaded).await;
     sys::return_free_memory();
     renewed
+}
+
+/// What came of it, once; nothing ever where nothing is read.
+async fn outcome(
+    reading: &mut Option<JoinHandle<Result<Renewed, Refused>>>,
+) -> Result<Renewed, Refused> {
+    let Some(task) = reading else { return std::future::pending().await };
+    let ended = task.await;
+    *reading = None;
+    // what a panic says may be a piece of what was read
+    ended.unwrap_or(Err(Refused::Panicked))
 }
 
 fn tell_reload(outcome: Result<Renewed, Refused>) -> Option<Renewed> {
@@ -211,5 +221,20 @@ fn exit_code(error: &GatewayError) -> u8 {
         GatewayError::StateDir { .. } | GatewayError::Store(_) => exit::IO,
         GatewayError::Locked { .. } | GatewayError::Thread { .. } => exit::UNAVAILABLE,
         GatewayError::Ended(_) => exit::SOFTWARE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reading_that_panics_is_a_refusal() {
+        let mut reading =
+            Some(tokio::spawn(async { panic!("byte 3 is inside 'å' of `kastanjå`") }));
+        let refused = outcome(&mut reading).await.expect_err("nothing was read");
+        assert!(reading.is_none(), "it may be read again");
+        let text = refused.to_string();
+        assert!(text.contains("a fault in lykta") && !text.contains("kastanj"), "{text}");
     }
 }

@@ -33,6 +33,9 @@ pub enum Refused {
     /// A part that they need cannot be started.
     #[error(transparent)]
     Part(#[from] GatewayError),
+    /// Whoever read or passed them has panicked.
+    #[error("lykta failed over it, which is a fault in lykta: please report it")]
+    Panicked,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,
