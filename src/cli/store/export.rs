@@ -82,7 +82,8 @@ fn messages(databases: &[Database], out: Option<&Path>) -> anyhow::Result<ExitCo
             return told(exit::CONFIG, "the topics are in the configuration: lykta check");
         };
         if known.is_care {
-            access::shown(&database.tenant, "the messages that wait", Reader::own());
+            let tenant = std::slice::from_ref(&database.tenant);
+            access::shown(tenant, access::MESSAGES, Reader::own());
         }
         let written = database.open().and_then(|survey| write(survey, &known.root, &mut *sink));
         match written {
