@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = match config::load(args.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{problems}");
+            log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{}", problems.brief());
             // the service manager does not start it again after CONFIG, but a disk may come late
             let code = if problems.are_of_machine() { exit::IO } else { exit::CONFIG };
             return Ok(code.into());
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn tell_warnings(loaded: &config::Loaded) {
     for warning in &loaded.warnings {
-        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
+        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{}", warning.brief());
     }
 }
 

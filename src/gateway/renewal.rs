@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// They are wrong.
-    #[error("the configuration is wrong:\n{0}")]
+    #[error("the configuration is wrong:\n{}", .0.brief())]
     Wrong(Problems),
     /// They change what is fixed while the gateway runs.
     #[error("needs a restart: {}", .0.join(", "))]
