@@ -4,12 +4,35 @@
 //! whatever the wording, and has an entry in `systemd/lykta.catalog` that says what it means
 //! and what to do (`journalctl -x`). An id is never reused for something else.
 
+/// What a message is, which decides whether it may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// News of what may come and go all the time: told a few times, then counted. Errors are told
+    /// each time all the same.
+    News,
+    /// Each is told: the end of what is told each time, an answer to somebody's deed, or a message
+    /// that is another one by its words alone.
+    Word,
+    /// Who has done what: each is told, however little is asked for with `LYKTA_LOG`.
+    Account,
+}
+
 macro_rules! messages {
-    ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
+    (@nature) => { Nature::News };
+    (@nature $nature:ident) => { Nature::$nature };
+    ($($(#[$doc:meta])* $name:ident = $id:literal $(, $nature:ident)?;)*) => {
         $($(#[$doc])* pub const $name: &str = $id;)*
 
         /// Every id, with its name.
         pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $id)),*];
+
+        /// What the message with this id is. One of nobody's is news.
+        pub fn nature(id: &str) -> Nature {
+            match id {
+                $($id => messages!(@nature $($nature)?),)*
+                _ => Nature::News,
+            }
+        }
     };
 }
 
@@ -23,9 +46,9 @@ messages! {
     /// A part of lykta hangs; the service manager ends lykta and starts it again.
     HANGS = "8c9f6a2e4d0b4f57a1e35d7c90b1e205";
     /// Something in the configuration deserves a look.
-    CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204";
+    CONFIG_WARNING = "8c9f6a2e4d0b4f57a1e35d7c90b1e204", Word;
     /// The configuration was read again and holds.
-    RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206";
+    RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206", Word;
     /// The configuration was read again and does not hold; that of before does.
     RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207";
     /// The machine's supply is too weak.
@@ -37,7 +60,7 @@ messages! {
     /// Nobody has set the clock.
     CLOCK_UNSET = "8c9f6a2e4d0b4f57a1e35d7c90b1e20b";
     /// A trouble of the machine is over.
-    MACHINE_WELL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20c";
+    MACHINE_WELL = "8c9f6a2e4d0b4f57a1e35d7c90b1e20c", Word;
     /// The UDP port for concentrators cannot be opened; lykta keeps trying.
     CONCENTRATOR_PORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e210";
     /// A concentrator was heard for the first time, or again.
@@ -49,7 +72,7 @@ messages! {
     /// Frames came faster than they could be kept, and some were dropped.
     FRAMES_DROPPED = "8c9f6a2e4d0b4f57a1e35d7c90b1e214";
     /// The UDP port for concentrators could be opened at last.
-    CONCENTRATOR_PORT_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e215";
+    CONCENTRATOR_PORT_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e215", Word;
     /// More concentrators speak than are watched one by one.
     CONCENTRATORS_CROWD = "8c9f6a2e4d0b4f57a1e35d7c90b1e216";
     /// A device's payloads can no longer be decoded; they are delivered raw.
@@ -77,7 +100,7 @@ messages! {
     /// What is heard cannot be written to the disk.
     STORE_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e230";
     /// The disk takes writes again.
-    STORE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e231";
+    STORE_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e231", Word;
     /// A tenant's database was damaged, and what could be read of it goes on in a new one.
     STORE_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e232";
     /// There was no room for alarms, neither on the disk nor in memory.
@@ -99,7 +122,7 @@ messages! {
     /// The broker does not take some messages; they are set aside.
     UPSTREAM_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e248";
     /// Messages that were set aside have been taken.
-    UPSTREAM_TAKEN_AFTER_ALL = "8c9f6a2e4d0b4f57a1e35d7c90b1e249";
+    UPSTREAM_TAKEN_AFTER_ALL = "8c9f6a2e4d0b4f57a1e35d7c90b1e249", Word;
     /// There was no broker for long, and the command that restarts the modem was run.
     MODEM_COMMAND = "8c9f6a2e4d0b4f57a1e35d7c90b1e24a";
     /// A concentrator refuses one downlink after the other.
@@ -113,7 +136,7 @@ messages! {
     /// The record of what was sent is damaged and was set aside.
     AIRTIME_SET_ASIDE = "8c9f6a2e4d0b4f57a1e35d7c90b1e264";
     /// A plan was made, or came from the cloud.
-    PLAN_MADE = "8c9f6a2e4d0b4f57a1e35d7c90b1e280";
+    PLAN_MADE = "8c9f6a2e4d0b4f57a1e35d7c90b1e280", Word;
     /// What must be done on a day is more than its vehicles can do.
     PLAN_SHORT = "8c9f6a2e4d0b4f57a1e35d7c90b1e281";
     /// No plan could be made; the last one holds.
@@ -131,17 +154,17 @@ messages! {
     /// The metrics can be read at last.
     METRICS_OPEN = "8c9f6a2e4d0b4f57a1e35d7c90b1e273";
     /// A radio HAT listens.
-    RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250";
+    RADIO_UP = "8c9f6a2e4d0b4f57a1e35d7c90b1e250", Word;
     /// A radio HAT cannot be opened, or has failed for good; it is tried again.
     RADIO_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e251";
     /// A radio HAT failed and is set up again.
     RADIO_FAULT = "8c9f6a2e4d0b4f57a1e35d7c90b1e252";
     /// A radio HAT has worked without a fault for five minutes.
-    RADIO_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e253";
+    RADIO_WORKS = "8c9f6a2e4d0b4f57a1e35d7c90b1e253", Word;
     /// A radio hears nothing though its devices are due.
     RADIO_DEAF = "8c9f6a2e4d0b4f57a1e35d7c90b1e254";
     /// A radio that was deaf hears its devices again.
-    RADIO_HEARS = "8c9f6a2e4d0b4f57a1e35d7c90b1e255";
+    RADIO_HEARS = "8c9f6a2e4d0b4f57a1e35d7c90b1e255", Word;
     /// A lamp or relay cannot be driven.
     OUTPUT_MISSING = "8c9f6a2e4d0b4f57a1e35d7c90b1e256";
     /// A radio's interrupt line does not tell of edges.
@@ -149,7 +172,7 @@ messages! {
     /// A bin burns.
     BIN_FIRE = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a0";
     /// A bin burns no longer.
-    BIN_FIRE_OVER = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a1";
+    BIN_FIRE_OVER = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a1", Word;
     /// The sensor of a bin is silent, and its usual losses do not explain that.
     BIN_SENSOR_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e2a2";
     /// The sensor of a bin is heard again.
@@ -163,7 +186,7 @@ messages! {
     /// Nobody knows any more whether residents have withdrawn consent.
     CONSENT_LOST = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b0";
     /// Somebody on this machine has looked at what is known of residents.
-    CARE_READ = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b1";
+    CARE_READ = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b1", Account;
     /// What is to be erased of residents cannot be overwritten.
     NOT_ERASED = "8c9f6a2e4d0b4f57a1e35d7c90b1e2b2";
 }
@@ -179,5 +202,26 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), ALL.len());
+    }
+
+    #[test]
+    fn only_what_comes_and_goes_is_news() {
+        let words = [
+            CONFIG_WARNING,
+            RELOADED,
+            STORE_WORKS,
+            CONCENTRATOR_PORT_OPEN,
+            MACHINE_WELL,
+            RADIO_UP,
+            RADIO_WORKS,
+            RADIO_HEARS,
+            BIN_FIRE_OVER,
+            UPSTREAM_TAKEN_AFTER_ALL,
+            PLAN_MADE,
+        ];
+        assert!(words.into_iter().all(|id| nature(id) == Nature::Word));
+        assert_eq!(nature(CARE_READ), Nature::Account);
+        assert_eq!(nature(UPSTREAM_LOST), Nature::News);
+        assert_eq!(nature("of somebody else"), Nature::News);
     }
 }

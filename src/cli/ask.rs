@@ -2,7 +2,10 @@
 
 use super::exit;
 use crate::config::{self, DEFAULT_FILE, Loaded, Problems};
+use crate::ops::access::{self, Reader};
+use crate::ops::journal;
 use crate::ops::socket::SOCKET;
+use crate::units::TenantId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write, stderr};
@@ -121,6 +124,15 @@ impl Daemon {
             return Err(Silence::Refused(why.to_owned()));
         }
         serde_json::from_value(document).map_err(Silence::Strange)
+    }
+}
+
+/// Notes what this command is about to show of the residents of these tenants. The daemon has noted
+/// that it was asked; who has logged in is known here.
+pub(super) fn note_shown(residents_of: &[TenantId], what: &str) {
+    if !residents_of.is_empty() {
+        let _journal = journal::init_beside();
+        access::shown(residents_of, what, Reader::own());
     }
 }
 

@@ -66,7 +66,7 @@ fn bytes(text: &str) -> Result<Bytes, String> {
 /// # Errors
 /// When a file cannot be read, or the result cannot be printed.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init();
+    let _journal = journal::init();
     match args {
         Args { serve: true, .. } => serve::serve(),
         Args { codec: Some(file), fport: Some(f_port), hex: Some(Bytes(bytes)), .. } => {

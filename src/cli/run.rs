@@ -6,7 +6,8 @@ use crate::clock::Clock;
 use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts, Refused, Renewed, Renewer};
 use crate::message;
-use crate::ops::{journal, service};
+use crate::ops::journal::{self, Journal};
+use crate::ops::service;
 use crate::radio::hat::Hat;
 use crate::store::StoreError;
 use crate::sys;
@@ -31,11 +32,11 @@ pub(super) struct Args {
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init();
+    let journal = journal::init();
     let loaded = match config::load(args.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{problems}");
+            log::error!(MESSAGE_ID = message::FAILED; "the configuration is wrong:\n{}", problems.brief());
             // the service manager does not start it again after CONFIG, but a disk may come late
             let code = if problems.are_of_machine() { exit::IO } else { exit::CONFIG };
             return Ok(code.into());
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (clock, open_hat) = (Clock::system(), Box::new(Hat::spawn));
     let parts = Parts { settings, registry, households, codecs, clock, open_hat };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(serve(parts, args.config.clone())) {
+    match runtime.block_on(serve(parts, args.config.clone(), &journal)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             log::error!(MESSAGE_ID = message::FAILED; "{error}");
@@ -60,11 +61,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn tell_warnings(loaded: &config::Loaded) {
     for warning in &loaded.warnings {
-        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{warning}");
+        log::warn!(MESSAGE_ID = message::CONFIG_WARNING; "{}", warning.brief());
     }
 }
 
-async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> {
+async fn serve(parts: Parts, file: Option<PathBuf>, journal: &Journal) -> Result<(), GatewayError> {
     // first of all: who has been told that lykta is ready may tell it to stop at once
     let told = told_to_stop();
     tokio::pin!(told);
@@ -86,7 +87,7 @@ async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> 
     let often = watched.map_or(STATUS_INTERVAL, |within| STATUS_INTERVAL.min(within / 2));
     let mut look = interval(often);
     let mut hung = false;
-    let mut reading = None::<JoinHandle<_>>;
+    let mut reading = None;
     loop {
         tokio::select! {
             () = &mut told => break,
@@ -95,18 +96,16 @@ async fn serve(parts: Parts, file: Option<PathBuf>) -> Result<(), GatewayError> 
                 service::reloading();
                 reading = Some(tokio::spawn(reload(gateway.renewer(), file.clone())));
             }
-            renewed = async { reading.as_mut()?.await.ok() }, if reading.is_some() => {
-                reading = None;
-                view.set_settled(matches!(renewed, Some(Ok(_))));
-                if let Some(renewed) = renewed.and_then(tell_reload) {
+            renewed = outcome(&mut reading), if reading.is_some() => {
+                view.set_settled(renewed.is_ok());
+                if let Some(renewed) = tell_reload(renewed) {
                     gateway.watch(renewed);
                 }
                 last = view.status();
                 service::ready(&last);
             }
             _ = look.tick() => {
-                // what comes again and again is told with its count
-                log::logger().flush();
+                journal.tell_due();
                 let status = view.status();
                 if status != last {
                     service::status(&status);
@@ -143,6 +142,17 @@ async fn reload(renewer: Renewer, file: Option<PathBuf>) -> Result<Renewed, Refu
     let renewed = renewer.renew(loaded).await;
     sys::return_free_memory();
     renewed
+}
+
+/// What came of it, once; nothing ever where nothing is read.
+async fn outcome(
+    reading: &mut Option<JoinHandle<Result<Renewed, Refused>>>,
+) -> Result<Renewed, Refused> {
+    let Some(task) = reading else { return std::future::pending().await };
+    let ended = task.await;
+    *reading = None;
+    // what a panic says may be a piece of what was read
+    ended.unwrap_or(Err(Refused::Panicked))
 }
 
 fn tell_reload(outcome: Result<Renewed, Refused>) -> Option<Renewed> {
@@ -211,5 +221,20 @@ fn exit_code(error: &GatewayError) -> u8 {
         GatewayError::StateDir { .. } | GatewayError::Store(_) => exit::IO,
         GatewayError::Locked { .. } | GatewayError::Thread { .. } => exit::UNAVAILABLE,
         GatewayError::Ended(_) => exit::SOFTWARE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reading_that_panics_is_a_refusal() {
+        let mut reading =
+            Some(tokio::spawn(async { panic!("byte 3 is inside 'å' of `kastanjå`") }));
+        let refused = outcome(&mut reading).await.expect_err("nothing was read");
+        assert!(reading.is_none(), "it may be read again");
+        let text = refused.to_string();
+        assert!(text.contains("a fault in lykta") && !text.contains("kastanj"), "{text}");
     }
 }

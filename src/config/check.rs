@@ -8,6 +8,7 @@ use super::settings::{
 };
 use super::tls;
 use crate::sys;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +24,7 @@ impl Checks<'_> {
     pub(super) fn error(
         &mut self,
         path: &KeyPath,
-        what: impl Into<String>,
+        what: impl Into<Cow<'static, str>>,
         help: impl Into<String>,
     ) {
         self.reader.wrong(path, what, help);
@@ -32,7 +33,7 @@ impl Checks<'_> {
     pub(super) fn warning(
         &mut self,
         path: &KeyPath,
-        what: impl Into<String>,
+        what: impl Into<Cow<'static, str>>,
         help: impl Into<String>,
     ) {
         let (what, help) = (what.into(), help.into());

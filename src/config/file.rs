@@ -1,5 +1,6 @@
 //! One TOML file: its values, where each stands, and what to say when it is no TOML.
 
+use super::discretion::Discreet;
 use super::key::Step;
 use super::problem::{Excerpt, Problem};
 use super::source::Place;
@@ -53,6 +54,7 @@ impl File {
                 Err(Box::new(Problem {
                     place,
                     excerpt,
+                    discreet: Some(Discreet::of_text("this is not TOML")),
                     ..Problem::of_file(
                         path,
                         syntax_error(error.message()),

@@ -26,6 +26,12 @@ impl KeyPath {
         self.then(Step::Element(index))
     }
 
+    /// The path of the table or list that it is in.
+    pub(super) fn parent(&self) -> Self {
+        let all = self.0.len().saturating_sub(1);
+        Self(self.0[..all].to_vec())
+    }
+
     fn then(&self, step: Step) -> Self {
         let mut steps = Vec::with_capacity(self.0.len() + 1);
         steps.extend_from_slice(&self.0);

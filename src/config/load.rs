@@ -1,6 +1,7 @@
 //! From files and environment to a configuration that can be run, or to all that is wrong.
 
 use super::check::Checks;
+use super::discretion::Discreet;
 use super::file::File;
 use super::household::Household;
 use super::key::KeyPath;
@@ -163,14 +164,16 @@ pub(super) fn located(layers: &Layers, faults: Vec<Fault>) -> Vec<Problem> {
         .into_iter()
         .map(|fault| {
             let (place, excerpt) = layers.locate(&fault.path, fault.part);
+            let discreet = Discreet::of(&fault, layers.merged());
             Problem {
                 place,
                 key: fault.path.to_string(),
-                what: fault.what,
+                what: fault.what.into_owned(),
                 help: fault.help,
                 see: fault.see.map(|(path, why)| (layers.place(&path, Part::Value), why)),
                 excerpt,
                 of_machine: fault.of_machine,
+                discreet,
             }
         })
         .collect();

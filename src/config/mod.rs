@@ -14,6 +14,7 @@ mod bin;
 mod care;
 mod check;
 mod devices;
+mod discretion;
 mod file;
 mod home;
 mod household;
@@ -43,6 +44,7 @@ pub use care::{
     CheckSettings, DoorMode, EscalationSettings, ResidentSettings, RuleName, RuleSettings,
     SensorSettings,
 };
+pub use discretion::{Brief, BriefProblems};
 pub use home::Home;
 pub use household::Household;
 pub use load::{DEFAULT_FILE, Loaded, load, load_with};

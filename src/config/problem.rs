@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
+use super::discretion::Discreet;
 use super::mask;
 use super::source::{Place, Sources};
 use std::fmt;
@@ -45,6 +46,8 @@ pub struct Problem {
     /// Whether the text may be right and the machine is not as it says: a disk that is not
     /// there yet. Trying again may help.
     pub of_machine: bool,
+    /// What may be told of it where names must not be. Without, all of it may.
+    pub(super) discreet: Option<Discreet>,
 }
 
 impl Problem {
@@ -62,8 +65,19 @@ impl Problem {
             see: None,
             excerpt: None,
             of_machine: false,
+            discreet: None,
         }
     }
+}
+
+/// What is shown of a problem.
+pub(super) struct Layout<'a> {
+    pub(super) what: &'a str,
+    pub(super) place: &'a Place,
+    pub(super) excerpt: Option<&'a Excerpt>,
+    pub(super) key: &'a str,
+    pub(super) see: Option<&'a (Place, String)>,
+    pub(super) help: &'a str,
 }
 
 impl fmt::Display for Problem {
@@ -78,14 +92,22 @@ impl fmt::Display for Problem {
     ///    = help: did you mean `gateway`?
     /// ```
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, place, key, help, .. } = self;
+        let (excerpt, see) = (self.excerpt.as_ref(), self.see.as_ref());
+        Layout { what, place, excerpt, key, see, help }.fmt(f)
+    }
+}
+
+impl fmt::Display for Layout<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.what)?;
-        let number = match &self.place {
+        let number = match self.place {
             Place::Line { line, .. } => line.to_string(),
             _ => String::new(),
         };
         let margin = " ".repeat(number.len());
         writeln!(f, " {margin}--> {}", self.place)?;
-        if let Some(Excerpt { line, from, width }) = &self.excerpt {
+        if let Some(Excerpt { line, from, width }) = self.excerpt {
             writeln!(f, " {margin} |")?;
             writeln!(f, " {number} | {line}")?;
             writeln!(f, " {margin} | {}{}", " ".repeat(*from), "^".repeat(*width))?;
@@ -93,7 +115,7 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             writeln!(f, " {margin} = key:  {}", self.key)?;
         }
-        if let Some((place, why)) = &self.see {
+        if let Some((place, why)) = self.see {
             writeln!(f, " {margin} = see:  {place}: {why}")?;
         }
         write!(f, " {margin} = help: {}", self.help)
@@ -116,17 +138,26 @@ impl Problems {
     pub fn are_of_machine(&self) -> bool {
         self.errors.iter().all(|problem| problem.of_machine)
     }
-}
 
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Each in these words, and how many they are.
+    pub(super) fn tell(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        words: impl Fn(&Problem) -> String,
+    ) -> fmt::Result {
         for problem in &self.errors {
-            writeln!(f, "error: {problem}\n")?;
+            writeln!(f, "error: {}\n", words(problem))?;
         }
         match self.errors.len() {
             1 => write!(f, "1 error in the configuration"),
             n => write!(f, "{n} errors in the configuration"),
         }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, Problem::to_string)
     }
 }
 

@@ -4,6 +4,7 @@ use super::file::plain;
 use super::key::{KeyPath, Part};
 use super::schema::{Key, Shape, Table};
 use figment::value::{Dict, Value};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// A fault before its place is looked up.
@@ -11,7 +12,8 @@ use std::collections::HashSet;
 pub(super) struct Fault {
     pub(super) path: KeyPath,
     pub(super) part: Part,
-    pub(super) what: String,
+    /// Borrowed where it is the program's own, word by word.
+    pub(super) what: Cow<'static, str>,
     pub(super) help: String,
     /// A setting that belongs to it, and why.
     pub(super) see: Option<(KeyPath, String)>,
@@ -75,7 +77,7 @@ impl Reader {
     pub(super) fn wrong(
         &mut self,
         path: &KeyPath,
-        what: impl Into<String>,
+        what: impl Into<Cow<'static, str>>,
         help: impl Into<String>,
     ) {
         self.fault(path, Part::Value, what, help);
@@ -85,7 +87,7 @@ impl Reader {
     pub(super) fn wrong_key(
         &mut self,
         path: &KeyPath,
-        what: impl Into<String>,
+        what: impl Into<Cow<'static, str>>,
         help: impl Into<String>,
     ) {
         self.fault(path, Part::Key, what, help);
@@ -95,7 +97,7 @@ impl Reader {
         &mut self,
         path: &KeyPath,
         part: Part,
-        what: impl Into<String>,
+        what: impl Into<Cow<'static, str>>,
         help: impl Into<String>,
     ) {
         let (what, help) = (what.into(), help.into());

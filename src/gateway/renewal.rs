@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// They are wrong.
-    #[error("the configuration is wrong:\n{0}")]
+    #[error("the configuration is wrong:\n{}", .0.brief())]
     Wrong(Problems),
     /// They change what is fixed while the gateway runs.
     #[error("needs a restart: {}", .0.join(", "))]
@@ -33,6 +33,9 @@ pub enum Refused {
     /// A part that they need cannot be started.
     #[error(transparent)]
     Part(#[from] GatewayError),
+    /// Whoever read or passed them has panicked.
+    #[error("lykta failed over it, which is a fault in lykta: please report it")]
+    Panicked,
     /// The gateway stops.
     #[error("the gateway stops")]
     Stopped,

@@ -40,6 +40,9 @@ pub struct Devices {
     pub time: Timestamp,
     /// All devices; `None` when they are not known.
     pub devices: Option<Vec<DeviceStatus>>,
+    /// The tenants of whose residents it tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residents_of: Vec<TenantId>,
     /// Why something is missing.
     #[serde(default)]
     pub trouble: Option<String>,
@@ -53,6 +56,9 @@ pub struct OneDevice {
     pub time: Timestamp,
     /// The device; `None` without `trouble` when there is no such device.
     pub device: Option<DeviceStatus>,
+    /// The tenants of whose residents it tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residents_of: Vec<TenantId>,
     /// Why something is missing.
     #[serde(default)]
     pub trouble: Option<String>,

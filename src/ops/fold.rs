@@ -1,8 +1,9 @@
 //! What comes and goes all the time is told a few times, then counted, and told again with the
 //! count: "said 47 times". A link that flaps, or a sensor that is understood every other time, is no
-//! flood in the journal. What asks for somebody at once (errors) is always told.
+//! flood in the journal. What asks for somebody at once (errors) is always told, and so is what is
+//! no news ([`message::Nature`]).
 
-use crate::message;
+use crate::message::{self, Nature};
 use log::kv::{self, Key, VisitSource};
 use log::{Level, Record};
 use std::collections::HashMap;
@@ -59,8 +60,7 @@ impl Folds {
         }
         let fields = fields(record);
         let Some(same) = same(&fields) else { return Fate::Told };
-        // who has looked, and when, is an account and no news
-        if same.0 == message::CARE_READ {
+        if message::nature(&same.0) != Nature::News {
             return Fate::Told;
         }
         if !self.0.contains_key(&same) && self.0.len() >= KEPT {
@@ -88,15 +88,26 @@ impl Folds {
             if now.saturating_duration_since(fold.since) < WITHIN {
                 return true;
             }
-            let Some((mut said, count)) = fold.counted.take() else { return false };
-            said.text = format!("said {count} times more in an hour, the last time: {}", said.text);
-            due.push(said);
+            let Some(counted) = fold.counted.take() else { return false };
+            due.push(again(counted, " in an hour"));
             // it may go on like that: the next hour begins with what has just been said
             *fold = Fold { since: now, told: MOST, counted: None };
             true
         });
         due
     }
+
+    /// All that was only counted: nobody may be there to tell it later.
+    pub(super) fn rest(&mut self) -> Vec<Said> {
+        let counted = self.0.values_mut().filter_map(|fold| fold.counted.take());
+        counted.map(|counted| again(counted, "")).collect()
+    }
+}
+
+/// The last of those that were counted, with their count.
+fn again((mut said, count): (Said, u32), within: &str) -> Said {
+    said.text = format!("said {count} times more{within}, the last time: {}", said.text);
+    said
 }
 
 /// Nothing that has no id, and so is no change of something.
@@ -157,6 +168,43 @@ mod tests {
         assert_eq!(folds.due(minute(120)).len(), 1);
         assert_eq!(folds.due(minute(180)), []);
         assert_eq!(note(&mut folds, Level::Warn, "waste", "lost", minute(181)), Fate::Told);
+    }
+
+    #[test]
+    fn what_is_counted_is_told_at_the_end_though_the_hour_is_not_over() {
+        let (mut folds, now) = (Folds::default(), Instant::now());
+        for n in 0..8 {
+            note(&mut folds, Level::Warn, "waste", &format!("lost for the {n}th time"), now);
+        }
+        note(&mut folds, Level::Warn, "yard", "lost", now);
+        assert_eq!(folds.due(now), []);
+        let rest = folds.rest();
+        let text = "said 3 times more, the last time: lost for the 7th time";
+        assert_eq!(rest.iter().map(|said| said.text.as_str()).collect::<Vec<_>>(), [text]);
+        assert_eq!(folds.rest(), []);
+    }
+
+    #[test]
+    fn each_word_is_told() {
+        let (mut folds, now) = (Folds::default(), Instant::now());
+        for id in [message::CONFIG_WARNING, message::RELOADED, message::CARE_READ] {
+            let fields = [("MESSAGE_ID", id)];
+            for _ in 0..100 {
+                let mut record = Record::builder();
+                let record = record.level(Level::Info).key_values(&fields);
+                assert_eq!(folds.note(&record.build(), now), Fate::Told);
+            }
+        }
+        // the end of an error comes as often as the error
+        for _ in 0..100 {
+            for (level, id) in
+                [(Level::Error, message::STORE_FAILED), (Level::Info, message::STORE_WORKS)]
+            {
+                let fields = [("MESSAGE_ID", id), ("LYKTA_TENANT", "waste")];
+                let record = Record::builder().level(level).key_values(&fields).build();
+                assert_eq!(folds.note(&record, now), Fate::Told);
+            }
+        }
     }
 
     #[test]

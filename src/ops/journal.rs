@@ -2,28 +2,30 @@
 
 use super::fold::{Fate, Folds, Said};
 use crate::fault::Fault;
-use crate::message;
+use crate::message::{self, Nature};
 use log::kv::{Key, Source, Value, VisitSource};
-use log::{LevelFilter, Log, Metadata, Record};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Passes on what lykta says and nothing of what its libraries say: what matters to
 /// operations is said in lykta's own words, once for each change, and a library's warning for
 /// each refused message would be a storm.
-struct Own<L> {
-    to: L,
+struct Own {
+    to: Box<dyn Log>,
+    /// How much is said. Accounts are no matter of it.
+    level: LevelFilter,
     folds: Mutex<Folds>,
 }
 
-impl<L: Log> Log for Own<L> {
+impl Log for Own {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with(env!("CARGO_PKG_NAME")) && self.to.enabled(metadata)
+        metadata.level() <= self.level && is_own(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) && !is_account(record) {
             return;
         }
         match self.folds().note(record, Instant::now()) {
@@ -37,23 +39,38 @@ impl<L: Log> Log for Own<L> {
         }
     }
 
-    /// Tells what was counted, if it is time.
+    /// Tells all that was only counted.
     fn flush(&self) {
-        let due = self.folds().due(Instant::now());
-        for Said { level, text, fields } in due {
+        let rest = self.folds().rest();
+        self.say(rest);
+        self.to.flush();
+    }
+}
+
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(env!("CARGO_PKG_NAME"))
+}
+
+fn is_account(record: &Record<'_>) -> bool {
+    let id = record.key_values().get(Key::from("MESSAGE_ID"));
+    let nature = id.and_then(|id| id.to_borrowed_str().map(message::nature));
+    is_own(record.metadata()) && nature == Some(Nature::Account)
+}
+
+impl Own {
+    fn new(to: Box<dyn Log>, level: LevelFilter) -> Self {
+        Self { to, level, folds: Mutex::default() }
+    }
+
+    /// Tells what was counted.
+    fn say(&self, counted: Vec<Said>) {
+        for Said { level, text, fields } in counted {
             let args = format_args!("{text}");
             let target = env!("CARGO_PKG_NAME");
             let mut record = Record::builder();
             let record = record.level(level).target(target).key_values(&fields);
             self.tell(&record.args(args).build());
         }
-        self.to.flush();
-    }
-}
-
-impl<L: Log> Own<L> {
-    fn new(to: L) -> Self {
-        Self { to, folds: Mutex::default() }
     }
 
     fn folds(&self) -> MutexGuard<'_, Folds> {
@@ -88,32 +105,53 @@ impl Source for WithFault<'_> {
     }
 }
 
-/// The environment variable that sets how much is said: `error`, `warn`, `info` (the
-/// default), `debug` or `trace`.
+/// The environment variable that sets how much is said: `off`, `error`, `warn`, `info` (the
+/// default), `debug` or `trace`. An account ([`Nature::Account`]) is said at each of them.
 pub const LEVEL_VARIABLE: &str = "LYKTA_LOG";
+
+/// Where this process tells what it tells.
+#[must_use = "what was counted is told when somebody asks for it"]
+pub struct Journal(Arc<Own>);
+
+impl Journal {
+    /// Tells what was counted for an hour by now.
+    pub fn tell_due(&self) {
+        let due = self.0.folds().due(Instant::now());
+        self.0.say(due);
+    }
+}
+
+impl Drop for Journal {
+    /// Tells what was counted and would be told later.
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
 
 /// Starts logging. To the journal when stderr is connected to it, as under systemd; else as
 /// text to stderr. To be called once, by the program's entry.
-pub fn init() {
-    start(connected_to_journal());
+pub fn init() -> Journal {
+    start(connected_to_journal())
 }
 
 /// The same for a command of which operations are to know: to the journal if there is one, whoever
 /// reads its stderr.
-pub fn init_beside() {
-    start(true);
+pub fn init_beside() -> Journal {
+    start(true)
 }
 
-fn start(to_journal: bool) {
+fn start(to_journal: bool) -> Journal {
     let asked = std::env::var(LEVEL_VARIABLE).ok();
     let known = asked.as_deref().map_or(Ok(LevelFilter::Info), str::parse);
     let level = known.as_ref().map_or(LevelFilter::Info, |level| *level);
-    let logger: Box<dyn Log> = match to_journal.then(JournalLog::new) {
-        Some(Ok(journal)) => Box::new(Own::new(journal)),
-        _ => Box::new(Own::new(text(level))),
+    let to: Box<dyn Log> = match to_journal.then(JournalLog::new) {
+        Some(Ok(journal)) => Box::new(journal),
+        _ => Box::new(text()),
     };
-    if log::set_boxed_logger(logger).is_ok() {
-        log::set_max_level(level);
+    let own = Arc::new(Own::new(to, level));
+    if log::set_boxed_logger(Box::new(Arc::clone(&own))).is_ok() {
+        // accounts are at the level `info`
+        log::set_max_level(level.max(Level::Info.to_level_filter()));
     }
     if let (Some(asked), Err(_)) = (asked, known) {
         log::warn!(
@@ -122,13 +160,14 @@ fn start(to_journal: bool) {
              and trace are; going on with info"
         );
     }
+    Journal(own)
 }
 
-/// One line each: time, level, text, and the fields but those for the journal's machinery.
-fn text(level: LevelFilter) -> env_logger::Logger {
+/// One line each: time, level, text. How much is said is no matter of it.
+fn text() -> env_logger::Logger {
     use std::io::Write;
     env_logger::Builder::new()
-        .filter_level(level)
+        .filter_level(LevelFilter::Trace)
         .format(|out, record| {
             let style = out.default_level_style(record.level());
             let time = out.timestamp_seconds();

@@ -2,7 +2,7 @@
 
 use crate::planning::Search;
 use crate::route::sheet::Sheet;
-use crate::units::PlanName;
+use crate::units::{PlanName, TenantId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ pub struct OnePlan {
     /// The plan that holds, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub plan: Option<Arc<Sheet>>,
+    /// The tenant of whose residents it tells, if it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residents_of: Vec<TenantId>,
     /// How far a search for a new one is, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub search: Option<Search>,

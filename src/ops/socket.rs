@@ -232,10 +232,10 @@ impl Reporter {
             }
             Some(("device", dev_eui)) => match dev_eui.parse() {
                 Ok(dev_eui) => {
-                    let Devices { time, devices, trouble } =
+                    let Devices { time, devices, residents_of, trouble } =
                         self.ask_for(Question::Device(dev_eui), reader).await;
                     let device = devices.and_then(|mut devices| devices.pop());
-                    line(&OneDevice { time, device, trouble })
+                    line(&OneDevice { time, device, residents_of, trouble })
                 }
                 Err(why) => error(&format!("no DevEUI: {why}")),
             },
@@ -281,12 +281,12 @@ impl Reporter {
         }
         let plan = notice.sheet.filter(|_| verb == "plan");
         let tenant = name.as_ref().and_then(|name| self.patrols.get(name));
-        if let Some(tenant) = tenant.filter(|_| plan.is_some()) {
-            access::shown(tenant, "the visits of a plan", reader);
-        }
+        let residents_of: Vec<_> = tenant.filter(|_| plan.is_some()).cloned().into_iter().collect();
+        access::shown(&residents_of, access::VISITS, reader);
         line(&OnePlan {
             name,
             plan,
+            residents_of,
             search: notice.search,
             ticket,
             open: ticket.is_some(),
@@ -311,7 +311,8 @@ impl Reporter {
             }
         };
         let (name, ticket) = (Some(name), Some(ticket));
-        line(&OnePlan { name, plan: None, search, ticket, open, trouble })
+        let residents_of = Vec::new();
+        line(&OnePlan { name, plan: None, residents_of, search, ticket, open, trouble })
     }
 
     /// How everything is, with what waits by class.
@@ -378,9 +379,9 @@ impl Reporter {
             tenants.clone().any(|tenant| tenant.id == *id && tenant.kind == TenantKind::Care)
         };
         let theirs = devices.iter().flatten().map(|device| &device.tenant);
-        for tenant in theirs.filter(|id| of_care(id)).collect::<BTreeSet<_>>() {
-            access::shown(tenant, "devices", reader);
-        }
-        Devices { time: self.view.now().wall, devices, trouble }
+        let theirs: BTreeSet<_> = theirs.filter(|id| of_care(id)).cloned().collect();
+        let residents_of = Vec::from_iter(theirs);
+        access::shown(&residents_of, access::DEVICES, reader);
+        Devices { time: self.view.now().wall, devices, residents_of, trouble }
     }
 }

@@ -399,13 +399,16 @@ fn whoever_looks_at_what_tells_of_residents_is_noted() {
         (&["device", "list"][..], "devices"),
         (&["device", "show", &dev_eui], "devices"),
         (&["plan", "show"], "the visits of a plan"),
+        (&["plan", "now"], "the visits of a plan"),
     ] {
-        let (process, _) = run(args);
+        let (process, said) = run(args);
         let line =
             format!("{what} of tenant care, which tell of residents, were shown to user {uid}");
         wait_until("it is noted", || {
             house.lykta.log().iter().any(|said| said.contains(&line) && said.contains(&process))
         });
+        // who has logged in is known to the command
+        assert!(said.contains(&line) && said.contains(&process), "{said}");
     }
     let (process, said) = run(&["store", "export"]);
     assert!(

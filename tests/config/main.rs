@@ -4,6 +4,7 @@
 
 mod anything;
 mod check;
+mod discretion;
 mod import;
 mod layers;
 mod radio;

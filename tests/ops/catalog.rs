@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The fields that lykta attaches to its messages.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "LYKTA_BIN",
     "LYKTA_CODEC",
     "LYKTA_CONCENTRATOR",
@@ -12,6 +12,7 @@ const FIELDS: [&str; 12] = [
     "LYKTA_PLAN",
     "LYKTA_RADIO",
     "LYKTA_FILE",
+    "LYKTA_LOGIN",
     "LYKTA_REASON",
     "LYKTA_RESIDENTS",
     "LYKTA_TENANT",

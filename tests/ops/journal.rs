@@ -21,6 +21,11 @@ type Fields = BTreeMap<String, String>;
 const NAMESPACE: &str = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
                          mount --bind \"$0\" /run/systemd/journal && exec \"$@\"";
 
+/// The same where the program sees no process, as under the shipped unit it sees only its own.
+const ALONE: &str = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
+                     mount --bind \"$0\" /run/systemd/journal && mount -t tmpfs none /proc && \
+                     exec \"$@\"";
+
 /// The other end of the journal's socket.
 struct Journal {
     records: Arc<Mutex<Vec<Fields>>>,
@@ -47,12 +52,12 @@ impl Journal {
 
     /// Starts lykta and waits until it is ready.
     fn start_under(&self, lykta: &mut Lykta, level: &str) {
-        self.spawn_under(lykta, level);
+        self.spawn_under(lykta, level, NAMESPACE);
         lykta.wait_for_notification("READY=1");
     }
 
     /// Starts lykta as under systemd: its stderr is known to lead to the journal.
-    fn spawn_under(&self, lykta: &mut Lykta, level: &str) {
+    fn spawn_under(&self, lykta: &mut Lykta, level: &str, namespace: &str) {
         let stderr = File::create(self.stderr()).unwrap();
         let id = stderr.metadata().unwrap();
         let plain = lykta.command();
@@ -62,7 +67,7 @@ impl Journal {
             command.args(["--user", "--map-root-user"]);
         }
         command
-            .args(["--mount", "sh", "-c", NAMESPACE])
+            .args(["--mount", "sh", "-c", namespace])
             .arg(self.directory.path())
             .arg(plain.get_program())
             .args(plain.get_args())
@@ -258,11 +263,59 @@ fn a_wrong_configuration_is_one_readable_record() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("gateway", "gatway")).unwrap();
     let journal = Journal::start();
-    journal.spawn_under(&mut lykta, "info");
+    journal.spawn_under(&mut lykta, "info", NAMESPACE);
     assert_eq!(lykta.wait().code(), Some(78));
     let failed = journal.wait_for("FAILED");
     assert_eq!(failed["PRIORITY"], "3");
     let lines: Vec<_> = failed["MESSAGE"].lines().collect();
     assert_eq!(lines[0], "the configuration is wrong:");
     assert!(lines.contains(&"   = help: did you mean `gateway`?"), "{lines:#?}");
+}
+
+#[test]
+fn who_has_looked_is_noted_at_any_level_and_nobody_is_taken_for_another() {
+    let door = Sensor { profile: "browan-tbdw100", ..Sensor::new(1) };
+    let mut lykta = Lykta::configured(&format!(
+        "[[tenant]]\nid = \"care\"\nkind = \"care\"\n[tenant.upstream]\n\
+         urls = [\"mqtt://127.0.0.1:9\"]\n{}resident = \"kastanj\"\nsensor = \"door\"\n\
+         [[resident]]\nid = \"kastanj\"\nconsent = true\n",
+        door.table("care")
+    ));
+    let journal = Journal::start();
+    journal.spawn_under(&mut lykta, "off", ALONE);
+    lykta.wait_for_notification("READY=1");
+    let look = Command::new(env!("CARGO_BIN_EXE_lykta"))
+        .args(["device", "list", "--config"])
+        .arg(lykta.path().join("lykta.toml"))
+        .env("LYKTA_LOG", "off")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = look.id().to_string();
+    let looked = look.wait_with_output().unwrap();
+    assert!(looked.status.success(), "{looked:?}");
+
+    // the daemon knows who asked, and not who that is behind sudo
+    let noted = journal.wait_for("CARE_READ");
+    let uid = std::fs::metadata("/proc/self").unwrap().uid().to_string();
+    assert_eq!((&noted["LYKTA_USER"], &noted["LYKTA_PROCESS"]), (&uid, &pid));
+    assert_eq!(noted["LYKTA_LOGIN"], "not known");
+    assert!(noted["MESSAGE"].ends_with(&format!("(login not known, process {pid})")), "{noted:?}");
+    // the command does
+    let said = String::from_utf8_lossy(&looked.stderr);
+    let login = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
+    let login = match login.trim() {
+        "" => "login not known".to_owned(),
+        "4294967295" => "nobody has logged in".to_owned(),
+        login => format!("logged in as {login}"),
+    };
+    let line = format!(
+        "devices of tenant care, which tell of residents, were shown to user {uid} ({login}, \
+         process {pid})"
+    );
+    assert!(said.contains(&line), "{said}");
+    // and that is all that is said with `off`
+    assert!(lykta.stop().success());
+    assert_eq!(journal.records().len(), 1, "{:?}", journal.records());
 }

@@ -32,6 +32,25 @@ fn three_hundred_good_frames_are_no_news() {
     assert!(log.len() <= 5, "{log:?}");
 }
 
+#[test]
+fn what_was_only_counted_is_told_at_the_stop() {
+    let sensor = Sensor::new(1);
+    let broker = Broker::start();
+    let mut lykta = Lykta::start(&broker, "", std::slice::from_ref(&sensor));
+    let mut air = Concentrator::new(1, lykta.udp);
+    for n in 0..8 {
+        air.forward(&[sensor.uplink(2 * n + 1, 2, &[0xff])]);
+        air.forward(&[sensor.level(2 * n + 2, 80, 20)]);
+    }
+    wait_until("all are taken", || lykta.accepted().get(&sensor.dev_eui.0) == Some(&16));
+    assert!(lykta.stop().success());
+    let again = "WARN  said 3 times more, the last time: payloads of device 70b3d50700000001";
+    lykta.wait_for_log(again);
+    lykta.wait_for_log("INFO  said 3 times more, the last time: payloads of device");
+    let told = lykta.log().iter().filter(|line| line.contains("payloads of device")).count();
+    assert_eq!(told, 12, "{:?}", lykta.log());
+}
+
 /// How much faster than life the hour goes.
 const SPEED: u32 = 180;
 

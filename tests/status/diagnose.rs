@@ -139,6 +139,68 @@ fn nothing_in_it_is_secret_or_personal_and_all_that_helps_is_there() {
 }
 
 #[test]
+fn who_has_left_the_settings_is_not_in_it_through_their_mistakes() {
+    let door = Sensor { profile: "browan-tbdw100", ..Sensor::new(1) };
+    let home = format!(
+        "{}resident = \"kastanj\"\nsensor = \"Annas balkong\"\n\
+         [[resident]]\nid = \"kastanj\"\nconsent = true\n\
+         [[resident.sensor]]\nid = \"Annas balkong\"\nkind = \"door\"\n",
+        door.table("care")
+    );
+    let tenant = TENANT.replace("\"waste\"", "\"care\"");
+    let mut lykta = Lykta::configured(&format!("{tenant}{home}"));
+    lykta.restart();
+    let file = lykta.path().join("lykta.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let reload = |lykta: &Lykta, text: &str| {
+        fs::write(&file, text).unwrap();
+        lykta.drain_notifications();
+        lykta.signal("HUP");
+        lykta.wait_for_notification("READY=1");
+    };
+    let mistakes = [
+        ("resident = \"kastanj\"", "resident = \"kastanja\""),
+        ("sensor = \"Annas balkong\"", "sensor = \"Annas dörr\""),
+        ("id = \"Annas balkong\"", "id = Annas balkong"),
+        ("consent = true", "kastanj = true"),
+    ];
+    for (n, (from, to)) in mistakes.into_iter().enumerate() {
+        let wrong = good.replacen(from, to, 1);
+        assert_ne!(wrong, good);
+        reload(&lykta, &wrong);
+        let refused = || lykta.log().iter().filter(|line| line.contains("does not hold")).count();
+        wait_until("it is refused", || refused() > n);
+        // whoever can read the settings is told all of it
+        let said = command(lykta.path(), &["check"]).output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("kastanj") || said.contains("Annas"), "{said}");
+    }
+    let known = hex::encode(door.app_s_key);
+    reload(&lykta, &good.replace(&known, "2b7e151628aed2a6abf7158809cf4f3c"));
+    lykta.wait_for_log("the key is the example of the AES standard");
+    lykta.wait_for_log("key:  device[0].activation.abp.app_s_key");
+    assert!(lykta.stop().success());
+    // it does not start with them, either
+    fs::write(&file, good.replacen(mistakes[0].0, mistakes[0].1, 1)).unwrap();
+    lykta.spawn();
+    assert_eq!(lykta.wait().code(), Some(78));
+    lykta.wait_for_log("the configuration is wrong");
+    lykta.wait_for_log("error in the configuration");
+
+    // then they move out, and somebody needs help
+    fs::write(&file, good.split("[[device]]").next().unwrap()).unwrap();
+    let journal = lykta.log().join("\n");
+    assert!(journal.contains("key:  device[0].resident"), "{journal}");
+    let record = json!({ "PRIORITY": "3", "MESSAGE": journal });
+    let bundle: String = diagnose(&lykta, "bundle.tar.gz", &[record]).into_values().collect();
+    assert!(bundle.contains("key:  device[0].resident"), "{bundle}");
+    for name in ["kastanj", "Annas", "balkong"] {
+        assert!(!journal.contains(name), "{name} in {journal}");
+        assert!(!bundle.contains(name), "{name} in {bundle}");
+    }
+}
+
+#[test]
 fn a_file_that_is_there_is_left_alone() {
     let lykta = Lykta::configured(TENANT);
     let out = lykta.path().join("precious");

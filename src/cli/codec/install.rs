@@ -71,7 +71,7 @@ struct Outcome {
 /// # Errors
 /// When a file cannot be written.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init();
+    let _journal = journal::init();
     let name = &args.profile;
     if name.is_empty() || !name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-')) {
         complain(format_args!("--profile {name:?}: a name of a to z, 0 to 9 and -"));

@@ -1,10 +1,11 @@
 //! `lykta device list`.
 
-use crate::cli::ask::Target;
+use crate::cli::ask::{Target, note_shown};
 use crate::cli::exit;
 use crate::cli::table::{Column, Table, UNKNOWN, ago, percent, printable};
 use crate::config::Loaded;
 use crate::lorawan::statistics::Trend;
+use crate::ops::access;
 use crate::ops::device::{DeviceStatus, Devices, HeardStatus, PowerStatus};
 use crate::units::{DevEui, TenantId};
 use jiff::Timestamp;
@@ -37,8 +38,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut answer = daemon.ask("devices").unwrap_or_else(|silence| Devices {
         time: Timestamp::now(),
         devices: None,
+        residents_of: Vec::new(),
         trouble: Some(silence.to_string()),
     });
+    note_shown(&answer.residents_of, access::DEVICES);
     let is_known = answer.devices.is_some();
     let mut devices = answer.devices.or_else(|| Some(registered(daemon.loaded.as_ref()?)));
     devices.iter_mut().for_each(|devices| devices.sort_by_key(badness));

@@ -1,9 +1,10 @@
 //! `lykta device show`.
 
 use super::list::{last_heard, power, registered, word};
-use crate::cli::ask::Target;
+use crate::cli::ask::{Target, note_shown};
 use crate::cli::exit;
 use crate::cli::table::{Column, Table, UNKNOWN, ago, count, long, percent, printable};
+use crate::ops::access;
 use crate::ops::device::{DeviceStatus, HeardStatus, OneDevice};
 use crate::units::DevEui;
 use jiff::Timestamp;
@@ -40,8 +41,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut answer: OneDevice = daemon.ask(&request).unwrap_or_else(|silence| OneDevice {
         time: Timestamp::now(),
         device: None,
+        residents_of: Vec::new(),
         trouble: Some(silence.to_string()),
     });
+    note_shown(&answer.residents_of, access::DEVICES);
     if answer.trouble.is_some() {
         let mut configured = daemon.loaded.as_ref().map(registered).unwrap_or_default().into_iter();
         let device = || configured.find(|device| device.dev_eui == args.dev_eui);

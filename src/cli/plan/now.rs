@@ -2,9 +2,10 @@
 
 use super::sheet;
 use super::show::{ask, refuse};
-use crate::cli::ask::Target;
+use crate::cli::ask::{Target, note_shown};
 use crate::cli::exit;
 use crate::cli::table::printable;
+use crate::ops::access;
 use crate::planning::Search;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(silence) => return refuse(&silence),
     };
     let Some(sheet) = answer.plan else { return Ok(exit::UNAVAILABLE.into()) };
+    note_shown(&answer.residents_of, access::VISITS);
     let mut out = stdout().lock();
     if args.json {
         writeln!(out, "{:#}", serde_json::json!(sheet))?;

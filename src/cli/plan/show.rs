@@ -1,9 +1,10 @@
 //! `lykta plan show`: the plan that holds.
 
 use super::{picture, sheet};
-use crate::cli::ask::{Daemon, Silence, Target};
+use crate::cli::ask::{Daemon, Silence, Target, note_shown};
 use crate::cli::exit;
 use crate::cli::table::printable;
+use crate::ops::access;
 use crate::ops::plan::OnePlan;
 use crate::route::sheet::Sheet;
 use crate::route::{geojson, gpx};
@@ -84,6 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(stderr().lock(), "lykta: {vehicle} stays at home; vehicles that leave: {leave}")?;
         return Ok(exit::DATA.into());
     }
+    note_shown(&answer.residents_of, access::VISITS);
     let format = if args.json { Format::Json } else { args.format };
     let mut out = stdout().lock();
     let vehicle = args.vehicle.as_deref();

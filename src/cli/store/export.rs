@@ -56,7 +56,7 @@ struct Line {
 /// # Errors
 /// When the result cannot be written.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    journal::init_beside();
+    let _journal = journal::init_beside();
     let databases = match args.which.databases() {
         Ok(databases) => databases,
         Err(ended) => return ended,
@@ -82,7 +82,8 @@ fn messages(databases: &[Database], out: Option<&Path>) -> anyhow::Result<ExitCo
             return told(exit::CONFIG, "the topics are in the configuration: lykta check");
         };
         if known.is_care {
-            access::shown(&database.tenant, "the messages that wait", Reader::own());
+            let tenant = std::slice::from_ref(&database.tenant);
+            access::shown(tenant, access::MESSAGES, Reader::own());
         }
         let written = database.open().and_then(|survey| write(survey, &known.root, &mut *sink));
         match written {

@@ -1,0 +1,119 @@
+//! What of a problem is told where it is kept and passed on: in the journal, and in what `lykta
+//! diagnose` takes from there. No resident's or sensor's name is in it, also of those who have
+//! left the settings since. At the terminal `lykta check` says everything.
+
+use super::key::{KeyPath, Part, Step};
+use super::problem::{Layout, Problem, Problems};
+use super::read::Fault;
+use figment::value::{Dict, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+/// What is said instead of words that may hold a name.
+const SOMETHING: &str = "this does not hold";
+
+const HELP: &str = "run `lykta check`, which says the rest: whom it is about is not told here";
+
+/// What may be told of a problem that is about a resident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Discreet {
+    /// Which setting, by numbers.
+    key: String,
+    what: &'static str,
+}
+
+impl Discreet {
+    /// Of a fault among these settings; `None` where it is about no resident.
+    pub(super) fn of(fault: &Fault, settings: &Value) -> Option<Self> {
+        if !is_of_residents(&fault.path, settings) {
+            return None;
+        }
+        // an unknown key is whatever somebody wrote
+        let key = match fault.part {
+            Part::Key => fault.path.parent().to_string(),
+            Part::Value => fault.path.to_string(),
+        };
+        // words that were put together may have been put together with a name
+        let what = match fault.what {
+            Cow::Borrowed(what) => what,
+            Cow::Owned(_) => SOMETHING,
+        };
+        Some(Self { key, what })
+    }
+
+    /// Of a file in which nobody knows whom a line is about.
+    pub(super) fn of_text(what: &'static str) -> Self {
+        Self { key: String::new(), what }
+    }
+}
+
+/// Whether a setting is about a resident, a device in a home, or a visit of a patrol.
+fn is_of_residents(path: &KeyPath, settings: &Value) -> bool {
+    match path.steps() {
+        [Step::Key(table), ..] if table == "resident" => true,
+        [Step::Key(table), Step::Element(device), ..] if table == "device" => {
+            let devices = settings.as_dict().and_then(|root| root.get("device")?.as_array());
+            let device = devices.and_then(|all| all.get(*device)?.as_dict());
+            device.is_none_or(|device| is_in_a_home(device, settings))
+        }
+        [Step::Key(table), Step::Key(_), Step::Key(list), ..] => table == "plan" && list == "visit",
+        _ => false,
+    }
+}
+
+/// Whether a device is in a home, or may be meant to: its tenant may be mistyped.
+fn is_in_a_home(device: &Dict, settings: &Value) -> bool {
+    if device.contains_key("resident") || device.contains_key("sensor") {
+        return true;
+    }
+    let tenants = settings.as_dict().and_then(|root| root.get("tenant")?.as_array());
+    let mut tenants = tenants.into_iter().flatten().filter_map(Value::as_dict);
+    let text = |table: &Dict, key| table.get(key).and_then(Value::as_str).map(str::to_owned);
+    let owner = tenants.clone().find(|tenant| text(tenant, "id") == text(device, "tenant"));
+    let is_care = |tenant: &Dict| {
+        text(tenant, "kind").is_some_and(|kind| !["waste", "generic"].contains(&kind.as_str()))
+    };
+    owner.map_or_else(|| tenants.any(is_care), is_care)
+}
+
+/// A problem without source line and names.
+#[derive(Debug, Clone, Copy)]
+pub struct Brief<'a>(&'a Problem);
+
+/// Problems without source lines and names.
+#[derive(Debug, Clone, Copy)]
+pub struct BriefProblems<'a>(&'a Problems);
+
+impl Problem {
+    /// As the journal is told of it.
+    pub fn brief(&self) -> Brief<'_> {
+        Brief(self)
+    }
+}
+
+impl Problems {
+    /// As the journal is told of them.
+    pub fn brief(&self) -> BriefProblems<'_> {
+        BriefProblems(self)
+    }
+}
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { place, key, what, help, see, .. } = self.0;
+        let layout = match &self.0.discreet {
+            // whatever is in a line may be in its comment
+            None => Layout { what, place, excerpt: None, key, see: see.as_ref(), help },
+            Some(Discreet { key, what }) => {
+                Layout { what, place, excerpt: None, key, see: None, help: HELP }
+            }
+        };
+        layout.fmt(f)
+    }
+}
+
+impl fmt::Display for BriefProblems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.tell(f, |problem| problem.brief().to_string())
+    }
+}
