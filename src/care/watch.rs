@@ -136,6 +136,10 @@ impl Watch {
         }
         for (rule, run) in resident.rules.iter().zip(&mut watch.runs) {
             *run = rules.remove(&rule.id).unwrap_or_else(|| Run::new(now));
+            if !rule.kind.lasts() {
+                // left by a rule of this name that said something else: it would never end
+                run.open = None;
+            }
         }
         watch.go_on_with(checks);
         watch

@@ -159,3 +159,15 @@ async fn whoever_presses_the_button_of_the_gateway_answers() {
     world.pass(11 * MINUTE).await;
     assert_eq!(world.calls().last().unwrap(), "alarm up secondary");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_holds_back_no_rule_of_its_name_that_says_something_else() {
+    let mut world = missed().await;
+    world.agrees(&HOME.replace("rule = \"bed_absence\"", "rule = \"restless\"\ntimes = 2"));
+    world.start();
+    for _ in 0..3 {
+        world.is_up_for(10).await;
+    }
+    let raised = world.calls().into_iter().filter(|call| call == "alarm up primary").count();
+    assert_eq!(raised, 2, "{:?}", world.calls());
+}
