@@ -299,6 +299,10 @@ impl Watch {
             return decisions;
         }
         let now = self.house.facts.now;
+        if let Mode::Away(_) = mode {
+            // those that come then are not made
+            self.answer_begun(now, &mut decisions);
+        }
         let was = std::mem::replace(&mut self.house.facts.mode, mode);
         if let Some((rule, reason)) = told_of(mode) {
             for number in 0..self.runs.len() {
