@@ -89,7 +89,12 @@ impl SensorMemory {
         }
         self.learn(sensor, at, heard, floor);
         self.heard = Some(at);
-        self.unreadable = (heard == Heard::Unreadable).then(|| self.unreadable.unwrap_or(at));
+        self.unreadable = match heard {
+            Heard::Unreadable => self.unreadable.or(Some(at)),
+            // what nobody could read may have been that somebody got up
+            Heard::Alive if sensor.kind.holds_somebody() => self.unreadable,
+            _ => None,
+        };
         let on = match heard {
             Heard::State(on) => on,
             _ => return None,

@@ -318,7 +318,7 @@ fn hours(hours: u64) -> std::time::Duration {
 }
 
 #[test]
-fn what_a_sensor_says_of_its_battery_makes_nothing_fine_that_nobody_can_read() {
+fn what_a_bed_says_besides_makes_nothing_fine_that_nobody_can_read() {
     let check = "[[resident.check]]\nid = \"night\"\nat = [\"00:00\"]\n";
     let resident = resident("UTC", &(sensors(&[("bed", "bed")]) + check));
     let mut home = Home1::new(&resident, at("2026-11-22T12:00:00Z"));
@@ -328,6 +328,8 @@ fn what_a_sensor_says_of_its_battery_makes_nothing_fine_that_nobody_can_read() {
         home.hear(time(frame), 0, Heard::Battery(90));
         home.hear(time(frame), 0, Heard::Unreadable);
     }
+    // nor does it say here whether somebody lies there
+    home.hear(time("00:14"), 0, Heard::Alive);
     home.until(time("00:30"));
     let fault = "bed: cannot be read since 2026-11-22 23:50\n";
     let told =
