@@ -28,11 +28,29 @@ pub(super) struct CheckRun {
     pub(super) handled: At,
     /// The time that is looked at again and again.
     pub(super) asked: Option<At>,
+    /// Up to when all was dealt with before the clock was set back by days.
+    ahead: Option<At>,
 }
 
 impl CheckRun {
     pub(super) fn new(now: At) -> Self {
-        Self { handled: now, asked: None }
+        Self { handled: now, ..Self::default() }
+    }
+
+    /// This time is dealt with.
+    pub(super) fn done(&mut self, due: At) {
+        self.handled = due;
+        self.asked = None;
+    }
+
+    /// Whether this time, which has passed long ago, was dealt with before the clock was set back
+    /// and now forth again; then so are all up to there.
+    pub(super) fn was_done(&mut self, due: At, now: At) -> bool {
+        let ahead = self.ahead.take_if(|ahead| (due..=now).contains(ahead));
+        ahead.is_some_and(|ahead| {
+            self.done(ahead);
+            true
+        })
     }
 
     /// The time that is to be dealt with next.
@@ -42,7 +60,11 @@ impl CheckRun {
 
     /// The clock was set to `now`.
     pub(super) fn set(&mut self, now: At) {
+        let was = self.handled;
         set_back(&mut self.handled, now);
+        if self.handled < was {
+            self.ahead = self.ahead.max(Some(was));
+        }
     }
 }
 
@@ -55,6 +77,11 @@ pub(super) struct Look {
 impl Look {
     fn new(outcome: Outcome, because: Vec<Reason>) -> Self {
         Self { outcome, because }
+    }
+
+    /// Nobody looked in time.
+    pub(super) fn missed(due: At) -> Self {
+        Self::new(Outcome::Fault, vec![Reason::Missed { at: due }])
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Heard {
     State(bool),
     /// It lives; of the state it said nothing.
     Alive,
-    /// What is left of its battery, in hundredths.
+    /// What is left of its battery, in hundredths: one part of a frame, beside another.
     Battery(u8),
     /// It spoke, and nobody can read it.
     Unreadable,
@@ -82,16 +82,22 @@ impl SensorMemory {
             self.raw += u64::from(matches!(heard, Heard::State(_)));
             return None;
         }
+        if let Heard::Battery(percent) = heard {
+            // the rest of that frame says that it lives, and whether anybody can read it
+            self.battery = Some(percent);
+            return None;
+        }
         self.learn(sensor, at, heard, floor);
         self.heard = Some(at);
-        self.unreadable = (heard == Heard::Unreadable).then(|| self.unreadable.unwrap_or(at));
+        self.unreadable = match heard {
+            Heard::Unreadable => self.unreadable.or(Some(at)),
+            // what nobody could read may have been that somebody got up
+            Heard::Alive if sensor.kind.holds_somebody() => self.unreadable,
+            _ => None,
+        };
         let on = match heard {
             Heard::State(on) => on,
-            Heard::Battery(percent) => {
-                self.battery = Some(percent);
-                return None;
-            }
-            Heard::Alive | Heard::Unreadable => return None,
+            _ => return None,
         };
         self.raw += 1;
         let was = self.on.replace(on);
@@ -247,7 +253,10 @@ mod tests {
         for beat in 0..600 {
             // every third is lost
             if beat % 3 != 0 {
-                memory.hear(&sensor, At(beat * 3600), Heard::State(false), At(0));
+                // a frame may tell of the battery, too
+                for heard in [Heard::Battery(90), Heard::State(false)] {
+                    memory.hear(&sensor, At(beat * 3600), heard, At(0));
+                }
             }
         }
         let loss = memory.loss(&sensor);

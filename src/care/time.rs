@@ -133,7 +133,9 @@ const STAYS_HANDLED: Duration = Duration::from_secs(6 * 3600);
 /// hour ago is not done twice; what was dealt with by a clock that was wrong by a day is done again.
 /// What a clock passes over when it is set forward is not dealt with.
 pub(super) fn set_back(handled: &mut At, now: At) {
-    *handled = (*handled).min(now.after(STAYS_HANDLED));
+    if *handled > now.after(STAYS_HANDLED) {
+        *handled = now;
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The watch over one resident: frames and time go in, decisions come out.
 
-use super::check::{self, CheckRun, Outcome};
+use super::check::{self, CheckRun, Look, Outcome};
 use super::house::{Deafness, Facts, House, Mode, Stay};
 use super::reason::Reason;
 use super::resident::{LATEST_ANSWER, Resident};
@@ -136,6 +136,10 @@ impl Watch {
         }
         for (rule, run) in resident.rules.iter().zip(&mut watch.runs) {
             *run = rules.remove(&rule.id).unwrap_or_else(|| Run::new(now));
+            if !rule.kind.lasts() {
+                // left by a rule of this name that said something else: it would never end
+                run.open = None;
+            }
         }
         watch.go_on_with(checks);
         watch
@@ -146,6 +150,10 @@ impl Watch {
     pub fn restore_checks(resident: Arc<Resident>, memory: Memory, now: At) -> Self {
         let mut watch = Self::new(resident, now);
         watch.go_on_with(memory.checks);
+        if memory.facts.now > now {
+            let mut begun = watch.set_checks(now);
+            watch.unfinished.append(&mut begun);
+        }
         watch
     }
 
@@ -291,6 +299,10 @@ impl Watch {
             return decisions;
         }
         let now = self.house.facts.now;
+        if let Mode::Away(_) = mode {
+            // those that come then are not made
+            self.answer_begun(now, &mut decisions);
+        }
         let was = std::mem::replace(&mut self.house.facts.mode, mode);
         if let Some((rule, reason)) = told_of(mode) {
             for number in 0..self.runs.len() {
@@ -377,10 +389,9 @@ impl Watch {
         for run in &mut self.runs {
             run.shift(by, now);
         }
-        for run in &mut self.checks {
-            run.set(now);
-        }
-        self.look(now)
+        let mut decisions = self.set_checks(now);
+        decisions.append(&mut self.look(now));
+        decisions
     }
 
     fn resume(&mut self, now: At) {
@@ -513,8 +524,7 @@ impl Watch {
     }
 
     fn look_at_checks(&mut self, now: At, decisions: &mut Vec<Decision>) {
-        let (resident, house) = (&self.resident, &self.house);
-        let open = self.runs.iter().enumerate().find_map(|(rule, run)| Some((rule, run.open?)));
+        let (resident, house, open) = (&self.resident, &self.house, self.open_alarm());
         for (check, run) in resident.checks.iter().zip(&mut self.checks) {
             let mut skipped = 0;
             loop {
@@ -524,36 +534,58 @@ impl Watch {
                 }
                 let late = now.since(due);
                 let away = matches!(house.facts.mode, Mode::Away(_));
-                if away || late > TOLD_ONE_BY_ONE {
-                    skipped += u32::from(!away);
-                    *run = CheckRun::new(due);
+                let has_begun = run.asked.is_some();
+                if !has_begun && late > LATEST_ANSWER && run.was_done(due, now) {
                     continue;
                 }
-                let (outcome, because) = if late > LATEST_ANSWER {
-                    (Outcome::Fault, vec![Reason::Missed { at: due }])
-                } else {
-                    let look = check::look(check, resident, house, open, now);
-                    (look.outcome, look.because)
+                if away || late > TOLD_ONE_BY_ONE && !has_begun {
+                    skipped += u32::from(!away);
+                    run.done(due);
+                    continue;
+                }
+                let look = match late > LATEST_ANSWER {
+                    true => Look::missed(due),
+                    false => check::look(check, resident, house, open, now),
                 };
-                if outcome != Outcome::Confirmed && late < check.retry {
+                if look.outcome != Outcome::Confirmed && late < check.retry {
                     run.asked = Some(due);
                     break;
                 }
-                *run = CheckRun::new(due);
-                decisions.push(Decision {
-                    at: now,
-                    kind: Kind::Check,
-                    rule: check.id.clone(),
-                    outcome: Some(outcome),
-                    agreed: Some(due),
-                    because,
-                });
+                run.done(due);
+                decisions.push(answer(now, &check.id, due, look));
             }
             if skipped > 0 {
                 let reason = Reason::Skipped { times: skipped };
                 decisions.push(decision(now, Kind::Fault, &check.id, reason));
             }
         }
+    }
+
+    /// Checks that have begun are answered as things stand.
+    fn answer_begun(&mut self, now: At, decisions: &mut Vec<Decision>) {
+        let (resident, house, open) = (&self.resident, &self.house, self.open_alarm());
+        for (check, run) in resident.checks.iter().zip(&mut self.checks) {
+            if let Some(due) = run.asked {
+                let look = check::look(check, resident, house, open, now);
+                decisions.push(answer(now, &check.id, due, look));
+                run.done(due);
+            }
+        }
+    }
+
+    /// The clock was set: nobody knows any more when a check that has begun has its second look.
+    fn set_checks(&mut self, now: At) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        self.answer_begun(now, &mut decisions);
+        for run in &mut self.checks {
+            run.set(now);
+        }
+        decisions
+    }
+
+    /// An alarm that lasts.
+    fn open_alarm(&self) -> Option<(usize, At)> {
+        self.runs.iter().enumerate().find_map(|(rule, run)| Some((rule, run.open?)))
     }
 }
 
@@ -567,8 +599,12 @@ fn check_name(resident: &Resident, number: usize) -> String {
 /// The answer to a check of this name that nobody asks again.
 fn unfinished(name: &str, agreed: At) -> Decision {
     let check = name.rsplit_once(' ').map_or(name, |(check, _)| check);
-    let missed = decision(agreed, Kind::Check, check, Reason::Missed { at: agreed });
-    Decision { outcome: Some(Outcome::Fault), agreed: Some(agreed), ..missed }
+    answer(agreed, check, agreed, Look::missed(agreed))
+}
+
+fn answer(at: At, check: &str, agreed: At, Look { outcome, because }: Look) -> Decision {
+    let (outcome, agreed) = (Some(outcome), Some(agreed));
+    Decision { outcome, agreed, ..decided(at, Kind::Check, check, because) }
 }
 
 fn told_of(mode: Mode) -> Option<(&'static str, Reason)> {

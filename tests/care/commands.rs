@@ -159,3 +159,26 @@ async fn whoever_presses_the_button_of_the_gateway_answers() {
     world.pass(11 * MINUTE).await;
     assert_eq!(world.calls().last().unwrap(), "alarm up secondary");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_holds_back_no_rule_of_its_name_that_says_something_else() {
+    let mut world = missed().await;
+    world.agrees(&HOME.replace("rule = \"bed_absence\"", "rule = \"restless\"\ntimes = 2"));
+    world.start();
+    for _ in 0..3 {
+        world.is_up_for(10).await;
+    }
+    let raised = world.calls().into_iter().filter(|call| call == "alarm up primary").count();
+    assert_eq!(raised, 2, "{:?}", world.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_has_begun_is_answered_when_the_resident_goes_away() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    world.until("2026-11-22T23:05:00Z").await;
+    world.command("away", json!({ "resident": "r1", "away": true }));
+    world.until("2026-11-23T05:00:00Z").await;
+    assert_eq!(world.checks(), [("2026-11-22T23:00:00Z".to_owned(), "fault".to_owned())]);
+    let told = ["alarm night patrol_lead", "warning away", "cleared night patrol_lead"];
+    assert_eq!(world.alarms(), told);
+}

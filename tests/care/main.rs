@@ -8,4 +8,5 @@ mod commands;
 mod daemon;
 mod nights;
 mod privacy;
+mod walk;
 mod world;

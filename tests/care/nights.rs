@@ -7,6 +7,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+const DAY: i64 = 86_400;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nine hours in bed, with what sensors say by themselves each hour.
@@ -105,8 +107,7 @@ async fn each_check_is_answered_once_over_any_number_of_deaths() {
             world.start();
         }
         world.until("2026-11-23T06:00:00Z").await;
-        let mut times = BTreeMap::new();
-        world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
+        let times = times(&world);
         assert_eq!(times.into_values().collect::<Vec<_>>(), [1, 1, 1], "seed {seed}");
     }
 }
@@ -123,14 +124,12 @@ async fn both_nights_in_which_clocks_are_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_loses_no_check_and_asks_none_twice() {
-    const DAY: i64 = 86_400;
     for by in [3600, -3600, 30 * DAY, -30 * DAY] {
         let mut world = World::new("2026-11-22T21:00:00Z");
         sleep(&mut world, 4).await;
         world.set_clock(by);
         sleep(&mut world, 28).await;
-        let mut times = BTreeMap::new();
-        world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
+        let times = times(&world);
         assert!(times.values().all(|n| *n == 1), "{by}: {times:?}");
         assert!(times.len() >= 4, "{by}: {times:?}");
         let raised = world.alarms().into_iter().filter(|line| line.starts_with("alarm up"));
@@ -280,4 +279,77 @@ async fn a_check_that_has_begun_is_answered_whatever_becomes_of_consent() {
         let fault = ("2026-11-22T23:00:00Z".to_owned(), "fault".to_owned());
         assert_eq!(world.checks(), [fault], "consent given: {given}");
     }
+}
+
+/// Somebody sets the clock, while it runs or while it is off.
+fn sets(world: &mut World, by: i64, while_off: bool) {
+    match while_off {
+        true => world.start_with_clock(by, ClockQuality::Synced),
+        false => world.set_clock(by),
+    }
+}
+
+/// How often each agreed time was answered.
+fn times(world: &World) -> BTreeMap<String, u32> {
+    let mut times = BTreeMap::new();
+    world.checks().into_iter().for_each(|(at, _)| *times.entry(at).or_insert(0) += 1);
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_has_begun_is_answered_whatever_the_clock_says_then() {
+    for by in [3600, -3600, 30 * DAY, -30 * DAY] {
+        for dies in [false, true] {
+            let mut world = World::new("2026-11-22T21:00:00Z");
+            world.until("2026-11-22T23:05:00Z").await;
+            assert_eq!(world.checks(), [], "it waits for its second look");
+            sets(&mut world, by, dies);
+            world.pass(30 * MINUTE).await;
+            let begun = times(&world).remove("2026-11-22T23:00:00Z");
+            assert_eq!(begun, Some(1), "{by} {dies}: {:?}", world.checks());
+            world.pass(24 * HOUR).await;
+            let times = times(&world);
+            assert!(times.values().all(|n| *n == 1), "{by} {dies}: {times:?}");
+            assert!(times.len() >= 3, "{by} {dies}: {times:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_by_days_loses_no_check_of_the_night() {
+    for dies in [false, true] {
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        sets(&mut world, -20 * DAY, dies);
+        world.pass(8 * HOUR).await;
+        assert_eq!(times(&world).len(), 3, "{dies}: {:?}", world.checks());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_for_a_moment_asks_no_check_of_before_again() {
+    for dies in [false, true] {
+        let mut world = World::new("2026-11-22T21:00:00Z");
+        world.until("2026-11-23T06:00:00Z").await;
+        let before = world.checks();
+        assert_eq!(before.len(), 3);
+        world.set_clock(-30 * DAY);
+        world.pass(MINUTE).await;
+        sets(&mut world, 30 * DAY, dies);
+        assert_eq!(world.checks(), before, "{dies}");
+        // and goes on
+        world.pass(24 * HOUR).await;
+        assert_eq!(times(&world).len(), 6, "{dies}: {:?}", world.checks());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_consent_is_lost_a_clock_that_is_behind_silences_no_check() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    world.until("2026-11-23T06:00:00Z").await;
+    let before = times(&world).len();
+    world.is_changed(Room::Consent, "r1", "");
+    world.is_changed(Room::Consent, RESCUED, "{}");
+    world.start_with_clock(-30 * DAY, ClockQuality::Synced);
+    world.pass(24 * HOUR).await;
+    assert_eq!(times(&world).len(), before + 3, "{:?}", world.checks());
 }

@@ -228,3 +228,17 @@ fn a_social_alarm_is_refused() {
     let problems = lykta::config::load_with(Some(&file), []).unwrap_err().to_string();
     assert!(problems.contains("lykta is no social alarm, and takes none"), "{problems}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn alarms_are_over_when_a_start_finds_no_consent_in_the_settings() {
+    let mut world = World::new("2026-11-22T21:00:00Z");
+    world.is_up_for(15).await;
+    world.agrees(&HOME.replace("consent = true", "consent = false"));
+    for _ in 0..2 {
+        world.start();
+        world.pass(10 * MINUTE).await;
+        let told = ["alarm up primary", "cleared up primary", "warning consent"];
+        assert_eq!(world.alarms(), told, "once");
+    }
+    assert_eq!(world.counters.of_care().alarms, 0);
+}

@@ -246,6 +246,11 @@ impl World {
         }
     }
 
+    /// What time it is, as the gateway thinks.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now().wall
+    }
+
     /// Lets time pass until then.
     pub async fn until(&mut self, time: &str) {
         let time: jiff::Timestamp = time.parse().unwrap();

@@ -305,7 +305,7 @@ fn what_nobody_can_know_is_a_fault() {
     // a battery is told by day
     let mut home = Home1::new(&home_of(""), at("2026-11-22T18:00:00Z"));
     home.hear(at("2026-11-23T02:00:00Z"), 0, Heard::Battery(15));
-    for hour in 3..36 {
+    for hour in 2..36 {
         home.hear(at("2026-11-23T00:00:00Z").after(hours(hour)), 0, Heard::Alive);
     }
     home.hear(at("2026-11-24T13:00:00Z"), 0, Heard::Battery(100));
@@ -315,4 +315,24 @@ fn what_nobody_can_know_is_a_fault() {
 
 fn hours(hours: u64) -> std::time::Duration {
     std::time::Duration::from_secs(3600 * hours)
+}
+
+#[test]
+fn what_a_bed_says_besides_makes_nothing_fine_that_nobody_can_read() {
+    let check = "[[resident.check]]\nid = \"night\"\nat = [\"00:00\"]\n";
+    let resident = resident("UTC", &(sensors(&[("bed", "bed")]) + check));
+    let mut home = Home1::new(&resident, at("2026-11-22T12:00:00Z"));
+    home.hear(time("23:00"), 0, Heard::State(true));
+    for frame in ["23:50", "00:05", "00:10"] {
+        // both in one frame
+        home.hear(time(frame), 0, Heard::Battery(90));
+        home.hear(time(frame), 0, Heard::Unreadable);
+    }
+    // nor does it say here whether somebody lies there
+    home.hear(time("00:14"), 0, Heard::Alive);
+    home.until(time("00:30"));
+    let fault = "bed: cannot be read since 2026-11-22 23:50\n";
+    let told =
+        format!("22 23:50:00 fault supervision: {fault}23 00:15:00 check night fault: {fault}");
+    assert_eq!(home.told(), told);
 }

@@ -106,6 +106,11 @@ impl RuleKind {
             _ => false,
         }
     }
+
+    /// Whether its alarm lasts until something ends it.
+    pub(super) fn lasts(self) -> bool {
+        !matches!(self, Self::DoorOpened { .. } | Self::Restless { .. } | Self::Button)
+    }
 }
 
 impl Asked<'_> {

@@ -54,7 +54,12 @@ impl Care {
                 self.take(n, decisions, now, draft);
                 continue;
             }
-            if !*restored || !watch.resident().consent {
+            if !*restored {
+                continue;
+            }
+            if !watch.resident().consent {
+                // the settings have withdrawn it since
+                self.consented(n, now, draft);
                 continue;
             }
             let was = watch.now();
