@@ -145,7 +145,7 @@ fn evidence(check: &Check, resident: &Resident, house: &House, now: At) -> Look 
     let mut against = Vec::new();
     let mut unknown = false;
     for (number, sensor, memory) in sensors().filter(|(_, s, _)| s.kind.holds_somebody()) {
-        let Some((believed, heard)) = memory.believed_until(sensor).zip(memory.heard) else {
+        let Some((believed, heard)) = memory.believed_until(sensor).zip(memory.stated) else {
             continue;
         };
         let since = memory.since.unwrap_or(heard);

@@ -53,6 +53,12 @@ impl SensorKind {
         (Self::Button, "button"),
     ];
 
+    /// The word for it in settings.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+
     /// What a sensor of this kind says of somebody, the plainest first.
     #[must_use]
     pub fn quantities(self) -> &'static [Quantity] {

@@ -52,6 +52,8 @@ pub struct SensorMemory {
     pub(super) since: Option<At>,
     /// When its last frame was heard.
     pub(super) heard: Option<At>,
+    /// When it last said its state: a frame that says only that it lives is no evidence.
+    pub(super) stated: Option<At>,
     /// When it last saw somebody.
     pub(super) sign: Option<At>,
     /// Frames with a state.
@@ -100,6 +102,7 @@ impl SensorMemory {
             _ => return None,
         };
         self.raw += 1;
+        self.stated = Some(at);
         let was = self.on.replace(on);
         if was != Some(on) {
             self.since = Some(at);
@@ -175,7 +178,7 @@ impl SensorMemory {
         Some(from.after(heartbeat.saturating_mul(beats)).after(heartbeat / 4))
     }
 
-    /// Until when what it said last is believed: two heartbeats on a good link, more on one where a
+    /// Until when the state that it said last is believed: two heartbeats on a good link, more on one where a
     /// few in a row are lost by chance.
     pub(super) fn believed_until(&self, sensor: &Sensor) -> Option<At> {
         let believed = match sensor.heartbeat {
@@ -186,7 +189,7 @@ impl SensorMemory {
             }
             None => BELIEVED,
         };
-        Some(self.heard?.after(believed))
+        Some(self.stated?.after(believed))
     }
 
     /// Whether its battery is to be changed. It stays so until there is a new one.
@@ -205,6 +208,7 @@ impl SensorMemory {
         for at in [
             &mut self.since,
             &mut self.heard,
+            &mut self.stated,
             &mut self.sign,
             &mut self.silent,
             &mut self.unreadable,

@@ -3,7 +3,7 @@
 use super::check::{self, CheckRun, Look, Outcome};
 use super::house::{Deafness, Facts, House, Mode, Stay};
 use super::reason::Reason;
-use super::resident::{LATEST_ANSWER, Resident};
+use super::resident::{LATEST_ANSWER, Resident, Sensor};
 use super::rule::{Asked, Run};
 use super::sensor::{Heard, SensorMemory};
 use super::time::{At, Span, next};
@@ -123,16 +123,15 @@ impl Watch {
             return watch;
         }
         let resident = Arc::clone(&watch.resident);
-        let was: Vec<&String> = sensors.keys().collect();
         // numbers of sensors mean something only while the sensors are the same
-        let same = was.len() == resident.sensors.len()
-            && resident.sensors.iter().all(|sensor| sensors.contains_key(&sensor.id));
+        let same = sensors.len() == resident.sensors.len()
+            && resident.sensors.iter().all(|sensor| sensors.contains_key(&sensor_name(sensor)));
         watch.house.facts = facts;
         if !same {
             watch.house.facts.forget_sensors();
         }
         for (sensor, memory) in resident.sensors.iter().zip(&mut watch.house.sensors) {
-            *memory = sensors.remove(&sensor.id).unwrap_or_default();
+            *memory = sensors.remove(&sensor_name(sensor)).unwrap_or_default();
         }
         for (rule, run) in resident.rules.iter().zip(&mut watch.runs) {
             *run = rules.remove(&rule.id).unwrap_or_else(|| Run::new(now));
@@ -172,7 +171,7 @@ impl Watch {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let resident = &self.resident;
-        let sensors = resident.sensors.iter().map(|sensor| sensor.id.clone());
+        let sensors = resident.sensors.iter().map(sensor_name);
         let rules = resident.rules.iter().map(|rule| rule.id.clone());
         let names = (0..self.checks.len()).map(|number| check_name(resident, number));
         Memory {
@@ -587,6 +586,11 @@ impl Watch {
     fn open_alarm(&self) -> Option<(usize, At)> {
         self.runs.iter().enumerate().find_map(|(rule, run)| Some((rule, run.open?)))
     }
+}
+
+/// One that is another kind of sensor now is another one.
+fn sensor_name(sensor: &Sensor) -> String {
+    format!("{} {}", sensor.kind.word(), sensor.id)
 }
 
 fn check_name(resident: &Resident, number: usize) -> String {

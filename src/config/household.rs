@@ -174,7 +174,7 @@ impl Checks<'_> {
         };
         let says = |quantity| profile.readings.iter().any(|reading| reading.quantity == quantity);
         if !kind.quantities().iter().any(|quantity| says(*quantity)) {
-            let (_, word) = SensorKind::ALL.into_iter().find(|(known, _)| *known == kind)?;
+            let word = kind.word();
             let what =
                 format!("a {} says nothing that a sensor of kind \"{word}\" says", profile.model);
             let wanted: Vec<&str> = kind.quantities().iter().map(|q| q.as_str()).collect();

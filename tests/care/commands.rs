@@ -95,6 +95,22 @@ async fn where_it_is_lost_who_was_called_somebody_is_called_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_called_hears_that_somebody_is_cared_for_no_longer() {
+    let mut world = missed().await;
+    let alarms = world.kept(Room::Care, "/alarms").replace("r1", "r9");
+    world.is_changed(Room::Care, "/alarms", &alarms);
+    world.start();
+    let told = world.on("r9/alarm");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        (&told[0]["kind"], &told[0]["call"]["to"][0]),
+        (&"cleared".into(), &"primary".into())
+    );
+    world.pass(30 * MINUTE).await;
+    assert_eq!(world.on("r9/alarm").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_alarm_outlives_its_rule_until_somebody_was_there() {
     let mut world = missed().await;
     world.agrees(&HOME.replace("id = \"up\"", "id = \"bed\""));

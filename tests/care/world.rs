@@ -343,11 +343,15 @@ impl World {
 
     /// What is remembered of the resident.
     pub fn remembered(&self) -> Value {
+        serde_json::from_str(&self.kept(Room::Care, "r1")).unwrap()
+    }
+
+    /// What its file says of this.
+    pub fn kept(&self, room: Room, of: &str) -> String {
         let file = self.file();
         let store = Store::open(database(&file, Some(&store_key(1))), &self.clock).unwrap();
-        let mut states = store.states(Room::Care).unwrap().into_iter();
-        let (_, body) = states.find(|(key, _)| key == "r1").expect("it is remembered");
-        serde_json::from_str(&body).unwrap()
+        let mut states = store.states(room).unwrap().into_iter();
+        states.find(|(key, _)| key == of).expect("it is remembered").1
     }
 
     /// How many bytes the log of the database has, in which stands what was superseded.

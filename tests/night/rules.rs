@@ -1,7 +1,7 @@
 //! One night for each rule.
 
 use crate::world::{Home1, at, resident, sensors};
-use lykta::care::{At, Heard, Mode, Span, Stay};
+use lykta::care::{At, Heard, Mode, Span, Stay, Watch};
 
 /// What is decided of events by the clock in UTC, from noon of the 22nd on: `23:10 bed 1`.
 fn night(rules: &str, events: &str, until: &str) -> String {
@@ -335,4 +335,34 @@ fn what_a_bed_says_besides_makes_nothing_fine_that_nobody_can_read() {
     let told =
         format!("22 23:50:00 fault supervision: {fault}23 00:15:00 check night fault: {fault}");
     assert_eq!(home.told(), told);
+}
+
+#[test]
+fn a_bed_that_says_only_that_it_lives_is_no_evidence_for_long() {
+    let bed = "[[resident.sensor]]\nid = \"bed\"\nkind = \"bed\"\nheartbeat = \"60min\"\nsupervised = true\nloss = 0.1\n";
+    let check = "[[resident.check]]\nid = \"night\"\nat = [\"23:00\", \"05:00\"]\n";
+    let resident = resident("UTC", &(bed + check));
+    let mut home = Home1::new(&resident, at("2026-11-22T12:00:00Z"));
+    home.hear(at("2026-11-22T22:30:00Z"), 0, Heard::State(true));
+    // that somebody got up was lost on the air
+    for hour in 0..8 {
+        home.hear(at("2026-11-22T23:00:00Z").after(hours(hour)), 0, Heard::Alive);
+    }
+    let told = home.told();
+    assert!(told.contains("22 23:00:00 check night confirmed"), "{told}");
+    assert!(told.contains("23 05:15:00 check night fault: bed:"), "{told}");
+}
+
+#[test]
+fn a_sensor_that_is_of_another_kind_now_has_said_nothing_yet() {
+    let of_kind = |kind| {
+        let check = "[[resident.check]]\nid = \"night\"\nat = [\"00:00\"]\n";
+        resident("UTC", &(sensors(&[("s", kind)]) + check))
+    };
+    let mut home = Home1::new(&of_kind("motion"), at("2026-11-22T12:00:00Z"));
+    home.hear(time("23:50"), 0, Heard::State(true));
+    let memory = home.watch.memory();
+    home.watch = Watch::restore(of_kind("chair"), memory, time("23:55"));
+    home.until(time("00:30"));
+    assert!(home.told().contains("check night fault"), "{}", home.told());
 }

@@ -116,6 +116,11 @@ impl Care {
         }
     }
 
+    /// All alarms of a resident who is cared for no longer are over.
+    pub(super) fn leave(&mut self, resident: &str, now: Moment, draft: &mut Draft) {
+        self.close_all(resident, "vårdas inte längre här", "not cared for any more", now, draft);
+    }
+
     /// Tells who is to be told by these calls of one alarm.
     pub(super) fn call(&self, calls: &[Call], now: Moment, draft: &mut Draft) {
         let Some(case) = calls.first().and_then(|call| self.alarms.cases.get(&call.alarm)) else {

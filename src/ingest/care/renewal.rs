@@ -49,14 +49,7 @@ impl Care {
         }
         let (mut draft, at) = (Draft::default(), At::from(now.wall));
         for (gone, home) in before {
-            // who was called to them hears that it is over
-            self.close_all(
-                &gone,
-                "vårdas inte längre här",
-                "not cared for any more",
-                now,
-                &mut draft,
-            );
+            self.leave(&gone, now, &mut draft);
             self.erase_at = Some(now.monotonic);
             // what was withdrawn stays so, should they come back
             if home.consent.is_given() {

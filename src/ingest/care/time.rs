@@ -79,18 +79,12 @@ impl Care {
             let decisions = self.homes[n].watch.look(at);
             self.take(n, decisions, now, draft);
         }
-        // nobody answers for who is cared for no longer
-        let gone = |case: &Case| self.homes.iter().all(|home| home.agreed.id != case.resident);
-        let gone: Vec<String> = self
-            .alarms
-            .cases
-            .iter()
-            .filter(|(_, case)| gone(case))
-            .map(|(alarm, _)| alarm.clone())
-            .collect();
-        for alarm in gone {
-            self.alarms.cases.remove(&alarm);
-            self.alarms.escalation.close(&alarm);
+        // nobody answers for who is cared for no longer, and who was called to them hears that
+        let is_here = |case: &&Case| self.homes.iter().any(|home| home.agreed.id == case.resident);
+        let gone = self.alarms.cases.values().filter(|case| !is_here(case));
+        let gone: BTreeSet<String> = gone.map(|case| case.resident.clone()).collect();
+        for resident in gone {
+            self.leave(&resident, now, draft);
         }
         if self.alarms_lost {
             // whoever was called then, and for what: somebody is called again

@@ -7,7 +7,7 @@
 use super::{Text, json};
 use crate::care::escalation::{Call, Role, What};
 use crate::care::ledger::Ledger;
-use crate::care::{At, Decision, Kind, Language, Outcome, Reason, Resident, RuleKind, SensorKind};
+use crate::care::{At, Decision, Kind, Language, Outcome, Reason, Resident, RuleKind};
 use crate::clock::Moment;
 use crate::store::{Class, Message};
 use crate::units::duration;
@@ -195,7 +195,6 @@ impl Case {
         let mut sensors = decision.because.iter().filter_map(Reason::sensor);
         let sensor = sensors.find_map(|number| resident.sensors.get(number));
         let sensor = sensor.or_else(|| of_rule(resident, decision));
-        let word = |kind| SensorKind::ALL.iter().find(|(k, _)| *k == kind).map_or("", |(_, w)| w);
         Self {
             resident: resident.id.clone(),
             rule: decision.rule.clone(),
@@ -203,7 +202,7 @@ impl Case {
             sv,
             en,
             because: decision.because.iter().map(|reason| both(resident, reason)).collect(),
-            device: sensor.map(|sensor| (word(sensor.kind).to_owned(), sensor.id.clone())),
+            device: sensor.map(|sensor| (sensor.kind.word().to_owned(), sensor.id.clone())),
             account: None,
         }
     }
