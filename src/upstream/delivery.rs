@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Acknowledged messages are removed in groups: one write to the card for many. What a kill finds
 /// in one comes twice.
@@ -31,6 +31,9 @@ const REFILL: usize = 10;
 
 /// An acknowledged message is removed within this time; until then a crash repeats it.
 const REMOVE_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often it is looked around where nothing is under way: each look wakes the processor.
+const AT_REST: Duration = Duration::from_secs(5);
 
 /// So many acknowledged messages may wait for a disk that refuses to forget them; then no
 /// more are sent until it does.
@@ -161,7 +164,8 @@ impl<'a> Delivery<'a> {
 
     async fn deliver(&mut self, stop: &mut watch::Receiver<bool>) -> Option<LinkError> {
         let news = Arc::clone(&self.forwarder.shared.news);
-        let mut tick = interval(REMOVE_WITHIN);
+        // when it was looked around last
+        let mut tended: Option<Instant> = None;
         let mut leave_at: Option<Instant> = None;
         self.publish_state("online");
         // whether the outbox is to be asked although few slots are free: there is news
@@ -188,6 +192,9 @@ impl<'a> Delivery<'a> {
                 self.leave().await;
                 return None;
             }
+            let resting = leave_at.is_none() && self.is_at_rest();
+            let each = if resting { AT_REST } else { REMOVE_WITHIN };
+            let tend_at = tended.map_or_else(Instant::now, |at| at + each);
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop), if leave_at.is_none() => {
@@ -210,7 +217,8 @@ impl<'a> Delivery<'a> {
                     }
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                _ = tick.tick() => {
+                () = sleep_until(tend_at) => {
+                    tended = Some(Instant::now());
                     self.remove_acknowledged();
                     if leave_at.is_none() {
                         self.tend_aside();
@@ -230,6 +238,17 @@ impl<'a> Delivery<'a> {
                 () = sleep_until(self.health_at), if self.has_room() => {}
             }
         }
+    }
+
+    /// Whether nothing is under way that could ask for something before there is news.
+    fn is_at_rest(&self) -> bool {
+        let answered = self.outstanding() == 0 && self.acknowledged.is_empty();
+        let aside = self.forwarder.shared.counters.set_aside.load(Relaxed) > 0
+            || !self.outcasts.is_empty()
+            || self.offering
+            || self.forwarder.aside.speak_at.is_some();
+        let waits = self.unread || self.retry_at.is_some() || self.allowed != Allowed::All;
+        answered && !aside && !waits && self.supply.is_empty()
     }
 
     /// Whether nothing but alarms may go: since the broker takes nothing, since a day's bytes are

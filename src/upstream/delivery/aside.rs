@@ -43,7 +43,7 @@ pub(in crate::upstream) struct Aside {
     /// How long the gateway says nothing of itself on a topic that the broker does not take.
     silence: Duration,
     /// When it does so again.
-    speak_at: Option<Instant>,
+    pub(super) speak_at: Option<Instant>,
     /// The topics of which operations was told.
     silenced: Vec<&'static str>,
 }
