@@ -2,12 +2,16 @@
 //! flushed stays. Everything is kept on a tape, so that the card can be had as a power cut at any
 //! instant would have left it.
 
-use crate::support::{Fate, SECTOR, run};
+use crate::support::{Fate, run};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+
+/// What the card writes as a whole or not at all: no more than a page of flash, and a block of ext4,
+/// which is not mounted again when its superblock was torn in two.
+const BLOCK: usize = 4096;
 
 /// A card that is in a machine.
 pub(crate) type Shared = Arc<Mutex<Card>>;
@@ -104,19 +108,16 @@ impl Card {
         };
         for (n, event) in pending.iter().enumerate() {
             let Event::Write { at, bytes } = event else { continue };
-            let torn = match fate {
-                Fate::Torn if n == whole.end => random.usize(..=bytes.len()),
-                _ => bytes.len(),
-            };
-            for (sector, bytes) in (at / SECTOR..).zip(bytes.chunks(SECTOR as usize)) {
-                let end = ((sector + 1) * SECTOR - at) as usize;
+            let blocks = bytes.chunks(BLOCK);
+            let torn = random.usize(..=blocks.len());
+            for (k, block) in blocks.enumerate() {
                 let survives = match fate {
                     _ if whole.contains(&n) => true,
-                    Fate::Torn => n == whole.end && end <= torn,
+                    Fate::Torn => n == whole.end && k < torn,
                     _ => random.bool(),
                 };
                 if survives {
-                    image.write_all_at(bytes, sector * SECTOR).unwrap();
+                    image.write_all_at(block, at + (k * BLOCK) as u64).unwrap();
                 }
             }
         }

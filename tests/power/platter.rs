@@ -6,10 +6,12 @@
 //! away is on the disk only when the directory was synced, or by chance; but as a journal has it,
 //! none before an earlier one.
 
-use crate::support::{Fate, SECTOR};
+use crate::support::Fate;
 use crate::tape::{Event, Inode};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+
+pub const SECTOR: u64 = 512;
 
 #[derive(Debug, Clone, Default)]
 struct File {

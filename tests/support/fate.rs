@@ -19,6 +19,3 @@ impl Fate {
     pub const ALL: [Self; 5] =
         [Self::Nothing, Self::Everything, Self::Sectors, Self::Torn, Self::Late];
 }
-
-/// What a disk writes as a whole or not at all.
-pub const SECTOR: u64 = 512;

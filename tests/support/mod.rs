@@ -25,7 +25,7 @@ mod settings;
 pub use broker::{Broker, Received, Subscriber};
 pub use disk::{Disk, Written};
 pub use entry::{entry, message};
-pub use fate::{Fate, SECTOR};
+pub use fate::Fate;
 pub use field::{Concentrator, Sensor, packet, reception};
 pub use forwarder::Forwarder;
 pub use left::{Left, Messages, delivered};
