@@ -13,22 +13,18 @@ mod support;
 
 mod read_only;
 
-use lykta::clock::Clock;
 use lykta::ops::socket::SOCKET;
-use lykta::store::{Class, Cursor, Outbox, Store};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-use support::{Broker, Concentrator, Disk, Lykta, Sensor, Subscriber, wait_until};
+use support::{
+    Broker, Concentrator, Disk, Left, Lykta, Messages, Sensor, Subscriber, delivered, wait_until,
+};
 
 const BINS: u32 = 20;
-
-/// A message by its topic below the tenant's and its frame, with its id.
-type Messages = HashMap<(String, u64), String>;
 
 /// What the daemon says of itself to whoever asks.
 fn asked(state: &Path) -> Option<Value> {
@@ -86,20 +82,20 @@ fn what_was_accepted_survives_the_power_cut() {
             wait_until("more is accepted", || promised.load(SeqCst) > before + 50);
             std::thread::sleep(Duration::from_micros(fastrand::u64(..300_000)));
             // all that the world knows by now
-            let delivered = messages(&cloud);
+            let known: Messages = delivered(&cloud).into_iter().collect();
             let promised = promised.load(SeqCst);
             lykta.signal("STOP");
             let left = disk.cut();
             go.on.store(false, SeqCst);
             lykta.signal("CONT");
-            let found = Found::read(left.root());
+            let found = Left::read(left.root()).unwrap();
             println!(
                 "cut {cut}: {promised} accepted, {} on the disk, {} delivered, {} wait",
                 found.accepted(),
-                delivered.len(),
+                known.len(),
                 found.waiting.len()
             );
-            found.check(promised, &delivered, &cloud);
+            assert_eq!(found.keeps(promised, &known, &cloud), Ok(()));
             starts_from(left.root(), &broker);
         }
     });
@@ -135,78 +131,6 @@ fn load(mut concentrator: Concentrator, go: &Go) {
             }
             std::thread::sleep(Duration::from_micros(fastrand::u64(..4_000)));
         }
-    }
-}
-
-/// What the cloud has.
-fn messages(cloud: &Subscriber) -> Messages {
-    let mut messages = Messages::new();
-    cloud.for_each(|message| {
-        if message.topic.contains("/device/") {
-            let id = message.body["id"].as_str().unwrap().to_owned();
-            let (_, topic) = message.topic.split_once("/waste/").unwrap();
-            messages.insert((topic.to_owned(), message.body["fCnt"].as_u64().unwrap()), id);
-        }
-    });
-    messages
-}
-
-/// What is on a disk.
-struct Found {
-    /// By DevEUI.
-    counters: HashMap<u64, u64>,
-    waiting: Messages,
-}
-
-impl Found {
-    fn read(state: &Path) -> Self {
-        let file = state.join("waste.db");
-        let sound: String = rusqlite::Connection::open(&file)
-            .and_then(|db| db.pragma_query_value(None, "integrity_check", |row| row.get(0)))
-            .unwrap();
-        assert_eq!(sound, "ok");
-        let store = Store::open(&file, &Clock::system()).unwrap();
-        let mut outbox = Outbox::open(&file).unwrap();
-        let all = outbox.next(Class::Diagnostic, &mut Cursor::default(), 1 << 30).unwrap();
-        let counter = |session: lykta::lorawan::Session| session.counter.unwrap().f_cnt_up.into();
-        let sessions = store.memory().unwrap().sessions.into_iter();
-        let waiting = all.into_iter().filter(|row| row.topic.starts_with("device/")).map(|row| {
-            let body: Value = serde_json::from_str(&row.body).unwrap();
-            let id = format!("{}-{}", outbox.epoch(), row.key.sequence());
-            ((row.topic, body["fCnt"].as_u64().unwrap()), id)
-        });
-        Self {
-            waiting: waiting.collect(),
-            counters: sessions.map(|((eui, _), session)| (eui.0, counter(session))).collect(),
-        }
-    }
-
-    fn accepted(&self) -> u64 {
-        self.counters.values().sum()
-    }
-
-    fn check(&self, promised: u64, delivered: &Messages, cloud: &Subscriber) {
-        let there = self.accepted();
-        assert!(there >= promised, "{promised} were accepted, {there} are on the disk");
-        // neither counter without message nor message without counter
-        let mut due = HashSet::new();
-        for (eui, counter) in &self.counters {
-            for f_cnt in 1..=*counter {
-                for leaf in ["event/up", "readings"] {
-                    due.insert((format!("device/{eui:016x}/{leaf}"), f_cnt));
-                }
-            }
-        }
-        for (known, what) in [(&self.waiting, "waits"), (delivered, "was delivered")] {
-            let ahead = known.keys().find(|message| !due.contains(message));
-            assert_eq!(ahead, None, "it {what}, and its frame is not on the disk");
-        }
-        let missing = || due.iter().filter(|message| !self.waiting.contains_key(*message));
-        let delivered = |messages: &Messages| missing().all(|m| messages.contains_key(m));
-        wait_until("what does not wait any more is in the cloud", || delivered(&messages(cloud)));
-        let cloud = messages(cloud);
-        let renamed = self.waiting.iter().find(|(m, id)| cloud.get(*m).is_some_and(|c| c != *id));
-        assert_eq!(renamed, None, "the cloud knows it by another id");
     }
 }
 

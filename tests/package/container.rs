@@ -1,7 +1,7 @@
 //! A Debian with systemd as pid 1, in a container.
 #![allow(unsafe_code, reason = "a thread enters the container's network, which only libc can do")]
 
-use crate::support::wait_until;
+use crate::support::{run, wait_until};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -109,12 +109,4 @@ fn archive() -> PathBuf {
     let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian.tar");
     assert!(archive.exists(), "{archive:?} is missing: `tests/run package` makes it");
     archive
-}
-
-/// Runs a command of the machine itself.
-pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.stderr(Stdio::inherit()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

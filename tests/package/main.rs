@@ -10,28 +10,17 @@ mod support;
 
 mod container;
 
-use container::{Container, run};
+use container::Container;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use support::{Broker, Concentrator, Sensor, Subscriber, wait_until};
+use support::{Broker, Concentrator, Sensor, Subscriber, package, run, wait_until};
 
 const PASSWORD: &str = "hunter2";
 const AS_GATEWAY: [&str; 4] = ["-u", "gw-1", "-P", PASSWORD];
 
 /// How many frames are heard while there is no broker.
 const BACKLOG: u32 = 200;
-
-/// The package of this revision, in this directory.
-fn package(revision: &str, directory: &Path) -> PathBuf {
-    let made = run(Command::new("systemd/debian/package")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["--binary", env!("CARGO_BIN_EXE_lykta"), "--fast", "--revision", revision])
-        .args(["--arch", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }])
-        .arg("--out")
-        .arg(directory));
-    PathBuf::from(made.trim())
-}
 
 /// A broker that wants a password.
 fn broker(directory: &Path) -> Broker {

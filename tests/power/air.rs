@@ -1,7 +1,8 @@
 //! The record of what was sent, without which a gateway could break the law after a power cut.
 
 use crate::calls;
-use crate::platter::{Fate, Platter};
+use crate::platter::Platter;
+use crate::support::Fate;
 use jiff::Timestamp;
 use lykta::clock::ClockQuality;
 use lykta::eu868::ledger::Record;

@@ -3,9 +3,9 @@
 
 use crate::calls;
 use crate::load::{Day, Load};
-use crate::platter::{Fate, Platter};
+use crate::platter::Platter;
 use crate::promise::Promise;
-use crate::support::store_key;
+use crate::support::{Fate, store_key};
 use crate::tape::Event;
 use lykta::units::StoreKey;
 use std::collections::HashMap;

@@ -6,31 +6,12 @@
 //! away is on the disk only when the directory was synced, or by chance; but as a journal has it,
 //! none before an earlier one.
 
+use crate::support::Fate;
 use crate::tape::{Event, Inode};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 pub const SECTOR: u64 = 512;
-
-/// What becomes of that which was not synced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// All of it is lost.
-    Nothing,
-    /// All of it has reached the disk.
-    Everything,
-    /// Each sector by the toss of a coin.
-    Sectors,
-    /// In the order in which it was written, up to somewhere in the midst of a write.
-    Torn,
-    /// What was written last has reached the disk, and of what was written first only parts.
-    Late,
-}
-
-impl Fate {
-    pub const ALL: [Self; 5] =
-        [Self::Nothing, Self::Everything, Self::Sectors, Self::Torn, Self::Late];
-}
 
 #[derive(Debug, Clone, Default)]
 struct File {

@@ -1,9 +1,9 @@
 //! A database that comes under a key, or under another one, and the power fails meanwhile.
 
 use crate::calls;
-use crate::platter::{Fate, Platter};
+use crate::platter::Platter;
 use crate::promise::FILE;
-use crate::support::{entry, message, store_key};
+use crate::support::{Fate, entry, message, store_key};
 use lykta::clock::Clock;
 use lykta::lorawan::{Changes, Link, Session, Slot};
 use lykta::store::{Class, Cursor, Database, Entry, Outbox, Store};

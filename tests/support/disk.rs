@@ -38,28 +38,37 @@ impl Disk {
     /// # Panics
     /// When this is not root, or there is no loop device.
     pub fn new(megabytes: u64) -> Self {
+        Self::of(|image| {
+            let file = std::fs::File::create(image).unwrap();
+            file.set_len(megabytes << 20).unwrap();
+            // everything at once: what mkfs leaves for later would be counted as ours
+            let options = "lazy_itable_init=0,lazy_journal_init=0,nodiscard";
+            run(&["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", options, text(image)]);
+        })
+    }
+
+    /// The one whose image this makes.
+    ///
+    /// # Panics
+    /// As [`Disk::new`].
+    pub fn of(make: impl FnOnce(&Path)) -> Self {
         let directory = directory();
         let image = directory.path().join("image");
-        let file = std::fs::File::create(&image).unwrap();
-        file.set_len(megabytes << 20).unwrap();
-        // everything at once: what mkfs leaves for later would be counted as ours
-        let options = "lazy_itable_init=0,lazy_journal_init=0,nodiscard";
-        run(&["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", options, text(&image)]);
+        make(&image);
         Self::mount(directory, image)
     }
 
     /// What has reached this disk, as another one: as if the power were cut now, and came back.
     /// Whoever writes should be stopped, since the copy is taken when nothing changes meanwhile.
     pub fn cut(&self) -> Self {
-        let directory = directory();
-        let image = directory.path().join("image");
-        let copied = (0..50).any(|_| {
-            let before = self.reached();
-            run(&["cp", "--sparse=always", text(&self.image), text(&image)]);
-            self.reached() == before
-        });
-        assert!(copied, "somebody writes to {} all the time", self.device);
-        Self::mount(directory, image)
+        Self::of(|image| {
+            let copied = (0..50).any(|_| {
+                let before = self.reached();
+                run(&["cp", "--sparse=always", text(&self.image), text(image)]);
+                self.reached() == before
+            });
+            assert!(copied, "somebody writes to {} all the time", self.device);
+        })
     }
 
     fn mount(directory: tempfile::TempDir, image: PathBuf) -> Self {
