@@ -339,7 +339,8 @@ fn what_a_bed_says_besides_makes_nothing_fine_that_nobody_can_read() {
 
 #[test]
 fn a_bed_that_says_only_that_it_lives_is_no_evidence_for_long() {
-    let bed = "[[resident.sensor]]\nid = \"bed\"\nkind = \"bed\"\nheartbeat = \"60min\"\nsupervised = true\nloss = 0.1\n";
+    let bed = "[[resident.sensor]]\nid = \"bed\"\nkind = \"bed\"\nsupervised = true\n".to_owned()
+        + "heartbeat = \"60min\"\nloss = 0.1\n";
     let check = "[[resident.check]]\nid = \"night\"\nat = [\"23:00\", \"05:00\"]\n";
     let resident = resident("UTC", &(bed + check));
     let mut home = Home1::new(&resident, at("2026-11-22T12:00:00Z"));
