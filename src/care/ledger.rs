@@ -3,9 +3,9 @@
 //! An alarm that is over soon, before anybody can have come, was most likely none. Had the rule
 //! waited as much longer, it would not have been raised. Constant memory for each rule.
 
+use super::decision::{Decision, Kind};
 use super::resident::{Resident, RuleKind};
 use super::time::At;
-use super::watch::{Decision, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

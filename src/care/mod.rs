@@ -23,6 +23,7 @@
 //! wears, and never instead of it.
 
 mod check;
+mod decision;
 mod delay;
 pub mod escalation;
 mod house;
@@ -35,10 +36,11 @@ mod time;
 mod watch;
 
 pub use check::Outcome;
+pub use decision::{Decision, Kind, OWN_RULES};
 pub use delay::TooShort;
 pub use house::{Deafness, Mode, Stay};
 pub use reason::{Language, Reason};
 pub use resident::{Check, LATEST_ANSWER, Resident, Rule, RuleKind, Sensor, SensorKind};
 pub use sensor::{CHATTER, Heard, SensorMemory};
 pub use time::{At, Span, Window};
-pub use watch::{Decision, Kind, Memory, OWN_RULES, Watch};
+pub use watch::{Memory, Watch};
