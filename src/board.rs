@@ -150,7 +150,8 @@ pub fn button(number: u8) -> Result<InputPin, BoardError> {
 }
 
 /// An SPI device. Asynchronous in name only: a transaction takes about a millisecond, on the
-/// radio's own thread.
+/// radio's own thread. Not for transfers in place, of which no driver here makes any: for these
+/// rppal 0.22.1 sends zeros where the bus selects the chip.
 pub struct Spi(Wiring);
 
 enum Wiring {
