@@ -82,6 +82,13 @@ impl Inlet {
         self.pass(Input::Look(Look(Box::new(look)))).is_ok()
     }
 
+    /// What makes the loop turn. One that has no room to be asked is awake.
+    pub(super) fn waker(&self) -> impl Fn() + Send + Sync + use<> {
+        let inlet = self.clone();
+        // any question does
+        move || _ = inlet.look(|_| {})
+    }
+
     pub(super) fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -103,9 +103,7 @@ impl Renewer {
 
 /// The thread that asks scripts, and the way to it.
 pub(super) fn asks(inlet: &Inlet, stopped: &Stopped) -> Result<(Decoding, Worker), GatewayError> {
-    let waker = inlet.clone();
-    // any question does; a loop that has no room for one is awake
-    let (decoding, codecs) = Decoding::new(move || _ = waker.look(|_| {}), stopped.clone());
+    let (decoding, codecs) = Decoding::new(inlet.waker(), stopped.clone());
     let worker = Worker::spawn("codec".into(), move || codecs.run(Keeper::default()))?;
     Ok((decoding, worker))
 }

@@ -77,11 +77,7 @@ impl Opening<'_> {
                      was overwritten, what was set aside as well"
                 );
             }
-            let waker = self.inlet.clone();
-            store.wake_by(move || {
-                // any question does
-                waker.look(|_| {});
-            });
+            store.wake_by(self.inlet.waker());
             self.add(&mut all, tenant, database, store, outbox)?;
         }
         Ok(all)

@@ -25,6 +25,12 @@ pub(super) fn with(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A database and what belongs to it.
+pub(super) fn parts(database: &Path) -> [PathBuf; 3] {
+    let [log, index] = COMPANIONS;
+    ["", log, index].map(|suffix| with(database, suffix))
+}
+
 /// How many bytes a file has; none where it cannot be asked.
 pub(super) fn len(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
@@ -40,16 +46,14 @@ pub fn len_with_log(file: &Path) -> u64 {
 pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(date.clone()).chain((2..).map(|n| format!("{date}-{n}")));
-    let taken = |aside: &Path| {
-        ["", "-wal", "-shm"].iter().any(|suffix| with(aside, suffix).symlink_metadata().is_ok())
-    };
+    let taken = |aside: &Path| parts(aside).iter().any(|part| part.symlink_metadata().is_ok());
     let aside = names
         .map(|date| with(file, &format!("{MARK}{date}")))
         .find(|aside| !taken(aside))
         .expect("there are more names than files");
     // a WAL that were left behind would be applied to the new file
-    for suffix in [""].iter().chain(&COMPANIONS) {
-        match std::fs::rename(with(file, suffix), with(&aside, suffix)) {
+    for (part, aside) in parts(file).iter().zip(parts(&aside)) {
+        match std::fs::rename(part, aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -66,9 +70,9 @@ pub(super) fn tidy(file: &Path, last: Option<&Path>) {
     for (n, aside) in kept.iter().enumerate() {
         bytes += len_with_log(aside);
         if n > 0 && (n >= MAX_KEPT || bytes > MAX_BYTES) {
-            for suffix in [""].iter().chain(&COMPANIONS) {
+            for part in parts(aside) {
                 // one that cannot be removed is tried again at the next damage
-                let _ = std::fs::remove_file(with(aside, suffix));
+                let _ = std::fs::remove_file(part);
             }
         }
     }
@@ -119,8 +123,8 @@ pub(super) fn erase_end(file: &Path, most: u64) -> io::Result<()> {
 
 /// Removes a database together with what belongs to it; nothing there is well, too.
 pub(super) fn remove(file: &Path) -> io::Result<()> {
-    for suffix in [""].iter().chain(&COMPANIONS) {
-        match std::fs::remove_file(with(file, suffix)) {
+    for part in parts(file) {
+        match std::fs::remove_file(part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -104,10 +104,8 @@ fn in_place(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
 /// Overwrites and removes a part of what was set aside, small enough for a slow card to be done
 /// within the second. Whether nothing was left.
 pub(super) fn erase_asides(file: &Path) -> io::Result<bool> {
-    let parts = |aside: PathBuf| {
-        damaged::COMPANIONS.iter().chain(&[""]).map(move |suffix| with(&aside, suffix))
-    };
-    let mut all = damaged::asides(file).into_iter().flat_map(parts);
+    let asides = damaged::asides(file);
+    let mut all = asides.iter().flat_map(|aside| companions_first(aside));
     let Some(next) = all.find(|part| part.symlink_metadata().is_ok()) else { return Ok(true) };
     damaged::erase_end(&next, ERASED_AT_ONCE)?;
     Ok(false)
@@ -125,10 +123,12 @@ pub(super) fn sweep(database: &Database) -> io::Result<()> {
 }
 
 fn erase_all(database: &Path) -> io::Result<()> {
-    for suffix in damaged::COMPANIONS.iter().chain(&[""]) {
-        damaged::erase(&with(database, suffix))?;
-    }
-    Ok(())
+    companions_first(database).try_for_each(|part| damaged::erase(&part))
+}
+
+/// The database itself goes last: by it what is left of it is known.
+fn companions_first(database: &Path) -> impl Iterator<Item = PathBuf> {
+    damaged::parts(database).into_iter().rev()
 }
 
 /// Copies the log back into the file and cuts it off. Whether somebody was in the way.

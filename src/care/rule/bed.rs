@@ -67,13 +67,13 @@ impl Asked<'_> {
                     at = at.max(seen.after(CHATTER));
                     because.push(Reason::Seen { sensor, at: seen });
                 }
-                window.around(zone, at).map(|_| Due::lasting(at, because))
+                window.around(zone, at).map(|_| Due::new(at, because))
             }
             RuleKind::NotToBed { window } => {
                 let night = window.around_or_next(zone, run.handled);
                 let lay = occupied || self.was(run, night.from);
                 let because = vec![Reason::NotInBed { since: night.from }];
-                Some(Due::lasting(night.to, if lay { Vec::new() } else { because }))
+                Some(Due::new(night.to, if lay { Vec::new() } else { because }))
             }
             RuleKind::NotUp { window } => {
                 let morning = window.around_or_next(zone, run.handled);
@@ -83,11 +83,11 @@ impl Asked<'_> {
                     false => !occupied,
                 };
                 let because = vec![Reason::NothingSeen { since: morning.from }];
-                Some(Due::lasting(morning.to, if up { Vec::new() } else { because }))
+                Some(Due::new(morning.to, if up { Vec::new() } else { because }))
             }
             RuleKind::Restless { .. } => {
                 let (at, since) = run.mark.zip(run.since)?;
-                Some(Due::once(at, vec![Reason::Left { times: run.times, since }]))
+                Some(Due::new(at, vec![Reason::Left { times: run.times, since }]))
             }
             _ => None,
         }

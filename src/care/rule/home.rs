@@ -56,23 +56,23 @@ impl Asked<'_> {
             RuleKind::BathroomStay { window, after } => {
                 let since = run.since?;
                 let because = vec![Reason::Still { sensor: run.by, since }];
-                Some(Due::lasting(window.first_in(zone, since.after(after)), because))
+                Some(Due::new(window.first_in(zone, since.after(after)), because))
             }
             RuleKind::DoorNotReturned { window, after } => {
                 let since = run.since.filter(|_| !self.somebody_lies_or_sits())?;
                 let because = vec![Reason::Seen { sensor: run.by, at: since }];
                 let because = [because, vec![Reason::NothingSeen { since }]].concat();
-                Some(Due::lasting(window.first_in(zone, since.after(after)), because))
+                Some(Due::new(window.first_in(zone, since.after(after)), because))
             }
             RuleKind::DoorLeftOpen { window, after } => {
                 let (sensor, since) = self.open_doors().min_by_key(|(_, since)| *since)?;
                 let because = vec![Reason::Still { sensor, since }];
-                Some(Due::lasting(window.first_in(zone, since.after(after)), because))
+                Some(Due::new(window.first_in(zone, since.after(after)), because))
             }
             RuleKind::Quiet { window, after, warn } => self.due_quiet(run, window, after, warn),
             RuleKind::DoorOpened { .. } | RuleKind::Button => {
                 let at = run.mark?;
-                Some(Due::once(at, vec![Reason::Seen { sensor: run.by, at }]))
+                Some(Due::new(at, vec![Reason::Seen { sensor: run.by, at }]))
             }
             _ => None,
         }
@@ -105,13 +105,13 @@ impl Asked<'_> {
                 let since = hours.from;
                 let seen = last >= since;
                 let because = if seen { vec![] } else { vec![Reason::NothingSeen { since }] };
-                let mut due = Due::lasting(hours.to, because);
+                let mut due = Due::new(hours.to, because);
                 due.warn = warn.filter(|_| !seen).map(|warn| due.at.before(warn));
                 due.warn = due.warn.filter(|_| run.warned != Some(last));
                 return Some(due);
             }
         };
-        let mut due = Due::lasting(at, vec![Reason::NothingSeen { since: last }]);
+        let mut due = Due::new(at, vec![Reason::NothingSeen { since: last }]);
         due.warn = warn.map(|warn| at.before(warn)).filter(|_| run.warned != Some(last));
         Some(due)
     }

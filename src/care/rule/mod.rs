@@ -81,19 +81,13 @@ pub(super) struct Due {
     pub(super) at: At,
     /// Empty when the hours end and there is nothing to tell.
     pub(super) because: Vec<Reason>,
-    /// Whether it lasts until something ends it. One that does not is a thing that happened.
-    pub(super) lasts: bool,
     /// When staff is warned of it.
     pub(super) warn: Option<At>,
 }
 
 impl Due {
-    fn lasting(at: At, because: Vec<Reason>) -> Self {
-        Self { at, because, lasts: true, warn: None }
-    }
-
-    fn once(at: At, because: Vec<Reason>) -> Self {
-        Self { at, because, lasts: false, warn: None }
+    fn new(at: At, because: Vec<Reason>) -> Self {
+        Self { at, because, warn: None }
     }
 }
 
@@ -107,7 +101,7 @@ impl RuleKind {
         }
     }
 
-    /// Whether its alarm lasts until something ends it.
+    /// Whether its alarm lasts until something ends it. One that does not is a thing that happened.
     pub(super) fn lasts(self) -> bool {
         !matches!(self, Self::DoorOpened { .. } | Self::Restless { .. } | Self::Button)
     }
@@ -170,6 +164,6 @@ impl Asked<'_> {
             run.since = self.house.facts.bed.last;
         }
         run.mark = None;
-        run.open = (told && due.lasts).then_some(now);
+        run.open = (told && self.rule.kind.lasts()).then_some(now);
     }
 }
