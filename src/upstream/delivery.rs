@@ -24,9 +24,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// in one comes twice.
 const REMOVE_AT: usize = 75;
 
-/// The outbox is asked again when so many slots are free, which saves questions but must leave
-/// messages to send: a broker's small answers wait up to 40 ms for the TCP acknowledgement
-/// that would ride on the next message.
+/// The outbox is asked again when so many slots are free: fewer questions, and a window that is
+/// never empty.
 const REFILL: usize = 10;
 
 /// An acknowledged message is removed within this time; until then a crash repeats it.

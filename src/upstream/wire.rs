@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// So many bytes are read at once: the acknowledgements of all messages that may be on their way
 /// are far fewer.
@@ -26,9 +27,21 @@ const CHUNK: usize = 4096;
 /// what a backlog needs.
 const SPARE: usize = 128 * 1024;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    fn tcp(&self) -> &TcpStream;
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// An open connection.
 pub(super) struct Wire {
@@ -85,6 +98,10 @@ impl Wire {
         match (Pin::new(&mut *self.stream).poll_read(context, &mut chunk), written) {
             (Poll::Ready(Ok(())), _) if !chunk.filled().is_empty() => {
                 self.input.extend_from_slice(chunk.filled());
+                // a broker that gathers small answers keeps the next of them back until TCP
+                // acknowledges this one, which the kernel puts off by 40 ms unless it is asked
+                // each time; where it cannot be asked, what was read still counts
+                let _ = self.stream.tcp().set_quickack(true);
                 Poll::Ready(Ok(()))
             }
             (Poll::Ready(Err(error)), Ok(())) | (_, Err(error)) => {
@@ -138,6 +155,7 @@ async fn reach(addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStre
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket};
 
     /// A place that answers nobody: its queue is full, and nobody is let in. Kept while these are.
@@ -164,6 +182,27 @@ mod tests {
         let reached = timeout(Duration::from_secs(30), reached).await;
         let stream = reached.expect("in time").expect("connects");
         assert_eq!(stream.peer_addr().expect("has a peer"), alive);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_gathers_small_answers_waits_for_no_acknowledgement() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let port = listener.local_addr().expect("has an address").port();
+        let opened = Wire::open("127.0.0.1".into(), port, None, Duration::from_secs(30));
+        let (opened, peer) = tokio::join!(opened, listener.accept());
+        let (mut wire, mut peer) = (opened.expect("connects"), peer.expect("accepts").0);
+        // question and answer, after which the kernel puts acknowledgements off
+        for _ in 0..20 {
+            wire.out.extend_from_slice(b"?");
+            let answer = async {
+                peer.read_u8().await.expect("a question");
+                peer.write_u8(b'!').await.expect("answers");
+            };
+            let (answered, ()) = tokio::join!(wire.exchange(), answer);
+            answered.expect("an answer");
+        }
+        assert_eq!(wire.input.len(), 20);
+        assert!(wire.stream.tcp().quickack().expect("a socket"));
     }
 
     #[tokio::test]
