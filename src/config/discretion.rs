@@ -5,6 +5,7 @@
 use super::key::{KeyPath, Part, Step};
 use super::problem::{Layout, Problem, Problems};
 use super::read::Fault;
+use super::source::Place;
 use figment::value::{Dict, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -23,22 +24,23 @@ pub(super) struct Discreet {
 }
 
 impl Discreet {
-    /// Of a fault among these settings; `None` where it is about no resident.
+    /// Of a fault among these settings; `None` where all of it may be told.
     pub(super) fn of(fault: &Fault, settings: &Value) -> Option<Self> {
-        if !is_of_residents(&fault.path, settings) {
+        // an unknown key is whatever somebody wrote, wherever it stands
+        let (key, may_name) = match fault.part {
+            Part::Key => (fault.path.parent(), may_have_homes(settings)),
+            Part::Value => (fault.path.clone(), false),
+        };
+        if !may_name && !is_of_residents(&fault.path, settings) {
             return None;
         }
-        // an unknown key is whatever somebody wrote
-        let key = match fault.part {
-            Part::Key => fault.path.parent().to_string(),
-            Part::Value => fault.path.to_string(),
-        };
         // words that were put together may have been put together with a name
-        let what = match fault.what {
-            Cow::Borrowed(what) => what,
-            Cow::Owned(_) => SOMETHING,
+        let what = match (&fault.what, fault.part) {
+            (Cow::Borrowed(what), _) => what,
+            (Cow::Owned(_), Part::Key) => "this key does not belong here",
+            (Cow::Owned(_), Part::Value) => SOMETHING,
         };
-        Some(Self { key, what })
+        Some(Self { key: key.to_string(), what })
     }
 
     /// Of a file in which nobody knows whom a line is about.
@@ -66,14 +68,27 @@ fn is_in_a_home(device: &Dict, settings: &Value) -> bool {
     if device.contains_key("resident") || device.contains_key("sensor") {
         return true;
     }
+    let owner = tenants(settings).find(|tenant| text(tenant, "id") == text(device, "tenant"));
+    owner.map_or_else(|| may_have_homes(settings), is_care)
+}
+
+/// Whether there may be homes at all. A table of tenants that is mistyped may be one of care.
+fn may_have_homes(settings: &Value) -> bool {
+    tenants(settings).next().is_none() || tenants(settings).any(is_care)
+}
+
+/// Whether a tenant may be one of care: the word or its key may be mistyped.
+fn is_care(tenant: &Dict) -> bool {
+    !matches!(text(tenant, "kind"), Some("waste" | "generic"))
+}
+
+fn tenants(settings: &Value) -> impl Iterator<Item = &Dict> {
     let tenants = settings.as_dict().and_then(|root| root.get("tenant")?.as_array());
-    let mut tenants = tenants.into_iter().flatten().filter_map(Value::as_dict);
-    let text = |table: &Dict, key| table.get(key).and_then(Value::as_str).map(str::to_owned);
-    let owner = tenants.clone().find(|tenant| text(tenant, "id") == text(device, "tenant"));
-    let is_care = |tenant: &Dict| {
-        text(tenant, "kind").is_some_and(|kind| !["waste", "generic"].contains(&kind.as_str()))
-    };
-    owner.map_or_else(|| tenants.any(is_care), is_care)
+    tenants.into_iter().flatten().filter_map(Value::as_dict)
+}
+
+fn text<'a>(table: &'a Dict, key: &str) -> Option<&'a str> {
+    table.get(key)?.as_str()
 }
 
 /// A problem without source line and names.
@@ -101,10 +116,13 @@ impl Problems {
 impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem { place, key, what, help, see, .. } = self.0;
+        // its name is made of keys, of which one may be unknown
+        let variable = Place::Environment("LYKTA_…".into());
         let layout = match &self.0.discreet {
             // whatever is in a line may be in its comment
             None => Layout { what, place, excerpt: None, key, see: see.as_ref(), help },
             Some(Discreet { key, what }) => {
+                let place = if matches!(place, Place::Environment(_)) { &variable } else { place };
                 Layout { what, place, excerpt: None, key, see: None, help: HELP }
             }
         };

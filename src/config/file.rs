@@ -94,6 +94,7 @@ impl File {
                     place,
                     key: name.to_owned(),
                     excerpt,
+                    discreet: Some(Discreet::of_text("only [[device]] belongs here")),
                     ..Problem::of_file(&self.path, what, help)
                 }
             })

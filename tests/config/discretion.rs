@@ -132,14 +132,56 @@ fn whatever_is_wrong_with_a_home_nobody_is_named() {
             changed[n] = &other;
             site.write("lykta.toml", changed.join("\n"));
             let (brief, whole) = told(&site);
-            // a table that nobody knows is called what it is called
-            let brief = brief.replace("unknown key `lindgren`", "").replace("key:  lindgren", "");
             assert!(!names(&brief), "{other}\n{brief}\n{whole}");
             wrong += usize::from(!whole.is_empty());
             named += usize::from(names(&whole));
         }
     }
     assert!(wrong > 200 && named > 150, "{wrong} mistakes, {named} with names");
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_told_by_its_place_wherever_it_stands() {
+    let site = Site::new(HOME);
+    let told = |what: &str| {
+        let brief = match site.load() {
+            Ok(loaded) => panic!("{what} is an error: {:?}", loaded.settings),
+            Err(problems) => problems.brief().to_string(),
+        };
+        assert!(!names(&brief), "{what}\n{brief}");
+        brief
+    };
+    for text in [
+        "lindgren = 1",
+        "[lindgren]\nlind = 1",
+        "[[lindgren]]\nid = \"lind\"",
+        "[plan.night.lindgren]\nlat = 1",
+        "[plan.night]\nlindgren = 1",
+        "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\nlindgren = 1",
+        "[concentrator.lindgren]\nlisten = 1",
+    ] {
+        site.write("conf.d/more.toml", text);
+        let brief = told(text);
+        assert!(brief.contains("this key does not belong here\n"), "{text}\n{brief}");
+        assert!(brief.contains("conf.d/more.toml:"), "{text}\n{brief}");
+    }
+    site.write("conf.d/more.toml", "");
+    site.write("devices.d/more.toml", "[[lindgren]]\nid = \"lind\"");
+    assert!(told("devices.d").contains("only [[device]] belongs here"));
+    site.write("devices.d/more.toml", "");
+    let problems = site.load_with(&[("LYKTA_LINDGREN", "1")]).expect_err("an unknown key");
+    let brief = problems.brief().to_string();
+    assert!(brief.contains("environment LYKTA_…") && !names(&brief), "{brief}");
+}
+
+#[test]
+fn where_there_can_be_no_home_a_key_that_nobody_knows_is_named() {
+    let site = Site::new(
+        "gateway = \"gw-1\"\nlindgren = 1\n[concentrator]\n[[tenant]]\nid = \"waste\"\n\
+         kind = \"waste\"\n[tenant.upstream]\nurls = [\"mqtt://127.0.0.1:1883\"]\n",
+    );
+    let brief = site.load().expect_err("an unknown key").brief().to_string();
+    assert!(brief.contains("unknown key `lindgren`"), "{brief}");
 }
 
 #[test]
