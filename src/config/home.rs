@@ -50,7 +50,7 @@ impl Home {
         let layers = Layers::new(vec![file], Environment::new([]));
         let mut reader = Reader::default();
         let home = Self::read(&mut reader, &KeyPath::default(), layers.merged());
-        let places = Places { base: path.to_owned(), credentials: None };
+        let places = Places::new(path, None);
         let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
         let residents = home.map(|home| checks.residents(&home.resident, &home.timezone.0));
         let errors = located(&layers, reader.faults);

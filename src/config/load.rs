@@ -61,13 +61,9 @@ pub fn load_with(
 ) -> Result<Loaded, Problems> {
     let variables: Vec<(String, String)> = variables.into_iter().collect();
     let main = path.unwrap_or(Path::new(DEFAULT_FILE));
-    let places = Places {
-        base: main.parent().unwrap_or(Path::new("")).to_owned(),
-        credentials: variables
-            .iter()
-            .find(|(name, _)| name == "CREDENTIALS_DIRECTORY")
-            .map(|(_, directory)| directory.into()),
-    };
+    let credentials = variables.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY");
+    let base = main.parent().unwrap_or(Path::new(""));
+    let places = Places::new(base, credentials.map(|(_, directory)| Path::new(directory)));
 
     let mut errors = Vec::new();
     // a container may be configured by its environment alone

@@ -7,15 +7,34 @@ use std::path::{Path, PathBuf};
 /// What is wrong with a file, and what to do about it.
 pub(crate) type Trouble = (String, String);
 
+/// Where a shell finds what the service is handed: as systemd decrypted it while the service
+/// runs, and what it takes it from. With what the names begin there.
+const OUTSIDE: [(&str, &str); 2] =
+    [("/run/credentials/lykta.service", ""), ("/etc/credstore", "lykta.")];
+
 /// Where relative names begin.
 pub(super) struct Places {
     /// The directory of the main file.
     pub(super) base: PathBuf,
-    /// What systemd calls `$CREDENTIALS_DIRECTORY`.
-    pub(super) credentials: Option<PathBuf>,
+    /// Directories with credentials, and with what their names begin there.
+    credentials: Vec<(PathBuf, &'static str)>,
+    /// Whether systemd has handed them over.
+    handed_over: bool,
 }
 
 impl Places {
+    /// The places beside a main file in `base`, and of credentials if systemd hands them over.
+    pub(super) fn new(base: &Path, credentials: Option<&Path>) -> Self {
+        let outside =
+            || OUTSIDE.iter().map(|(directory, prefix)| (PathBuf::from(directory), *prefix));
+        Self {
+            base: base.to_owned(),
+            handed_over: credentials.is_some(),
+            credentials: credentials
+                .map_or_else(|| outside().collect(), |directory| vec![(directory.to_owned(), "")]),
+        }
+    }
+
     /// A file as a setting names it: absolute, or relative to the main file.
     pub(super) fn file(&self, name: &Path) -> PathBuf {
         self.base.join(name)
@@ -27,25 +46,25 @@ impl Places {
             return Ok(self.file(name));
         }
         let shown = name.display();
-        match self.credentials.as_ref().map(|directory| directory.join(name)) {
-            Some(file) if file.exists() => Ok(file),
+        let mut places =
+            self.credentials.iter().map(|(place, prefix)| place.join(format!("{prefix}{shown}")));
+        places.find(|file| file.exists()).ok_or_else(|| match self.handed_over {
             // by its name alone: an absolute path that is missing would keep the service from starting
-            Some(_) => Err((
+            true => (
                 format!("the service has no systemd credential {shown}"),
                 format!(
                     "put it into /etc/credstore/lykta.{shown}, have LoadCredential={shown}:lykta.{shown} \
                      in the service, and start it again; or write a path with '/'"
                 ),
-            )),
-            None => Err((
-                format!("{shown} is a systemd credential, and there are none here"),
+            ),
+            false => (
+                format!("{shown} is a systemd credential, and it is not found here"),
                 format!(
-                    "add LoadCredential={shown}:lykta.{shown} to the service and put it into \
-                     /etc/credstore/lykta.{shown}, or write a path with '/'; to check by hand, set \
-                     CREDENTIALS_DIRECTORY"
+                    "as root: put it into /etc/credstore/lykta.{shown} and add \
+                     LoadCredential={shown}:lykta.{shown} to the service; or write a path with '/'"
                 ),
-            )),
-        }
+            ),
+        })
     }
 }
 

@@ -37,7 +37,7 @@ impl Site {
         let layers = Layers::new(vec![file], Environment::new([]));
         let mut reader = Reader::default();
         let site = Site::read(&mut reader, &KeyPath::default(), layers.merged());
-        let places = Places { base: path.to_owned(), credentials: None };
+        let places = Places::new(path, None);
         // a bin without a position is none to warn of: nobody drives there
         let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
         for (id, bin) in site.iter().flat_map(|site| &site.bin) {

@@ -99,6 +99,9 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     container.run(&format!("printf '{mine}' >>/etc/lykta/lykta.toml"));
     fs::write(container.path("etc/credstore/lykta.mqtt-password"), PASSWORD).unwrap();
     container.run("chmod 600 /etc/credstore/lykta.mqtt-password");
+    // a shell finds what the service will be handed
+    let checked = container.run("lykta check");
+    assert!(checked.contains("mqtt-password") && !checked.contains(PASSWORD), "{checked}");
     // found sooner to hang than on the street, so that the test ends
     let sooner = "[Service]\nWatchdogSec=5\nRestartSec=0\n";
     container.run("mkdir -p /run/systemd/system/lykta.service.d");
