@@ -37,7 +37,7 @@ pub enum BoardError {
     #[error(
         "there is no /dev/spidev{0}: put {help} into /boot/firmware/config.txt and start the \
          machine anew, or set `spi` right; the service must be allowed to see it \
-         (systemd/lykta-hat.conf)",
+         (/usr/share/lykta/hat.conf)",
         help = spi_help(*.0)
     )]
     NoSpi(SpiPort),
@@ -88,10 +88,10 @@ fn permission_help(cause: &io::Error, group: &str) -> String {
     match cause.kind() {
         io::ErrorKind::PermissionDenied => format!(
             "the user that runs lykta must be in the group {group}, and the service be allowed \
-             to use it (systemd/lykta-hat.conf)"
+             to use it (/usr/share/lykta/hat.conf)"
         ),
         io::ErrorKind::NotFound => {
-            "the service must be allowed to see them (systemd/lykta-hat.conf)".to_owned()
+            "the service must be allowed to see them (/usr/share/lykta/hat.conf)".to_owned()
         }
         _ => "is the driver loaded (`dmesg` says)?".to_owned(),
     }

@@ -4,13 +4,13 @@
 /// Whether the kernel's clock is disciplined by a time source (NTP, GNSS, a host).
 ///
 /// This is the kernel's own word, `STA_UNSYNC` of adjtimex(2), and so holds for
-/// systemd-timesyncd, chrony and ntpd alike.
-pub(crate) fn clock_is_synchronized() -> bool {
+/// systemd-timesyncd, chrony and ntpd alike. `None` where that may not be asked for.
+pub(crate) fn clock_is_synchronized() -> Option<bool> {
     // SAFETY: `timex` is a plain C struct for which all-zero bytes are a valid value.
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: `timex` is a valid, exclusive pointer for the call; `modes == 0` only reads.
     let state = unsafe { libc::adjtimex(&mut timex) };
-    state >= 0 && state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0
+    (state >= 0).then(|| state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0)
 }
 
 /// Gives memory that is free again back to the system, which the C library else keeps for

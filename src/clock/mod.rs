@@ -7,13 +7,22 @@
 pub mod history;
 
 use crate::sys;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+/// Written by systemd-timesyncd each time that it has asked a time server. Read by a service that
+/// may not ask the kernel: with that right it could set the clock, but for a capability.
+const ASKED: &str = "/run/systemd/timesync/synchronized";
+
+/// So long the kernel itself trusts a clock that no server corrects: until it may be off by 16 s
+/// at 500 millionths.
+const TRUSTED: SignedDuration = SignedDuration::from_secs(32_000);
 
 /// How far a wall time can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,11 +163,13 @@ impl Clock {
         let elapsed = instant.saturating_duration_since(self.0.origin);
         let (wall, quality, monotonic) = match &self.0.kind {
             Kind::System => {
+                let now = Timestamp::now();
                 let quality = match sys::clock_is_synchronized() {
-                    true => ClockQuality::Synced,
-                    false => ClockQuality::Unsynced,
+                    Some(true) => ClockQuality::Synced,
+                    None if was_asked(Path::new(ASKED), now) => ClockQuality::Synced,
+                    Some(false) | None => ClockQuality::Unsynced,
                 };
-                (earlier(Timestamp::now(), instant.elapsed()), quality, elapsed)
+                (earlier(now, instant.elapsed()), quality, elapsed)
             }
             Kind::Simulated { speed, set } => {
                 let Set { wall, quality, at } = *set.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,6 +199,32 @@ impl Clock {
     }
 }
 
+/// Whether this file was touched lately, by a clock that says now that it is `now`.
+fn was_asked(file: &Path, now: Timestamp) -> bool {
+    let touched = std::fs::metadata(file).and_then(|file| file.modified());
+    let touched = touched.ok().and_then(|touched| Timestamp::try_from(touched).ok());
+    let age = touched.map(|touched| now.duration_since(touched));
+    age.is_some_and(|age| !age.is_negative() && age <= TRUSTED)
+}
+
 fn earlier(time: Timestamp, age: Duration) -> Timestamp {
     time.checked_sub(age).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_server_is_believed_as_long_as_the_kernel_would() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let touched = Timestamp::from_second(1_790_000_000).expect("a time");
+        file.as_file().set_modified(touched.into()).expect("touched");
+        let asked =
+            |seconds: i64| was_asked(file.path(), touched + SignedDuration::from_secs(seconds));
+        assert!(asked(0) && asked(2048) && asked(32_000));
+        // the clock has been set back since
+        assert!(!asked(-1) && !asked(32_001));
+        assert!(!was_asked(Path::new("/nowhere/synchronized"), touched));
+    }
 }

@@ -48,6 +48,8 @@ fn a_radio_hat_needs_its_drop_in_and_no_more() {
         assert!(lines.contains(&format!("DeviceAllow={node} rw").as_str()), "{node}");
     }
     assert_eq!(lines.len(), 4);
+    // the word of systemd-timesyncd instead: src/clock/mod.rs
+    assert!(drop_in.contains("SystemCallFilter=~@clock\nProtectClock=yes\n"));
     assert!(drop_in.contains("PrivateDevices=no") && drop_in.contains("DevicePolicy=closed"));
     assert_eq!(values("PrivateDevices"), ["yes"], "without a HAT there are no devices at all");
 }

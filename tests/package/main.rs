@@ -241,6 +241,7 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     container.run("systemctl start lykta");
     concentrator.forward(&[sensor.level(BACKLOG + 2, 80, 20)]);
     wait_until("it is the same gateway", || cloud.on("/readings").len() > BACKLOG as usize + 2);
+    with_a_radio_hat(&container);
     container.run("dpkg -P lykta");
     for gone in ["var/lib/lykta", "etc/lykta", "etc/credstore/lykta.mqtt-password", "usr/bin/lykta"]
     {
@@ -248,4 +249,19 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     }
     let left = container.run("find /etc /usr /var/lib -xdev -name '*lykta*' -not -path '*/dpkg/*'");
     assert_eq!(left, "", "left behind");
+}
+
+/// What its drop-in takes away, and what tells then whether the clock can be trusted.
+fn with_a_radio_hat(container: &Container) {
+    let drop_in = "/etc/systemd/system/lykta.service.d/hat.conf";
+    container.run(&format!("install -Dm 644 /usr/share/lykta/hat.conf {drop_in}"));
+    container.run("systemctl daemon-reload && systemctl restart lykta");
+    assert!(container.run("lykta status").contains("clock unsynced"));
+    let asked = "/run/systemd/timesync/synchronized";
+    container.run(&format!("mkdir -p -m 755 {0} && touch {asked}", "/run/systemd/timesync"));
+    assert!(container.run("lykta status").contains("clock synced"));
+    container.run(&format!("touch -d '10 hours ago' {asked}"));
+    assert!(container.run("lykta status").contains("clock unsynced"));
+    container.run(&format!("rm -r {drop_in} /etc/systemd/system/lykta.service.d"));
+    container.run("systemctl daemon-reload && systemctl restart lykta");
 }
