@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite says no.
-    #[error("{}: {source}", file.display())]
+    #[error("{}: {source}{}", file.display(), remedy(source))]
     Sqlite {
         /// The database file.
         file: PathBuf,
@@ -145,6 +145,20 @@ pub enum StoreError {
         /// What stands against it.
         why: String,
     },
+}
+
+/// What helps against what SQLite says, behind it.
+fn remedy(source: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+    match source.sqlite_error_code() {
+        Some(DiskFull) => "; make room on the disk, and it goes on",
+        Some(ReadOnly) => "; look whether the disk is mounted read-only, as one that fails is",
+        Some(CannotOpen | PermissionDenied) => {
+            "; let the user who runs lykta read and write it and its directory"
+        }
+        Some(SystemIoFailure) => "; look after the disk (dmesg)",
+        _ => "",
+    }
 }
 
 /// What SQLite says, told apart: a file that is damaged is set aside, any other trouble waits.

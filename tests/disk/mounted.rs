@@ -69,12 +69,17 @@ impl Small {
 
     /// Starts lykta in there.
     fn start(&self, lykta: &mut Lykta) {
+        self.spawn(lykta);
+        lykta.wait_for_notification("READY=1");
+    }
+
+    /// Starts lykta in there, whatever becomes of it.
+    fn spawn(&self, lykta: &mut Lykta) {
         let run = lykta.command();
         let mut command = self.run(run.get_program());
         command.args(run.get_args()).stderr(Stdio::piped());
         command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
         lykta.spawn_as(command);
-        lykta.wait_for_notification("READY=1");
     }
 
     /// Takes every byte that is left.
@@ -108,6 +113,18 @@ fn alarms(cloud: &Subscriber, kind: &str) -> BTreeSet<String> {
 /// Whether it is one of those that waited, and none that is sent beside them.
 fn waited(received: &Received) -> bool {
     received.topic.contains("/device/") || received.topic.ends_with("/alarm")
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_very_first_start_says_what_to_do() {
+    let small = Small::new(1);
+    small.fill();
+    let mut lykta = Lykta::configured_with_state(small.path(), &tenant("waste", &Broker::start()));
+    small.spawn(&mut lykta);
+    assert_eq!(lykta.wait().code(), Some(74));
+    lykta.wait_for_log("waste.db: database or disk is full; make room on the disk");
+    small.empty();
+    small.start(&mut lykta);
 }
 
 #[test]
