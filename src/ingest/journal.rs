@@ -240,7 +240,7 @@ impl Journal {
         let told = self.shedding.get(tenant);
         if told.is_none_or(|told| *told < stage) {
             self.shedding.insert(tenant.clone(), stage);
-            log::warn!(
+            log::error!(
                 MESSAGE_ID = message::SHEDDING,
                 LYKTA_TENANT = tenant.as_str(),
                 LYKTA_REASON = stage.as_str();

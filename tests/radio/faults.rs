@@ -131,6 +131,39 @@ async fn a_chip_that_dies_is_told_once_tried_ever_less_often_and_used_when_it_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chip_that_answers_otherwise_each_time_does_not_fill_the_journal() {
+    alone(async {
+        let air = Air::new();
+        let mut front = Front::sx1276("floats", &air, 9).await;
+        for byte in 0x40..0x60 {
+            front.chip.repair();
+            front.chip.break_down(Fault::Dead(byte), Cure::None);
+            if byte == 0x40 {
+                assert!(send(&mut front, 1).await.is_err());
+                front.state(State::Down).await;
+            }
+            sleep(601 * SECOND).await;
+        }
+        let told = || {
+            let said = journal::of("floats");
+            said.iter().filter(|line| line.contains("is tried again")).count()
+        };
+        assert_eq!(told(), 5, "{:?}", journal::of("floats"));
+        front.chip.repair();
+        sleep(601 * SECOND).await;
+        assert_hears(&mut front, &air).await;
+        sleep(301 * SECOND).await;
+        // the next trouble is another one
+        front.chip.break_down(Fault::Dead(0x40), Cure::None);
+        assert!(send(&mut front, 2).await.is_err());
+        front.state(State::Down).await;
+        assert_eq!(told(), 6);
+        air.take_violations();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_chip_that_is_missing_or_another_one_is_an_error_that_says_what_to_check() {
     alone(async {
         let air = Air::new();

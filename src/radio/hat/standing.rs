@@ -26,11 +26,17 @@ impl Trouble {
     }
 }
 
+/// So many different reasons are told of one trouble. A chip that floats answers otherwise at each
+/// attempt.
+const REASONS: usize = 5;
+
 /// How a radio stands, as far as it was told.
 #[derive(Debug)]
 pub(super) struct Standing {
     name: String,
     trouble: Option<Trouble>,
+    /// Why it is not used, as far as it was told since the trouble began.
+    told: Vec<String>,
     /// Whether it was told that the interrupt line does not tell.
     edgeless: bool,
 }
@@ -41,7 +47,7 @@ const EDGELESS: u32 = 3;
 impl Standing {
     /// Of this radio nothing was told.
     pub(super) fn new(name: String) -> Self {
-        Self { name, trouble: None, edgeless: false }
+        Self { name, trouble: None, told: Vec::new(), edgeless: false }
     }
 
     /// Whether it was told to be in trouble, and not that this is over.
@@ -55,7 +61,7 @@ impl Standing {
         if matches!(self.trouble, Some(Trouble::Fault | Trouble::Failed(_))) {
             return;
         }
-        self.trouble = None;
+        self.end();
         log::info!(
             MESSAGE_ID = message::RADIO_UP,
             LYKTA_RADIO = self.name.as_str();
@@ -83,10 +89,11 @@ impl Standing {
 
     /// It is not used any more, until it is tried again.
     pub(super) fn down(&mut self, trouble: Trouble) {
-        let known = self.trouble.as_ref().and_then(Trouble::reason);
         if let Some(reason) = trouble.reason()
-            && known != Some(reason)
+            && self.told.len() < REASONS
+            && !self.told.iter().any(|told| told == reason)
         {
+            self.told.push(reason.to_owned());
             log::error!(
                 MESSAGE_ID = message::RADIO_MISSING,
                 LYKTA_RADIO = self.name.as_str(),
@@ -95,6 +102,11 @@ impl Standing {
             );
         }
         self.trouble = Some(trouble);
+    }
+
+    fn end(&mut self) {
+        self.trouble = None;
+        self.told.clear();
     }
 
     /// Something was received, and so many edges in a row had to be found by looking: the packets
@@ -122,7 +134,7 @@ impl Standing {
 
     /// It has worked for long without a fault.
     pub(super) fn well(&mut self) {
-        self.trouble = None;
+        self.end();
         log::info!(
             MESSAGE_ID = message::RADIO_WORKS,
             LYKTA_RADIO = self.name.as_str();
