@@ -21,6 +21,8 @@ pub(super) struct Discreet {
     /// Which setting, by numbers.
     key: String,
     what: &'static str,
+    /// Whether what helps is of the program's own words.
+    helps: bool,
 }
 
 impl Discreet {
@@ -40,12 +42,13 @@ impl Discreet {
             (Cow::Owned(_), Part::Key) => "this key does not belong here",
             (Cow::Owned(_), Part::Value) => SOMETHING,
         };
-        Some(Self { key: key.to_string(), what })
+        // against an unknown key helps a known one
+        Some(Self { key: key.to_string(), what, helps: fault.part == Part::Key })
     }
 
     /// Of a file in which nobody knows whom a line is about.
     pub(super) fn of_text(what: &'static str) -> Self {
-        Self { key: String::new(), what }
+        Self { key: String::new(), what, helps: false }
     }
 }
 
@@ -121,9 +124,10 @@ impl fmt::Display for Brief<'_> {
         let layout = match &self.0.discreet {
             // whatever is in a line may be in its comment
             None => Layout { what, place, excerpt: None, key, see: see.as_ref(), help },
-            Some(Discreet { key, what }) => {
+            Some(Discreet { key, what, helps }) => {
+                let help = if *helps { help } else { HELP };
                 let place = if matches!(place, Place::Environment(_)) { &variable } else { place };
-                Layout { what, place, excerpt: None, key, see: None, help: HELP }
+                Layout { what, place, excerpt: None, key, see: None, help }
             }
         };
         layout.fmt(f)

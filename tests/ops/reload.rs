@@ -169,7 +169,7 @@ fn what_is_wrong_or_fixed_is_named_and_changes_nothing() {
     let good = fs::read_to_string(&file).unwrap();
 
     for (n, (from, to, why)) in [
-        ("[[tenant]]", "[[tennant]]", "unknown key `tennant`"),
+        ("[[tenant]]", "[[tennant]]", "did you mean `tenant`?"),
         (
             "commit_interval = \"0s\"",
             "commit_interval = \"1s\"",
