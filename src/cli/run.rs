@@ -166,9 +166,14 @@ fn tell_reload(outcome: Result<Renewed, Refused>) -> Option<Renewed> {
             Some(renewed)
         }
         Err(refused) => {
+            let holds = match refused {
+                // it may have come half way
+                Refused::Panicked => "",
+                _ => ", that of before does",
+            };
             log::error!(
                 MESSAGE_ID = message::RELOAD_REFUSED, LYKTA_REASON = refused.to_string();
-                "the configuration was read again and does not hold, that of before does: {refused}"
+                "the configuration was read again and does not hold{holds}: {refused}"
             );
             None
         }

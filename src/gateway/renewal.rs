@@ -34,7 +34,7 @@ pub enum Refused {
     #[error(transparent)]
     Part(#[from] GatewayError),
     /// Whoever read or passed them has panicked.
-    #[error("lykta failed over it, which is a fault in lykta: please report it")]
+    #[error("lykta failed over it, which is a fault in lykta: please report it, and restart lykta")]
     Panicked,
     /// The gateway stops.
     #[error("the gateway stops")]
