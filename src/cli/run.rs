@@ -78,8 +78,10 @@ async fn serve(parts: Parts, file: Option<PathBuf>, journal: &Journal) -> Result
     service::ready(&last);
     log::info!(
         MESSAGE_ID = message::STARTED;
-        "lykta {} runs: {devices} devices, {} tenants{}",
-        env!("CARGO_PKG_VERSION"), view.tenants().len(),
+        "lykta {} runs: {}, {}{}",
+        env!("CARGO_PKG_VERSION"),
+        count(devices as u64, "device"),
+        count(view.tenants().len() as u64, "tenant"),
         receivers(udp.then(|| gateway.listening()), radios)
     );
     let watched = service::watched();

@@ -176,7 +176,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     let (what, help) = match error.kind() {
         ErrorKind::NotFound => (
             "there is no such file".to_owned(),
-            "give the right path with --config FILE, or create it: the annotated example is config/lykta.toml".to_owned(),
+            "give the right path with --config FILE, or create it: every setting is explained in /usr/share/doc/lykta/lykta.toml (config/lykta.toml)".to_owned(),
         ),
         ErrorKind::PermissionDenied => (
             "no permission to read the file".to_owned(),

@@ -61,7 +61,8 @@ impl Places {
                 format!("{shown} is a systemd credential, and it is not found here"),
                 format!(
                     "as root: put it into /etc/credstore/lykta.{shown} and add \
-                     LoadCredential={shown}:lykta.{shown} to the service; or write a path with '/'"
+                     LoadCredential={shown}:lykta.{shown} to the service (one that is encrypted is \
+                     found while the service runs); or write a path with '/'"
                 ),
             ),
         })

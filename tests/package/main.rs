@@ -47,12 +47,13 @@ fn install(container: &Container, package: &Path) -> String {
 /// Who may do what with the configuration and the state.
 fn assert_nobody_else_may_read(container: &Container) {
     let modes = container.run(
-        "stat -c '%a %U:%G %n' /etc/lykta /etc/lykta/lykta.toml /etc/lykta/devices.d /etc/credstore",
+        "stat -c '%a %U:%G %n' /etc/lykta /etc/lykta/lykta.toml /etc/lykta/devices.d /etc/credstore{,.encrypted}",
     );
     assert_eq!(
         modes,
         "750 root:lykta /etc/lykta\n640 root:lykta /etc/lykta/lykta.toml\n\
-         750 root:lykta /etc/lykta/devices.d\n700 root:root /etc/credstore\n"
+         750 root:lykta /etc/lykta/devices.d\n\
+         700 root:root /etc/credstore\n700 root:root /etc/credstore.encrypted\n"
     );
 }
 

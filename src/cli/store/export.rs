@@ -155,8 +155,8 @@ fn sessions(database: &Database, out: &Path) -> anyhow::Result<ExitCode> {
     file.sync_all()?;
     writeln!(
         stderr().lock(),
-        "{} of tenant {} in {}: there are keys in it; from now on this gateway must not answer \
-         these devices any more: systemctl disable --now lykta",
+        "{} of tenant {} in {}: there are keys in it. Before another gateway takes it over, this \
+         one must be silenced: systemctl disable --now lykta",
         count(memory.sessions.len() as u64, "session"),
         database.tenant,
         out.display()

@@ -17,6 +17,10 @@ use std::io::{ErrorKind, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Asked where the configuration names no tenant.
+const WHOSE: &str =
+    "which tenant's? The configuration does not hold (lykta check), so: --tenant ID";
+
 /// Works with what is kept: messages that wait, and the sessions of devices.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -127,7 +131,7 @@ impl Which {
             },
             (None, None) => match settings {
                 Some(settings) => settings.tenant.iter().map(|tenant| tenant.id.clone()).collect(),
-                None => return Err(told(exit::CONFIG, "which tenant's? --tenant ID")),
+                None => return Err(told(exit::CONFIG, WHOSE)),
             },
         };
         let databases: Vec<_> = tenants
