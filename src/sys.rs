@@ -10,7 +10,8 @@ pub(crate) fn clock_is_synchronized() -> Option<bool> {
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: `timex` is a valid, exclusive pointer for the call; `modes == 0` only reads.
     let state = unsafe { libc::adjtimex(&mut timex) };
-    (state >= 0).then(|| state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0)
+    let is_set = state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0;
+    (state >= 0).then_some(is_set)
 }
 
 /// Gives memory that is free again back to the system, which the C library else keeps for
