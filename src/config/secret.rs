@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 /// What is wrong with a file, and what to do about it.
 pub(crate) type Trouble = (String, String);
 
-/// Where a shell finds what the service is handed: as systemd decrypted it while the service
-/// runs, and what it takes it from. With what the names begin there.
+/// Where a shell finds what the service is handed: what its next start will be, or else, of what
+/// is encrypted, what it was while it runs. With what the names begin there.
 const OUTSIDE: [(&str, &str); 2] =
-    [("/run/credentials/lykta.service", ""), ("/etc/credstore", "lykta.")];
+    [("/etc/credstore", "lykta."), ("/run/credentials/lykta.service", "")];
 
 /// Where relative names begin.
 pub(super) struct Places {
@@ -54,15 +54,17 @@ impl Places {
                 format!("the service has no systemd credential {shown}"),
                 format!(
                     "put it into /etc/credstore/lykta.{shown}, have LoadCredential={shown}:lykta.{shown} \
-                     in the service, and start it again; or write a path with '/'"
+                     in the service (for mqtt-password it is there), and start it again; or write a \
+                     path with '/'"
                 ),
             ),
             false => (
                 format!("{shown} is a systemd credential, and it is not found here"),
                 format!(
-                    "as root: put it into /etc/credstore/lykta.{shown} and add \
-                     LoadCredential={shown}:lykta.{shown} to the service (one that is encrypted is \
-                     found while the service runs); or write a path with '/'"
+                    "as root: put it into /etc/credstore/lykta.{shown}, have \
+                     LoadCredential={shown}:lykta.{shown} in the service (for mqtt-password it is \
+                     there; one that is encrypted is found while the service runs); or write a path \
+                     with '/'"
                 ),
             ),
         })

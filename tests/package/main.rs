@@ -242,6 +242,11 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     container.run("systemctl start lykta");
     concentrator.forward(&[sensor.level(BACKLOG + 2, 80, 20)]);
     wait_until("it is the same gateway", || cloud.on("/readings").len() > BACKLOG as usize + 2);
+    // what is checked is what the next start will find
+    container.run(": >/etc/credstore/lykta.mqtt-password");
+    let (code, told) = container.tells("lykta check");
+    assert!(code == Some(78) && told.contains("the first line of"), "{told}");
+    fs::write(container.path("etc/credstore/lykta.mqtt-password"), PASSWORD).unwrap();
     with_a_radio_hat(&container);
     container.run("dpkg -P lykta");
     for gone in ["var/lib/lykta", "etc/lykta", "etc/credstore/lykta.mqtt-password", "usr/bin/lykta"]
