@@ -260,7 +260,8 @@ pub(super) fn refused(code: &impl Debug) -> String {
     let name = format!("{code:?}");
     let hint = match name.as_str() {
         "NotAuthorized" | "BadUserNamePassword" | "Banned" => {
-            "; check username and password_file, or what the broker asks for instead"
+            "; check username and password_file (a credential that was changed holds from the next \
+             start on), or what the broker asks for instead"
         }
         "BadClientId" | "ClientIdentifierNotValid" => "; check client_id",
         "RefusedProtocolVersion" | "UnsupportedProtocolVersion" => "; try the other protocol",
