@@ -25,14 +25,11 @@ pub(super) struct Places {
 impl Places {
     /// The places beside a main file in `base`, and of credentials if systemd hands them over.
     pub(super) fn new(base: &Path, credentials: Option<&Path>) -> Self {
-        let outside =
-            || OUTSIDE.iter().map(|(directory, prefix)| (PathBuf::from(directory), *prefix));
-        Self {
-            base: base.to_owned(),
-            handed_over: credentials.is_some(),
-            credentials: credentials
-                .map_or_else(|| outside().collect(), |directory| vec![(directory.to_owned(), "")]),
-        }
+        let found = match credentials {
+            Some(directory) => vec![(directory.to_owned(), "")],
+            None => OUTSIDE.map(|(directory, prefix)| (directory.into(), prefix)).into(),
+        };
+        Self { base: base.to_owned(), credentials: found, handed_over: credentials.is_some() }
     }
 
     /// A file as a setting names it: absolute, or relative to the main file.

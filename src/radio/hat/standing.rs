@@ -6,24 +6,14 @@ use crate::message;
 use lora_phy::mod_params::RadioError;
 
 /// What is wrong with a radio.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Trouble {
     /// It had to be set up again.
     Fault,
     /// That did not help.
-    Failed(String),
+    Failed,
     /// It cannot be opened.
-    Missing(String),
-}
-
-impl Trouble {
-    /// Why the radio is not used.
-    fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Fault => None,
-            Self::Failed(reason) | Self::Missing(reason) => Some(reason),
-        }
-    }
+    Missing,
 }
 
 /// So many different reasons are told of one trouble. A chip that floats answers otherwise at each
@@ -58,7 +48,7 @@ impl Standing {
     /// It was opened.
     pub(super) fn up(&mut self, settings: &RadioSettings) {
         // one that was open before and failed has yet to prove itself
-        if matches!(self.trouble, Some(Trouble::Fault | Trouble::Failed(_))) {
+        if matches!(self.trouble, Some(Trouble::Fault | Trouble::Failed)) {
             return;
         }
         self.end();
@@ -88,11 +78,8 @@ impl Standing {
     }
 
     /// It is not used any more, until it is tried again.
-    pub(super) fn down(&mut self, trouble: Trouble) {
-        if let Some(reason) = trouble.reason()
-            && self.told.len() < REASONS
-            && !self.told.iter().any(|told| told == reason)
-        {
+    pub(super) fn down(&mut self, trouble: Trouble, reason: &str) {
+        if self.told.len() < REASONS && !self.told.iter().any(|told| told == reason) {
             self.told.push(reason.to_owned());
             log::error!(
                 MESSAGE_ID = message::RADIO_MISSING,

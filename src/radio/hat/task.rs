@@ -211,20 +211,20 @@ impl Task {
                     work.standing.up(&work.task.settings);
                     match work.drive(lora, &notes).await {
                         End::Stopped => None,
-                        End::Failed(reason) => Some(Trouble::Failed(reason)),
+                        End::Failed(reason) => Some((Trouble::Failed, reason)),
                     }
                 }
-                Err(reason) => Some(Trouble::Missing(reason)),
+                Err(reason) => Some((Trouble::Missing, reason)),
             };
             work.task.counters.set_state(State::Down);
             while let Some(planned) = work.schedule.take() {
                 work.report(planned.transmission.id, Err(TxError::NoWay));
             }
-            let Some(trouble) = trouble else { break };
+            let Some((trouble, reason)) = trouble else { break };
             if begin.elapsed() >= STABLE {
                 wait = RETRY_MIN;
             }
-            work.standing.down(trouble);
+            work.standing.down(trouble, &reason);
             if work.rest(wait).await {
                 break;
             }
