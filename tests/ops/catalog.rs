@@ -35,8 +35,13 @@ pub(crate) fn read(name: &str) -> BTreeMap<String, Entry> {
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut current: Option<String> = None;
     let mut in_text = false;
+    let mut before = String::new();
     for line in std::fs::read_to_string(file).unwrap().lines() {
         if let Some(id) = line.strip_prefix("-- ") {
+            assert!(
+                before.is_empty() || current.is_none(),
+                "without a blank line before it journald takes {id} for text"
+            );
             assert!(entries.insert(id.to_owned(), Entry::default()).is_none(), "{id} twice");
             (current, in_text) = (Some(id.to_owned()), false);
         } else if line.starts_with(['#', ';']) {
@@ -58,6 +63,7 @@ pub(crate) fn read(name: &str) -> BTreeMap<String, Entry> {
             let placeholders = line.split('@').skip(1).step_by(2).map(str::to_owned);
             entry.fields.extend(placeholders);
         }
+        line.clone_into(&mut before);
     }
     entries
 }
