@@ -79,6 +79,9 @@ fn exported(lines: &[Value]) -> BTreeMap<String, (String, Value)> {
 #[test]
 fn what_is_exported_beside_the_daemon_is_what_the_cloud_gets() {
     let mut broker = Broker::start();
+    // it keeps for the cloud what it is given before that is back
+    let cloud = Subscriber::start(&broker, &[]);
+    broker.save();
     broker.kill();
     let sensor = Sensor::new(1);
     let mut lykta =
@@ -108,7 +111,6 @@ fn what_is_exported_beside_the_daemon_is_what_the_cloud_gets() {
     assert_eq!(mode & 0o777, 0o600);
 
     broker.restart();
-    let cloud = Subscriber::start(&broker, &[]);
     wait_until("all is there", || waits() == 0);
     let of_device = |m: &Received| m.topic.contains("/device/");
     wait_until("all is read", || cloud.received().iter().filter(|m| of_device(m)).count() == 10);
