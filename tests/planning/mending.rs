@@ -1,7 +1,7 @@
 //! Plans that are mended by themselves.
 
 use crate::running::{Mood, Running, WEEK, at, plan};
-use crate::world::{BINS, PLAN, TRUCK};
+use crate::world::{BINS, DAYS, PLAN, TRUCK};
 use lykta::clock::Clock;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn visits_the_first(plan: &Value) -> bool {
 #[test]
 fn mending_that_failed_is_tried_again() {
     let clock = Clock::simulated(at("2026-11-23T06:00:00+01:00"), SPEED);
-    let days = PLAN.replace(r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#, WEEK);
+    let days = PLAN.replace(DAYS, WEEK);
     let settings = format!("{BINS}{days}{TRUCK}");
     let settings =
         settings.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");

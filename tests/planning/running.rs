@@ -1,7 +1,7 @@
 //! The thread that plans, alone, by a clock of the test's.
 
 use crate::support::{PATIENCE, care_key};
-use crate::world::{BINS, PLAN, TRUCK};
+use crate::world::{BINS, DAYS, PLAN, TRUCK};
 use jiff::Timestamp;
 use lykta::bins::View;
 use lykta::clock::Clock;
@@ -78,7 +78,7 @@ impl Running {
         moods: &[Mood],
         remembered: Option<String>,
     ) -> Self {
-        let plan = PLAN.replace(r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#, days);
+        let plan = PLAN.replace(DAYS, days);
         let plan = plan.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");
         let truck = TRUCK.replace("00:00-23:59", "06:00-14:30");
         Self::of(clock, &format!("{BINS}{plan}{truck}"), moods, remembered)
@@ -86,7 +86,7 @@ impl Running {
 
     /// The tours of the two bins from Monday to Friday, when they are as full as this.
     pub(crate) fn with(clock: Clock, levels: [View; 2]) -> Self {
-        let plan = PLAN.replace(r#"["mon", "tue", "wed", "thu", "fri", "sat", "sun"]"#, WEEK);
+        let plan = PLAN.replace(DAYS, WEEK);
         let plan = plan.replace("iterations = 2000", "iterations = 2000\nbins = [\"1\", \"2\"]");
         let levels = ["1", "2"].map(str::to_owned).into_iter().zip(levels).collect();
         Self::new(clock, &format!("{BINS}{plan}{TRUCK}"), levels, &[], None)
