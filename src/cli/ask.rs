@@ -1,11 +1,11 @@
 //! Asks the live daemon over its Unix socket.
 
 use super::exit;
-use crate::config::{self, DEFAULT_FILE, Loaded, Problems};
+use crate::config::{self, DEFAULT_FILE, DEFAULT_STATE_DIR, Loaded, Problems};
 use crate::ops::access::{self, Reader};
 use crate::ops::journal;
 use crate::ops::socket::SOCKET;
-use crate::units::TenantId;
+use crate::units::{GatewayId, TenantId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write, stderr};
@@ -33,6 +33,8 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) state_dir: PathBuf,
+    /// Its name.
+    pub(super) gateway: Option<GatewayId>,
     /// What is configured; a mistake in it does not stop anybody from asking the daemon.
     pub(super) loaded: Option<Loaded>,
 }
@@ -75,14 +77,11 @@ impl Target {
     /// When stderr cannot be written.
     pub(super) fn daemon(&self) -> io::Result<Result<Daemon, ExitCode>> {
         let problems = match config::load(self.config.as_deref()) {
-            Ok(loaded) => {
-                let state_dir = loaded.settings.state_dir.clone();
-                return Ok(Ok(Daemon { state_dir, loaded: Some(loaded) }));
-            }
+            Ok(loaded) => return Ok(Ok(Daemon::of(loaded))),
             Err(problems) => problems,
         };
-        if let Some(state_dir) = self.state_dir(&problems) {
-            return Ok(Ok(Daemon { state_dir, loaded: None }));
+        if let Some(daemon) = self.daemon_of(&problems) {
+            return Ok(Ok(daemon));
         }
         let mut err = stderr().lock();
         writeln!(err, "{problems}")?;
@@ -94,17 +93,38 @@ impl Target {
         Ok(Err(exit::CONFIG.into()))
     }
 
-    /// What could be read of a configuration with mistakes. Some are none for the daemon: its
-    /// credentials are there for nobody else.
+    /// The daemon of a configuration with mistakes, if it says where that may be.
+    pub(super) fn daemon_of(&self, problems: &Problems) -> Option<Daemon> {
+        let gateway = text(problems, "gateway").and_then(|name| name.parse().ok());
+        Some(Daemon { state_dir: self.state_dir(problems)?, gateway, loaded: None })
+    }
+
+    /// Where a daemon may be whose configuration has mistakes. Some are none for it, its credentials
+    /// are there for nobody else; and it may go on with what its file said before.
     fn state_dir(&self, problems: &Problems) -> Option<PathBuf> {
-        let setting = problems.sources.iter().find(|setting| setting.key == "state_dir")?;
-        let value = setting.value.parse::<toml_edit::Value>().ok()?;
         let main = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-        Some(main.parent().unwrap_or(Path::new("")).join(value.as_str()?))
+        let named = text(problems, "state_dir")
+            .map(|directory| main.parent().unwrap_or(Path::new("")).join(directory));
+        let usual = || Some(PathBuf::from(DEFAULT_STATE_DIR)).filter(|it| it.join(SOCKET).exists());
+        named.or_else(|| usual().filter(|_| main == Path::new(DEFAULT_FILE)))
     }
 }
 
+/// What a configuration with mistakes says in a setting.
+fn text(problems: &Problems, key: &str) -> Option<String> {
+    let setting = problems.sources.iter().find(|setting| setting.key == key)?;
+    let value = setting.value.parse::<toml_edit::Value>().ok()?;
+    value.as_str().map(str::to_owned)
+}
+
 impl Daemon {
+    /// The one of a configuration.
+    pub(super) fn of(loaded: Loaded) -> Self {
+        let Loaded { settings, .. } = &loaded;
+        let (state_dir, gateway) = (settings.state_dir.clone(), Some(settings.gateway.clone()));
+        Self { state_dir, gateway, loaded: Some(loaded) }
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(super) struct Args {
 /// # Errors
 /// When the result cannot be printed.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let result = config::load(args.config.as_deref());
+    let result = config::load(args.config.as_deref()).and_then(Loaded::for_the_service);
     let code = if result.is_ok() { ExitCode::SUCCESS } else { exit::CONFIG.into() };
     if args.json {
         writeln!(stdout().lock(), "{:#}", report(&result, args.devices))?;

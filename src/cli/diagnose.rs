@@ -10,7 +10,7 @@ mod words;
 use super::ask::{Daemon, Target};
 use super::exit;
 use super::table::count;
-use crate::config::{self, Effective, Loaded, Problem, Sources, Tenant};
+use crate::config::{self, Effective, Problem, Sources, Tenant};
 use crate::gateway;
 use crate::ops::socket;
 use anyhow::Context as _;
@@ -74,14 +74,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let loaded = config::load(args.target.config.as_deref());
     let (sources, problems) = match &loaded {
-        Ok(loaded) => (&loaded.sources, &loaded.warnings[..]),
-        Err(problems) => (&problems.sources, &problems.errors[..]),
+        Ok(loaded) => (loaded.sources.clone(), loaded.warnings.clone()),
+        Err(problems) => (problems.sources.clone(), problems.errors.clone()),
     };
+    let daemon = match loaded {
+        Ok(loaded) => Some(Daemon::of(loaded)),
+        Err(problems) => args.target.daemon_of(&problems),
+    };
+    let (sources, problems) = (&sources, &problems[..]);
     let mut words = Words::of(sources);
     let whole = [
         ("about.json", about(now)),
         ("settings.json", settings(sources, problems)),
-        ("status.json", status(loaded.as_ref().ok())),
+        ("status.json", status(daemon.as_ref())),
         ("machine.json", machine::facts()),
         ("unit.txt", machine::unit()),
         ("journal.txt", machine::journal()),
@@ -155,21 +160,20 @@ fn is_below(key: &str, begin: &str) -> bool {
 }
 
 /// How the daemon is; without one, what waits on the disk.
-fn status(loaded: Option<&Loaded>) -> String {
-    let Some(loaded) = loaded else {
+fn status(daemon: Option<&Daemon>) -> String {
+    let Some(daemon) = daemon else {
         return pretty(&json!({ "trouble": "the configuration is wrong: see settings.json" }));
     };
-    let state_dir = loaded.settings.state_dir.clone();
-    let daemon = Daemon { state_dir, loaded: None };
     let mut status: Value = match daemon.ask("status") {
         Ok(status) => status,
         Err(silence) => {
             let tenant = |tenant: &Tenant| {
-                let file = gateway::database_file(&loaded.settings.state_dir, &tenant.id);
+                let file = gateway::database_file(&daemon.state_dir, &tenant.id);
                 let waiting = gateway::database(&file, tenant).map(socket::classes);
                 json!({ "id": tenant.id.as_str(), "classes": waiting.ok() })
             };
-            let tenants: Vec<_> = loaded.settings.tenant.iter().map(tenant).collect();
+            let tenants = daemon.loaded.iter().flat_map(|loaded| &loaded.settings.tenant);
+            let tenants: Vec<_> = tenants.map(tenant).collect();
             json!({ "trouble": silence.to_string(), "tenants": tenants })
         }
     };

@@ -10,6 +10,7 @@ mod decode;
 mod demo;
 mod device;
 mod diagnose;
+mod lend;
 mod pages;
 mod plan;
 mod progress;

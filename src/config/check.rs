@@ -10,7 +10,7 @@ use super::tls;
 use crate::sys;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Notes errors and warnings.
@@ -18,9 +18,15 @@ pub(super) struct Checks<'a> {
     pub(super) reader: &'a mut Reader,
     pub(super) warnings: Vec<Fault>,
     pub(super) places: &'a Places,
+    /// The files that settings name, but credentials.
+    pub(super) used: Vec<(KeyPath, PathBuf)>,
 }
 
-impl Checks<'_> {
+impl<'a> Checks<'a> {
+    pub(super) fn new(reader: &'a mut Reader, places: &'a Places) -> Self {
+        Self { reader, warnings: Vec::new(), places, used: Vec::new() }
+    }
+
     pub(super) fn error(
         &mut self,
         path: &KeyPath,
@@ -73,6 +79,35 @@ impl Checks<'_> {
     /// The result of a look at a file.
     pub(super) fn noted<T>(&mut self, path: &KeyPath, result: Result<T, Trouble>) -> Option<T> {
         result.map_err(|(what, help)| self.error(path, what, help)).ok()
+    }
+
+    /// Whatever comes of a look at a secret of this name, and where it is. Warns if everybody on
+    /// the machine can read it.
+    pub(super) fn secret<T>(
+        &mut self,
+        path: &KeyPath,
+        name: &Path,
+        read: impl FnOnce(&Path) -> Result<T, Trouble>,
+    ) -> Option<(PathBuf, Option<T>)> {
+        let file = self.noted(path, self.places.secret(name))?;
+        let found = read(&file).map_err(|(what, help)| {
+            // one that was decrypted has no file that anybody could look into
+            match file.starts_with("/proc") {
+                true => {
+                    let credential = format!("the credential {}", name.display());
+                    (what.replace(&file.display().to_string(), &credential), help)
+                }
+                false => (what, help),
+            }
+        });
+        let found = self.noted(path, found);
+        if let Some((what, help)) = exposed(&file) {
+            self.warning(path, what, help);
+        }
+        if !Places::is_credential(name) {
+            self.used.push((path.clone(), file.clone()));
+        }
+        Some((file, found))
     }
 
     /// Everything but the devices. File names in the settings become absolute.
@@ -239,10 +274,8 @@ impl Checks<'_> {
             ("earlier_store_key_file", &mut tenant.earlier_store_key_file),
         ];
         let [key, earlier] = keys.map(|(name, file)| {
-            let (at, file) = (path.key(name), file.as_mut()?);
-            let found = self.noted(&at, self.places.secret(file))?;
-            let key = self.noted(&at, read_store_key(&found));
-            self.exposure(&at, &found);
+            let file = file.as_mut()?;
+            let (found, key) = self.secret(&path.key(name), file, read_store_key)?;
             *file = found;
             key
         });
@@ -345,6 +378,7 @@ impl Checks<'_> {
         for (name, file) in names {
             let Some(file) = file else { continue };
             *file = self.places.file(file);
+            self.used.push((path.key(name), file.clone()));
             if plain {
                 let what = format!("`{name}` is given, but no url begins with mqtts://");
                 self.warning(&path.key(name), what, "write mqtts:// to encrypt the connection");
@@ -362,7 +396,9 @@ impl Checks<'_> {
             let at = path.key("key");
             let result = tls::key(file, chain.as_deref());
             self.noted(&at, result);
-            self.exposure(&at, file);
+            if let Some((what, help)) = exposed(file) {
+                self.warning(&at, what, help);
+            }
         }
         for (given, missing, absent) in [
             ("cert", "key", upstream.cert.is_some() && upstream.key.is_none()),
@@ -378,10 +414,7 @@ impl Checks<'_> {
     fn password(&mut self, path: &KeyPath, upstream: &mut Upstream) {
         let at = path.key("password_file");
         if let Some(file) = &mut upstream.password_file {
-            if let Some(found) = self.noted(&at, self.places.secret(file)) {
-                let result = read_password(&found);
-                self.noted(&at, result);
-                self.exposure(&at, &found);
+            if let Some((found, _)) = self.secret(&at, file, read_password) {
                 *file = found;
             }
             if upstream.username.is_none() {
@@ -395,13 +428,6 @@ impl Checks<'_> {
                 format!("user name and password go over the network in clear, to {url}"),
                 "write mqtts:// if the broker can",
             );
-        }
-    }
-
-    /// Warns of a secret that everybody on the machine can read.
-    pub(super) fn exposure(&mut self, path: &KeyPath, file: &Path) {
-        if let Some((what, help)) = exposed(file) {
-            self.warning(path, what, help);
         }
     }
 }

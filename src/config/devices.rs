@@ -199,10 +199,8 @@ impl Checks<'_> {
             (Some(key), None) => (path.key(name), key.clone()),
             (None, Some(file)) => {
                 let at = path.key(&file_name);
-                let found = self.noted(&at, self.places.secret(file))?;
-                let key = self.noted(&at, read_key(&found))?;
-                self.exposure(&at, &found);
-                (at, key)
+                let (_, key) = self.secret(&at, file, read_key)?;
+                (at, key?)
             }
             (Some(_), Some(_)) => {
                 let what = format!("both `{name}` and `{file_name}` are given");

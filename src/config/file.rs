@@ -3,6 +3,7 @@
 use super::discretion::Discreet;
 use super::key::Step;
 use super::problem::{Excerpt, Problem};
+use super::secret;
 use super::source::Place;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider, Source};
@@ -180,7 +181,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
         ),
         ErrorKind::PermissionDenied => (
             "no permission to read the file".to_owned(),
-            format!("run as the service's user, or let it read: chown lykta {}", path.display()),
+            format!("run as root or as the service's user, or: {}", secret::let_read(path)),
         ),
         ErrorKind::IsADirectory => {
             ("this is a directory, not a file".to_owned(), "name the file itself".to_owned())

@@ -51,7 +51,7 @@ impl Home {
         let mut reader = Reader::default();
         let home = Self::read(&mut reader, &KeyPath::default(), layers.merged());
         let places = Places::new(path, None);
-        let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
+        let mut checks = Checks::new(&mut reader, &places);
         let residents = home.map(|home| checks.residents(&home.resident, &home.timezone.0));
         let errors = located(&layers, reader.faults);
         residents.filter(|_| errors.is_empty()).ok_or_else(|| problems(errors))

@@ -11,6 +11,7 @@ use super::problem::{Problem, Problems};
 use super::profile::Profiles;
 use super::read::{Fault, Leaf, Read, Reader};
 use super::secret::{self, Places};
+use super::service::Used;
 use super::settings::Settings;
 use super::source::{Effective, Place, Sources};
 use crate::codec::Codec;
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// The main file, unless told.
 pub const DEFAULT_FILE: &str = "/etc/lykta/lykta.toml";
+
+/// `state_dir`, unless told.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/lykta";
 
 /// A configuration that can be run.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Loaded {
     pub codecs: HashMap<String, Codec>,
     /// What is doubtful.
     pub warnings: Vec<Problem>,
+    /// What was read, the directory of the main file first.
+    pub(super) used: Vec<Used>,
 }
 
 /// Reads the configuration: `path`, or [`DEFAULT_FILE`]; the directories beside it; the
@@ -90,7 +96,7 @@ pub fn load_with(
     let layers = Layers::new(files, environment);
     let mut reader = Reader::default();
     let settings = Settings::read(&mut reader, &KeyPath::default(), layers.merged());
-    let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
+    let mut checks = Checks::new(&mut reader, &places);
     let checked = settings.map(|mut settings| {
         checks.settings(&mut settings);
         let devices = checks.devices(&settings, &profiles);
@@ -99,6 +105,11 @@ pub fn load_with(
         (settings, Registry::new(devices), households)
     });
     let mut warnings = located(&layers, checks.warnings);
+    let mut used = all_below(&places.base);
+    used.extend(checks.used.into_iter().map(|(path, file)| {
+        let place = layers.place(&path, Part::Value);
+        Used { place, key: path.to_string(), file }
+    }));
     let Reader { faults, leaves, .. } = reader;
     warnings.extend(exposed_files(&layers, &leaves));
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
@@ -106,10 +117,31 @@ pub fn load_with(
     match checked {
         Some((settings, registry, households)) if errors.is_empty() => {
             let codecs = profiles.codecs;
-            Ok(Loaded { settings, sources, registry, households, codecs, warnings })
+            Ok(Loaded { settings, sources, registry, households, codecs, warnings, used })
         }
         _ => Err(Problems { errors, warnings, sources }),
     }
+}
+
+/// A directory with a configuration, and all that may be read in it.
+fn all_below(base: &Path) -> Vec<Used> {
+    let base = if base == Path::new("") { Path::new(".") } else { base };
+    let mut files = vec![base.to_owned()];
+    let entries = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    files.extend(entries(base).filter(|path| path.extension().is_some_and(|e| e == "toml")));
+    for directory in ["conf.d", "devices.d", "profiles", "codecs"] {
+        let directory = base.join(directory);
+        if directory.is_dir() {
+            let within = entries(&directory).collect::<Vec<_>>();
+            files.push(directory);
+            files.extend(within);
+        }
+    }
+    let used = |file: PathBuf| Used { place: Place::File(file.clone()), key: String::new(), file };
+    files.into_iter().map(used).collect()
 }
 
 /// The `*.toml` files of a directory by name; none when there is no such directory.

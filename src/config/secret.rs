@@ -1,5 +1,6 @@
 //! Keys and passwords in files and systemd credentials. Nothing here repeats what it read.
 
+use super::service::Credentials;
 use crate::units::{AesKey, StoreKey};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,29 +8,21 @@ use std::path::{Path, PathBuf};
 /// What is wrong with a file, and what to do about it.
 pub(crate) type Trouble = (String, String);
 
-/// Where a shell finds what the service is handed: what its next start will be, or else, of what
-/// is encrypted, what it was while it runs. With what the names begin there.
-const OUTSIDE: [(&str, &str); 2] =
-    [("/etc/credstore", "lykta."), ("/run/credentials/lykta.service", "")];
-
 /// Where relative names begin.
 pub(super) struct Places {
     /// The directory of the main file.
     pub(super) base: PathBuf,
-    /// Directories with credentials, and with what their names begin there.
-    credentials: Vec<(PathBuf, &'static str)>,
-    /// Whether systemd has handed them over.
-    handed_over: bool,
+    /// The directory with the credentials that systemd has handed over.
+    handed_over: Option<PathBuf>,
+    /// Those of the service, for who is not the service.
+    credentials: Credentials,
 }
 
 impl Places {
     /// The places beside a main file in `base`, and of credentials if systemd hands them over.
     pub(super) fn new(base: &Path, credentials: Option<&Path>) -> Self {
-        let found = match credentials {
-            Some(directory) => vec![(directory.to_owned(), "")],
-            None => OUTSIDE.map(|(directory, prefix)| (directory.into(), prefix)).into(),
-        };
-        Self { base: base.to_owned(), credentials: found, handed_over: credentials.is_some() }
+        let handed_over = credentials.map(Path::to_owned);
+        Self { base: base.to_owned(), handed_over, credentials: Credentials::default() }
     }
 
     /// A file as a setting names it: absolute, or relative to the main file.
@@ -37,33 +30,28 @@ impl Places {
         self.base.join(name)
     }
 
+    /// Whether a setting names a systemd credential.
+    pub(super) fn is_credential(name: &Path) -> bool {
+        name.components().count() == 1 && !name.is_absolute()
+    }
+
     /// As [`Places::file`], but a bare name is a systemd credential.
     pub(super) fn secret(&self, name: &Path) -> Result<PathBuf, Trouble> {
-        if name.components().count() > 1 || name.is_absolute() {
+        if !Self::is_credential(name) {
             return Ok(self.file(name));
         }
-        let shown = name.display();
-        let mut places =
-            self.credentials.iter().map(|(place, prefix)| place.join(format!("{prefix}{shown}")));
-        places.find(|file| file.exists()).ok_or_else(|| match self.handed_over {
-            // by its name alone: an absolute path that is missing would keep the service from starting
-            true => (
+        let Some(directory) = &self.handed_over else { return self.credentials.find(name) };
+        let (file, shown) = (directory.join(name), name.display());
+        file.exists().then_some(file).ok_or_else(|| {
+            (
                 format!("the service has no systemd credential {shown}"),
+                // by its name alone: an absolute path that is missing would keep the service from starting
                 format!(
                     "put it into /etc/credstore/lykta.{shown}, have LoadCredential={shown}:lykta.{shown} \
                      in the service (for mqtt-password it is there), and start it again; or write a \
                      path with '/'"
                 ),
-            ),
-            false => (
-                format!("{shown} is a systemd credential, and it is not found here"),
-                format!(
-                    "as root: put it into /etc/credstore/lykta.{shown}, have \
-                     LoadCredential={shown}:lykta.{shown} in the service (for mqtt-password it is \
-                     there; one that is encrypted is found while the service runs); or write a path \
-                     with '/'"
-                ),
-            ),
+            )
         })
     }
 }
@@ -89,7 +77,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Trouble {
         }
         ErrorKind::PermissionDenied => (
             format!("no permission to read {file}"),
-            format!("run as the service's user, or: chown lykta {file}; chmod 600 {file}"),
+            format!("run as root or as the service's user, or: {}", let_read(path)),
         ),
         ErrorKind::InvalidData => {
             (format!("{file} is not text"), "check that it is the right file".to_owned())
@@ -132,12 +120,21 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
     }
 }
 
+/// How the service is let read a file or a directory, and nobody else.
+pub(super) fn let_read(path: &Path) -> String {
+    let (file, mode) = (path.display(), if path.is_dir() { "750" } else { "640" });
+    format!("chgrp lykta {file}; chmod {mode} {file}")
+}
+
 /// A warning when more than the owner and the group may read a file.
 pub(super) fn exposed(path: &Path) -> Option<Trouble> {
-    let mode = std::fs::metadata(path).ok()?.mode();
-    (mode & 0o004 != 0).then(|| {
+    let open_to_all = |path: &Path, mode| path.metadata().is_ok_and(|it| it.mode() & mode != 0);
+    let real = path.canonicalize().ok()?;
+    let is_exposed = open_to_all(&real, 0o004)
+        && real.ancestors().skip(1).all(|directory| open_to_all(directory, 0o001));
+    is_exposed.then(|| {
         let file = path.display();
-        (format!("every user of this machine can read {file}"), format!("chmod 600 {file}"))
+        (format!("every user of this machine can read {file}"), format!("chmod o= {file}"))
     })
 }
 

@@ -39,7 +39,7 @@ impl Site {
         let site = Site::read(&mut reader, &KeyPath::default(), layers.merged());
         let places = Places::new(path, None);
         // a bin without a position is none to warn of: nobody drives there
-        let mut checks = Checks { reader: &mut reader, warnings: Vec::new(), places: &places };
+        let mut checks = Checks::new(&mut reader, &places);
         for (id, bin) in site.iter().flat_map(|site| &site.bin) {
             checks.bin(&KeyPath::default().key("bin").key(id.as_str()), bin);
         }

@@ -153,7 +153,9 @@ impl Checks<'_> {
         }
         if let Some(file) = &mut plan.roads {
             *file = self.places.file(file);
-            self.roads(&path.key("roads"), &file.clone());
+            let path = path.key("roads");
+            self.roads(&path, file);
+            self.used.push((path, file.clone()));
         }
         self.members(path, plan, settings);
         self.fleet(path, plan, settings);

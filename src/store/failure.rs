@@ -55,7 +55,8 @@ pub enum StoreError {
     /// Under a key that is not known.
     #[error(
         "{}: encrypted with another key than that in store_key_file; give the right one, or that of \
-         before as earlier_store_key_file. The file is as it was; move it away to begin anew",
+         before as earlier_store_key_file. The file is as it was. Only if its key is lost for good, \
+         move it away to begin anew",
         file.display()
     )]
     WrongKey {
@@ -64,8 +65,9 @@ pub enum StoreError {
     },
     /// Under a key, and none is given.
     #[error(
-        "{}: encrypted, and no key is given; name its key in the tenant's store_key_file. The file \
-         is as it was; move it away to begin anew",
+        "{}: encrypted, and no key is known here; name its key in the tenant's store_key_file, or for \
+         a command with --key. The file is as it was. Only if its key is lost for good, move it away \
+         to begin anew",
         file.display()
     )]
     NoKey {

@@ -128,6 +128,9 @@ fn keys_come_from_files_and_credentials() {
     let told = problems.to_string();
     assert!(told.contains("the service has no systemd credential app"), "{told}");
     assert!(told.contains("put it into /etc/credstore/lykta.app"), "{told}");
+    // at a shell it is asked of this machine's systemd, if there is one, and of its stores
+    let told = site.told();
+    assert!(told.contains("app is a systemd credential, "), "{told}");
 }
 
 #[test]

@@ -72,9 +72,11 @@ proptest! {
 
 #[test]
 fn files_that_everybody_can_read_are_named() {
-    use std::os::unix::fs::PermissionsExt;
     let site = Site::new(LEAST);
-    let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(site.main(), open).unwrap();
+    site.open_to_all("lykta.toml");
     insta::assert_snapshot!(site.told());
+    // below a directory that the others cannot enter they cannot
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o750);
+    std::fs::set_permissions(site.path(""), closed).unwrap();
+    assert_eq!(site.told(), "ok");
 }

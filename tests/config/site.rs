@@ -1,6 +1,7 @@
 //! A gateway's configuration directory for one test.
 
 use lykta::config::{Loaded, Problems, load_with};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// The least configuration that works, with nothing doubtful in it.
@@ -37,6 +38,13 @@ impl Site {
         site.write("keys/care", KEY);
         std::fs::create_dir(site.path("state")).unwrap();
         site
+    }
+
+    /// Lets every user read this file.
+    pub(crate) fn open_to_all(&self, name: &str) {
+        let may = std::fs::Permissions::from_mode;
+        std::fs::set_permissions(self.path(""), may(0o755)).unwrap();
+        std::fs::set_permissions(self.path(name), may(0o644)).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -50,7 +50,6 @@ fn mix_ups() {
 
 #[test]
 fn a_key_that_everybody_can_read() {
-    use std::os::unix::fs::PermissionsExt;
     let site = Site::new(&LEAST.replace(
         "urls = [\"mqtt:",
         "cert = \"client.pem\"\nkey = \"client.key\"\nurls = [\"mqtts:",
@@ -58,7 +57,6 @@ fn a_key_that_everybody_can_read() {
     for (name, text) in FILES {
         site.write(name, text);
     }
-    let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(site.path("client.key"), open).unwrap();
+    site.open_to_all("client.key");
     insta::assert_snapshot!(site.told());
 }

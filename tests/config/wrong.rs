@@ -76,7 +76,6 @@ wrong! {
     key_and_file: "nwk_s_key =" => "nwk_s_key_file = \"keys/n\", nwk_s_key =";
     key_missing: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\", " => "";
     key_file_missing: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\"" => "nwk_s_key_file = \"keys/n\"";
-    credential_without_systemd: "nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce03\"" => "nwk_s_key_file = \"waste.nwk\"";
     resident_without_sensor: "bin = \"1739\"" => "resident = \"r1\"";
     resident_of_waste: "bin = \"1739\"" => "resident = \"r1\"\nsensor = \"bed\"";
     bin_of_care: "kind = \"waste\"" => "kind = \"care\"";

@@ -242,11 +242,7 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     container.run("systemctl start lykta");
     concentrator.forward(&[sensor.level(BACKLOG + 2, 80, 20)]);
     wait_until("it is the same gateway", || cloud.on("/readings").len() > BACKLOG as usize + 2);
-    // what is checked is what the next start will find
-    container.run(": >/etc/credstore/lykta.mqtt-password");
-    let (code, told) = container.tells("lykta check");
-    assert!(code == Some(78) && told.contains("the first line of"), "{told}");
-    fs::write(container.path("etc/credstore/lykta.mqtt-password"), PASSWORD).unwrap();
+    what_the_next_start_finds(&container);
     with_a_radio_hat(&container);
     container.run("dpkg -P lykta");
     for gone in ["var/lib/lykta", "etc/lykta", "etc/credstore/lykta.mqtt-password", "usr/bin/lykta"]
@@ -255,6 +251,77 @@ fn a_gateway_lives_from_the_installation_to_the_purge() {
     }
     let left = container.run("find /etc /usr /var/lib -xdev -name '*lykta*' -not -path '*/dpkg/*'");
     assert_eq!(left, "", "left behind");
+}
+
+/// What root checks is what the next start will find.
+fn what_the_next_start_finds(container: &Container) {
+    let refused = |why: &str| {
+        let (code, told) = container.tells("lykta check");
+        assert!(code == Some(78) && told.contains(why), "{why}: {told}");
+        told
+    };
+    container.run(": >/etc/credstore/lykta.mqtt-password");
+    refused("the first line of");
+    fs::write(container.path("etc/credstore/lykta.mqtt-password"), PASSWORD).unwrap();
+
+    // what an import writes is for the service
+    let list = "dev_eui,join_eui,app_key,name\n\
+                70b3d5070000aaaa,70b3d50700000000,5f1d4a90b7c3e25660a1f4d2798bce03,gate\n";
+    fs::write(container.path("root/more.csv"), list).unwrap();
+    container.run(
+        "umask 077; lykta device import /root/more.csv --tenant waste --profile sensoneo-single",
+    );
+    let imported = container.run("stat -c '%a %U:%G' /etc/lykta/devices.d/more.toml");
+    assert_eq!(imported, "640 root:lykta\n");
+    container.run("lykta check && systemctl restart lykta");
+
+    // root's alone; of a place that the service does not see; with the help that is told
+    container.run("chmod 600 /etc/lykta/devices.d/more.toml");
+    let told = refused("the service cannot read /etc/lykta/devices.d/more.toml");
+    let (_, help) = told.split_once("= help: ").unwrap();
+    container.run(help.lines().next().unwrap());
+    container.run("lykta check");
+    container.run("mkdir -m 700 /etc/lykta/profiles");
+    refused("the service cannot read /etc/lykta/profiles");
+    container.run("rmdir /etc/lykta/profiles");
+    let key = "4".repeat(31) + &"a9".repeat(16) + "b";
+    fs::write(container.path("home/care.key"), &key).unwrap();
+    let care = "[[tenant]]\nid = \"care\"\nkind = \"care\"\nstore_key_file = \"/home/care.key\"\n\
+                [tenant.upstream]\nurls = [\"mqtt://127.0.0.1\"]\n";
+    fs::write(container.path("etc/lykta/conf.d/care.toml"), care).unwrap();
+    refused("all below /home is hidden from it");
+
+    // a credential that the service is not handed, and then it is
+    let care = care.replace("/home/care.key", "care-key");
+    fs::write(container.path("etc/lykta/conf.d/care.toml"), care).unwrap();
+    container.run(
+        "systemd-creds encrypt --name=care-key /home/care.key \
+         /etc/credstore.encrypted/lykta.care-key",
+    );
+    refused("the service is not handed it");
+    let drop_in = "[Service]\nLoadCredentialEncrypted=care-key:lykta.care-key\n";
+    fs::write(container.path("root/care.conf"), drop_in).unwrap();
+    container.run("mkdir -p /etc/systemd/system/lykta.service.d");
+    container.run("cp /root/care.conf /etc/systemd/system/lykta.service.d/");
+    container.run("systemctl daemon-reload");
+    container.run("lykta check && systemctl restart lykta");
+
+    // also for who looks at the data of a gateway that has stopped, or at another one's
+    container.run("systemctl stop lykta");
+    let stats = container.run("lykta store stats");
+    assert!(stats.contains("tenant care:"), "{stats}");
+    container.run("mkdir /root/card; cp /var/lib/lykta/care.db* /root/card/");
+    container.run("rm /etc/lykta/conf.d/care.toml");
+    let export = "lykta store export --sessions /root/card/care.db --out /root/sessions.json";
+    let (code, told) = container.tells(export);
+    assert!(code == Some(78) && told.contains("--key"), "{told}");
+    container.run(&format!("{export} --key /home/care.key"));
+
+    // a mistake keeps nobody from asking
+    container.run("systemctl start lykta; echo '[[tenant' >/etc/lykta/conf.d/care.toml");
+    assert!(container.run("lykta status").contains("tenant waste"));
+    container.run("rm /etc/lykta/conf.d/care.toml /etc/credstore.encrypted/lykta.care-key");
+    container.run("rm /etc/systemd/system/lykta.service.d/care.conf; systemctl daemon-reload");
 }
 
 /// What its drop-in takes away, and what tells then whether the clock can be trusted.

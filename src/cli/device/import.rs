@@ -1,6 +1,7 @@
 //! `lykta device import`: device lists of other network servers.
 
 use crate::cli::exit;
+use crate::cli::lend::lend;
 use crate::cli::table::count;
 use crate::config::import::{self, Import, Row, read_back, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
@@ -198,11 +199,14 @@ fn tell(
     Ok(())
 }
 
-/// Writes a file that only its owner can read. It is there whole or not at all.
+/// Writes a file that only its owner can read, and the service where the directory is the service's.
+/// It is there whole or not at all.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(directory) = path.parent().filter(|parent| *parent != Path::new("")) {
-        std::fs::create_dir_all(directory)?;
-    }
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(directory)?;
     let part = path.with_added_extension("part");
     // left by an import that was interrupted; its mode would be kept
     match std::fs::remove_file(&part) {
@@ -211,6 +215,7 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(text.as_bytes())?;
+    lend(&file, directory)?;
     file.sync_all()?;
     std::fs::rename(&part, path)
 }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::ops::access::{self, Reader};
 use crate::ops::journal;
 use crate::store::{Cursor, Row, Survey, Transfer};
+use crate::units::GatewayId;
 use crate::upstream::envelope;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -26,7 +27,8 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   sudo lykta store export > outbox.jsonl
   sudo lykta store export /var/lib/lykta/waste.db.damaged-20260115T120000Z --out saved.jsonl
-  sudo lykta store export --sessions --tenant waste --out sessions.json")]
+  sudo lykta store export --sessions --tenant waste --out sessions.json
+  lykta store export --sessions /mnt/var/lib/lykta/care.db --key care.key --out sessions.json")]
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
@@ -38,6 +40,10 @@ pub(super) struct Args {
     #[arg(long, requires = "out")]
     sessions: bool,
 }
+
+/// Said where the tenant's settings cannot be read.
+const NO_TOPICS: &str = "the topics of messages are in the configuration, and it does not hold, or \
+                         is another gateway's: lykta check, or --config FILE";
 
 /// A message, as the cloud would get it.
 #[derive(Serialize)]
@@ -79,7 +85,7 @@ fn messages(databases: &[Database], out: Option<&Path>) -> anyhow::Result<ExitCo
     };
     for database in databases {
         let Some(known) = &database.known else {
-            return told(exit::CONFIG, "the topics are in the configuration: lykta check");
+            return told(exit::CONFIG, NO_TOPICS);
         };
         if known.is_care {
             let tenant = std::slice::from_ref(&database.tenant);
@@ -138,9 +144,6 @@ fn write(mut survey: Survey, root: &str, out: &mut dyn Write) -> Result<u64, End
 }
 
 fn sessions(database: &Database, out: &Path) -> anyhow::Result<ExitCode> {
-    let Some(known) = &database.known else {
-        return told(exit::CONFIG, "the gateway's name is in the configuration: lykta check");
-    };
     let memory = match database.open().and_then(|survey| survey.memory().map_err(|e| failed(&e))) {
         Ok(memory) => memory,
         Err(ended) => return ended,
@@ -150,7 +153,8 @@ fn sessions(database: &Database, out: &Path) -> anyhow::Result<ExitCode> {
         Err(ended) => return ended,
     };
     let now = Clock::system().now().wall;
-    let transfer = Transfer::new(known.gateway.clone(), database.tenant.clone(), now, &memory);
+    let gateway = database.gateway.clone().unwrap_or_else(unknown);
+    let transfer = Transfer::new(gateway, database.tenant.clone(), now, &memory);
     file.write_all(&serde_json::to_vec(&transfer)?)?;
     file.sync_all()?;
     writeln!(
@@ -162,6 +166,11 @@ fn sessions(database: &Database, out: &Path) -> anyhow::Result<ExitCode> {
         out.display()
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A gateway whose name stands in a configuration that is not at hand.
+fn unknown() -> GatewayId {
+    "unknown".parse().expect("a name")
 }
 
 /// A new file that only its owner can read.

@@ -5,12 +5,13 @@ mod import;
 mod stats;
 mod verify;
 
-use super::ask::Target;
+use super::ask::{Daemon, Target};
 use super::exit;
-use crate::config::TenantKind;
+use crate::config::secret::read_store_key;
+use crate::config::{self, TenantKind};
 use crate::gateway;
 use crate::store::{self, StoreError, Survey};
-use crate::units::TenantId;
+use crate::units::{GatewayId, TenantId};
 use crate::upstream;
 use std::fs::File;
 use std::io::{ErrorKind, Write, stderr};
@@ -60,6 +61,9 @@ struct Which {
     /// Only this tenant's; with FILE: whose it is, where its name does not say so
     #[arg(long, value_name = "ID")]
     tenant: Option<TenantId>,
+    /// The file with its key, where the configuration does not name it: of another gateway, say
+    #[arg(long, value_name = "KEYFILE")]
+    key: Option<PathBuf>,
 }
 
 /// One of them.
@@ -69,6 +73,8 @@ struct Database {
     file: PathBuf,
     /// The same, with its key as far as that is known.
     sealed: store::Database,
+    /// Where it comes from, if that could be read.
+    gateway: Option<GatewayId>,
     /// What the configuration says, as far as it could be read.
     known: Option<Known>,
     /// Whether a daemon may be using it.
@@ -78,7 +84,6 @@ struct Database {
 /// What the configuration says of a tenant.
 #[derive(Debug)]
 struct Known {
-    gateway: crate::units::GatewayId,
     /// What its topics begin with.
     root: String,
     max_bytes: u64,
@@ -92,32 +97,43 @@ type Ended = Result<ExitCode, anyhow::Error>;
 impl Which {
     /// The databases; otherwise what is wrong was told.
     fn databases(&self) -> Result<Vec<Database>, Ended> {
-        let daemon = match self.target.daemon() {
-            Ok(Ok(daemon)) => daemon,
-            Ok(Err(code)) => return Err(Ok(code)),
-            Err(error) => return Err(Err(error.into())),
+        let daemon = match (&self.file, &self.target.config) {
+            // a file tells most of itself, on any machine
+            (Some(_), None) => config::load(None).ok().map(Daemon::of),
+            _ => match self.target.daemon() {
+                Ok(Ok(daemon)) => Some(daemon),
+                Ok(Err(code)) => return Err(Ok(code)),
+                Err(error) => return Err(Err(error.into())),
+            },
         };
-        let settings = daemon.loaded.as_ref().map(|loaded| &loaded.settings);
+        let settings = daemon.as_ref().and_then(|daemon| Some(&daemon.loaded.as_ref()?.settings));
         let database = |tenant: TenantId, file: Option<&Path>| {
             let found = settings.and_then(|settings| {
                 let found = settings.tenant.iter().find(|known| known.id == tenant)?;
                 Some((settings, found))
             });
             let known = found.map(|(settings, found)| Known {
-                gateway: settings.gateway.clone(),
                 root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
                 max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
                 is_care: found.kind == TenantKind::Care,
             });
-            let own = || gateway::database_file(&daemon.state_dir, &tenant);
             let is_live = file.is_none();
-            let file = file.map_or_else(own, Path::to_owned);
-            let sealed = match found {
-                Some((_, found)) => gateway::database(&file, found)
+            let own = || Some(gateway::database_file(&daemon.as_ref()?.state_dir, &tenant));
+            let file = file.map(Path::to_owned).or_else(own).unwrap_or_default();
+            let sealed = match (&self.key, found) {
+                (Some(key), _) => {
+                    let key = read_store_key(key)
+                        .map_err(|(what, help)| told(exit::CONFIG, format!("{what}: {help}")))?;
+                    store::Database::new(&file, Some(key), None)
+                }
+                (None, Some((_, found))) => gateway::database(&file, found)
                     .map_err(|error| told(exit::CONFIG, error.to_string()))?,
-                None => (&file).into(),
+                (None, None) => (&file).into(),
             };
-            Ok(Database { file, sealed, tenant, known, is_live })
+            // a file may be another gateway's
+            let gateway = daemon.as_ref().and_then(|daemon| daemon.gateway.clone());
+            let gateway = gateway.filter(|_| is_live || known.is_some());
+            Ok(Database { file, sealed, tenant, gateway, known, is_live })
         };
         let named = self.file.as_deref().and_then(tenant_of);
         let tenants = match (&self.tenant, &self.file) {
@@ -138,7 +154,12 @@ impl Which {
             .into_iter()
             .map(|tenant| database(tenant, self.file.as_deref()))
             .collect::<Result<_, Ended>>()?;
-        if let (Some(_), [Database { known: None, tenant, .. }]) = (settings, &databases[..]) {
+        if self.key.is_some() && databases.len() > 1 {
+            return Err(told(exit::USAGE, "whose key is it? --tenant ID"));
+        }
+        if let (Some(_), None, [Database { known: None, tenant, .. }]) =
+            (settings, &self.file, &databases[..])
+        {
             return Err(told(exit::USAGE, format!("there is no tenant {tenant}: lykta check")));
         }
         Ok(databases)

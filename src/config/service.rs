@@ -1,0 +1,277 @@
+//! What the service will find at its next start, asked by somebody else: root can read every file,
+//! and is handed no credential.
+
+use super::problem::{Problem, Problems};
+use super::secret::Trouble;
+use super::source::Place;
+use super::{Loaded, secret};
+use std::cell::OnceCell;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const SERVICE: &str = "lykta.service";
+
+/// Where systemd looks for a credential without a path, the first first.
+const STORES: [&str; 4] =
+    ["/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore"];
+
+/// What the shipped unit hides from the service, whoever may read it.
+const HIDDEN: [&str; 8] =
+    ["/home", "/root", "/run/user", "/tmp", "/var/tmp", "/boot", "/media", "/mnt"];
+
+/// The directory of the packaged configuration.
+const PACKAGED: &str = "/etc/lykta";
+
+/// Tells of its arguments which cannot be read, each with a zero byte behind it.
+const UNREADABLE: &str = r#"for f; do
+    if [ -d "$f" ]; then [ -r "$f" ] && [ -x "$f" ]; else [ -r "$f" ]; fi || printf '%s\0' "$f"
+done"#;
+
+/// A file that was read, and who names it.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub(super) place: Place,
+    /// The setting; empty where the file is one of settings.
+    pub(super) key: String,
+    pub(super) file: PathBuf,
+}
+
+impl Loaded {
+    /// The same, if the service can read it as well. Where that cannot be known it is believed:
+    /// who asks is not root, or the configuration is nobody else's.
+    ///
+    /// # Errors
+    /// With each file that it cannot.
+    pub fn for_the_service(mut self) -> Result<Self, Problems> {
+        let used = std::mem::take(&mut self.used);
+        let Some(Used { file: base, .. }) = used.first() else { return Ok(self) };
+        let is_its_own = base.metadata().is_ok_and(|directory| directory.gid() != 0);
+        if !is_root() || !is_its_own {
+            return Ok(self);
+        }
+        let is_packaged = base.canonicalize().is_ok_and(|base| base == Path::new(PACKAGED));
+        let denied = denied(used.iter().map(|used| used.file.as_path()));
+        let errors: Vec<Problem> = used
+            .into_iter()
+            .filter_map(|Used { place, key, file }| {
+                let (what, help) = hidden(&file)
+                    .filter(|_| is_packaged)
+                    .or_else(|| denied.contains(&file).then(|| closed(&file)))?;
+                Some(Problem { place, key, ..Problem::of_file("", what, help) })
+            })
+            .collect();
+        match errors.is_empty() {
+            true => Ok(self),
+            false => Err(Problems { errors, warnings: self.warnings, sources: self.sources }),
+        }
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Which of these the user lykta cannot read; none where there is no such user.
+fn denied<'a>(files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
+    let output = Command::new("setpriv")
+        .args(["--reuid=lykta", "--regid=lykta", "--init-groups", "--", "sh", "-c", UNREADABLE])
+        .arg("sh")
+        .args(files)
+        .stdin(Stdio::null())
+        .output();
+    let told = output.map(|output| output.stdout).unwrap_or_default();
+    let files = told.split(|byte| *byte == 0).filter(|file| !file.is_empty());
+    files.map(|file| OsStr::from_bytes(file).into()).collect()
+}
+
+fn closed(file: &Path) -> Trouble {
+    let shown = file.display();
+    (format!("the service cannot read {shown}"), secret::let_read(file))
+}
+
+fn hidden(file: &Path) -> Option<Trouble> {
+    let real = file.canonicalize().ok()?;
+    let below = HIDDEN.iter().find(|directory| real.starts_with(directory))?;
+    let shown = file.display();
+    let what = format!("the service does not see {shown}: all below {below} is hidden from it");
+    Some((what, format!("put it elsewhere: install -m 640 -g lykta {shown} {PACKAGED}/")))
+}
+
+/// How the service comes by its credentials.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    lines: OnceCell<Option<Vec<Line>>>,
+}
+
+/// One that systemd hands over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    name: String,
+    /// As it is written, relative to a store.
+    file: PathBuf,
+    is_encrypted: bool,
+}
+
+impl Credentials {
+    /// The file of a credential as the next start of the service is handed it.
+    pub(super) fn find(&self, name: &Path) -> Result<PathBuf, Trouble> {
+        let lines = self.lines.get_or_init(|| lines(&unit()?));
+        let shown = name.display();
+        let Some(lines) = lines else {
+            // no systemd is here that knows the service
+            return first([Path::new(STORES[0]).join(format!("lykta.{shown}"))], name);
+        };
+        let Some(line) = lines.iter().rev().find(|line| Path::new(&line.name) == name) else {
+            let encrypted = Path::new("/etc/credstore.encrypted").join(format!("lykta.{shown}"));
+            let load =
+                if encrypted.exists() { "LoadCredentialEncrypted" } else { "LoadCredential" };
+            return Err((
+                format!("{shown} is a systemd credential, and the service is not handed it"),
+                format!(
+                    "sudo systemctl edit lykta, and write: [Service], and below it \
+                     {load}={shown}:lykta.{shown}; or write a path with '/'"
+                ),
+            ));
+        };
+        let encrypted =
+            STORES.map(|store| Path::new(&format!("{store}.encrypted")).join(&line.file));
+        let plain = STORES.map(|store| Path::new(store).join(&line.file));
+        if !line.is_encrypted {
+            return first(plain, name);
+        }
+        let file = first(encrypted.into_iter().chain(plain), name)?;
+        decrypted(&file, &line.name).map_err(|why| {
+            (
+                format!("{} is a credential that cannot be decrypted here: {why}", file.display()),
+                format!(
+                    "ask as root; or encrypt it anew, on this machine: systemd-creds encrypt \
+                     --name={shown} FILE {}",
+                    file.display()
+                ),
+            )
+        })
+    }
+}
+
+/// The first of these files that is there.
+fn first(files: impl IntoIterator<Item = PathBuf>, name: &Path) -> Result<PathBuf, Trouble> {
+    let shown = name.display();
+    for file in files {
+        match file.try_exists() {
+            Ok(true) => return Ok(file),
+            Ok(false) => {}
+            // the stores are root's
+            Err(_) => {
+                return Err((
+                    format!("{shown} is a systemd credential, which root alone can see"),
+                    "ask as root: sudo lykta …".to_owned(),
+                ));
+            }
+        }
+    }
+    Err((
+        format!("{shown} is a systemd credential, and it is not there"),
+        format!(
+            "as root: put it into /etc/credstore/lykta.{shown}, and have \
+             LoadCredential={shown}:lykta.{shown} in the service (for mqtt-password it is there); \
+             or write a path with '/'"
+        ),
+    ))
+}
+
+/// The unit with its drop-ins, as systemd would read them.
+fn unit() -> Option<String> {
+    let output = Command::new("systemctl")
+        .args(["cat", "--no-pager", SERVICE])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+/// What a unit hands over; none where it does so in a way that is not looked into.
+fn lines(unit: &str) -> Option<Vec<Line>> {
+    let mut lines = Vec::new();
+    for line in unit.lines() {
+        let Some((option, value)) = line.trim().split_once('=') else { continue };
+        let (option, value) = (option.trim(), value.trim());
+        let is_encrypted = match option {
+            "LoadCredential" => false,
+            "LoadCredentialEncrypted" => true,
+            "SetCredential" | "SetCredentialEncrypted" | "ImportCredential" => return None,
+            _ => continue,
+        };
+        if value.is_empty() {
+            lines.retain(|line: &Line| line.is_encrypted != is_encrypted);
+            continue;
+        }
+        let (name, file) = value.split_once(':').unwrap_or((value, value));
+        lines.push(Line { name: name.to_owned(), file: file.into(), is_encrypted });
+    }
+    Some(lines)
+}
+
+/// A decrypted credential in a file of this process that no other can find.
+fn decrypted(file: &Path, name: &str) -> io::Result<PathBuf> {
+    let output = Command::new("systemd-creds")
+        .arg("decrypt")
+        .arg(format!("--name={name}"))
+        .arg(file)
+        .arg("-")
+        .stdin(Stdio::null())
+        .output()?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        let why = why.lines().last().unwrap_or("systemd-creds does not say why");
+        return Err(io::Error::other(why.trim().to_owned()));
+    }
+    let mut kept: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_TMPFILE)
+        .mode(0o600)
+        .open("/run")?;
+    kept.write_all(&output.stdout)?;
+    // for as long as this process lives
+    Ok(format!("/proc/self/fd/{}", kept.into_raw_fd()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &str, file: &str, is_encrypted: bool) -> Line {
+        Line { name: name.into(), file: file.into(), is_encrypted }
+    }
+
+    #[test]
+    fn the_credentials_of_a_unit() {
+        let unit = "# /lib/systemd/system/lykta.service\n[Service]\n#LoadCredential=no:no\n\
+                    LoadCredential=mqtt-password:lykta.mqtt-password\n\n\
+                    # /etc/systemd/system/lykta.service.d/override.conf\n[Service]\n\
+                    LoadCredentialEncrypted=care-key:/srv/care\n LoadCredential = same \n";
+        let password = line("mqtt-password", "lykta.mqtt-password", false);
+        let key = line("care-key", "/srv/care", true);
+        let all = vec![password, key.clone(), line("same", "same", false)];
+        assert_eq!(lines(unit), Some(all));
+        assert_eq!(lines(&format!("{unit}LoadCredential=\n")), Some(vec![key]));
+        assert_eq!(lines(&format!("{unit}SetCredential=a:b\n")), None);
+    }
+
+    #[test]
+    fn what_is_hidden_from_the_service() {
+        let file = tempfile::NamedTempFile::new_in("/tmp").expect("a file");
+        let (what, help) = hidden(file.path()).expect("it is hidden");
+        assert!(what.contains("all below /tmp is hidden"), "{what}");
+        assert!(help.contains("/etc/lykta/"), "{help}");
+        assert_eq!(hidden(Path::new("/etc/passwd")), None);
+    }
+}
