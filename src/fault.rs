@@ -105,6 +105,10 @@ faults! {
     Shedding = "shedding", Error, begins [m::SHEDDING],
         "the buffer is full and messages are given up, the least important first",
         "bring the broker back, or allow more in `buffer`";
+    /// A broker refuses messages.
+    Refused = "messages-refused", Error, begins [m::UPSTREAM_REFUSED],
+        "the broker refuses messages; they are kept, and offered again",
+        "let this user publish to its topics: the broker's ACL";
     /// The supply is too weak.
     UnderVoltage = "under-voltage", Error, begins [m::UNDER_VOLTAGE],
         "the supply is too weak",

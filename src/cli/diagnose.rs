@@ -9,10 +9,10 @@ mod words;
 
 use super::ask::{Daemon, Target};
 use super::exit;
-use super::table::count;
 use crate::config::{self, Effective, Problem, Sources, Tenant};
 use crate::gateway;
 use crate::ops::socket;
+use crate::units::count;
 use anyhow::Context as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;

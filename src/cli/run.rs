@@ -1,7 +1,6 @@
 //! `lykta run`: the daemon.
 
 use super::exit;
-use super::table::count;
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway::{Gateway, GatewayError, Parts, Refused, Renewed, Renewer};
@@ -11,6 +10,7 @@ use crate::ops::service;
 use crate::radio::hat::Hat;
 use crate::store::StoreError;
 use crate::sys;
+use crate::units::count;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::ask::Target;
 use super::exit;
-use super::table::{Column, Table, ago, bytes, count, long, percent, printable};
+use super::table::{Column, Table, ago, bytes, long, percent, printable};
 use crate::ops::card::CardStatus;
 use crate::ops::device::DeviceSummary;
 use crate::ops::machine::MachineStatus;
@@ -10,6 +10,7 @@ use crate::ops::status::{
     AnswerStatus, BufferStatus, CapacityStatus, CareStatus, ClassStatus, ConcentratorSeen,
     DiskStatus, Status,
 };
+use crate::units::count;
 use crate::units::{Hertz, Ratio};
 use jiff::Timestamp;
 use std::fmt::Write as _;

@@ -6,7 +6,7 @@ use crate::lorawan::{EdgeServer, Refusal, Uplink};
 use crate::message;
 use crate::radio::schedule::Failure;
 use crate::store::{Rescue, Stage, StoreError};
-use crate::units::{DevEui, TenantId};
+use crate::units::{DevEui, TenantId, count};
 use std::collections::{HashMap, HashSet};
 
 /// An answer that is not sent is no news: the air is shared. So many in a row are.
@@ -191,8 +191,8 @@ impl Journal {
         if withdrawn > 0 {
             log::info!(
                 LYKTA_TENANT = tenant.as_str();
-                "nothing is read of {withdrawn} residents of tenant {tenant}, who have withdrawn \
-                 consent by a command"
+                "nothing is read of {} of tenant {tenant}: consent was withdrawn by a command",
+                count(withdrawn as u64, "resident")
             );
         }
         if lost > 0 {
@@ -200,9 +200,10 @@ impl Journal {
                 MESSAGE_ID = message::CONSENT_LOST,
                 LYKTA_TENANT = tenant.as_str(),
                 LYKTA_RESIDENTS = lost;
-                "it is lost whether {lost} residents of tenant {tenant} have withdrawn consent: \
+                "it is lost whether {} of tenant {tenant} withdrew consent: \
                  nothing of them is read and each of their checks is a fault until the command \
-                 `consent` says so; who they are is told on the topics of care"
+                 `consent` says so; who they are is told on the topics of care",
+                count(lost as u64, "resident")
             );
         }
     }

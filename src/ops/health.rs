@@ -10,7 +10,7 @@ use crate::planning::PlanHealth;
 use crate::radio::Outlet;
 use crate::radio::concentrator::{self, Roster, SILENT_AFTER, Seen};
 use crate::store::{self, Bounds, Class, Database};
-use crate::units::TenantId;
+use crate::units::{TenantId, count};
 use crate::{ingest, upstream};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -202,6 +202,7 @@ impl TenantView {
             (is(&counters.disk_fails), Fault::StoreFails),
             (is(&counters.sheds), Fault::Shedding),
             (!is(&upstream.connected), Fault::NoBroker),
+            (is(&upstream.refuses), Fault::Refused),
             (upstream.set_aside.load(Relaxed) > 0, Fault::SetAside),
             (is(&upstream.deaf), Fault::CommandsRefused),
             (is(&counters.copy_fails), Fault::SessionsOnce),
@@ -381,7 +382,7 @@ impl View {
 
     /// One line for `systemctl status`.
     pub fn status(&self) -> String {
-        let mut line = format!("{} frames heard", self.parts.air.heard.load(Relaxed));
+        let mut line = format!("{} heard", count(self.parts.air.heard.load(Relaxed), "frame"));
         for TenantView { id, counters, upstream, .. } in &self.parts.tenants {
             let link = if upstream.connected.load(Relaxed) { "connected" } else { "no broker" };
             line.push_str(&format!(

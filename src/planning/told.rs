@@ -3,7 +3,7 @@
 use super::PlanningError;
 use crate::message;
 use crate::route::sheet::{Lack, Origin, Sheet};
-use crate::units::{PlanName, TenantId};
+use crate::units::{PlanName, TenantId, count};
 use jiff::civil::Date;
 use log::Level;
 
@@ -52,9 +52,9 @@ impl Told {
             MESSAGE_ID = message::PLAN_MADE,
             LYKTA_TENANT = tenant.as_str(),
             LYKTA_PLAN = name;
-            "plan {name} for {} {made}: {} of {} stops, {} tours, {:.1} km", sheet.day,
-            sheet.kpi.stops, sheet.kpi.stops + sheet.left_out.len(), sheet.routes.len(),
-            sheet.kpi.km
+            "plan {name} for {} {made}: {} of {}, {}, {:.1} km", sheet.day,
+            sheet.kpi.stops, count((sheet.kpi.stops + sheet.left_out.len()) as u64, "stop"),
+            count(sheet.routes.len() as u64, "tour"), sheet.kpi.km
         );
         let lacks = (sheet.day, sheet.shortfalls.clone());
         if !sheet.shortfalls.is_empty() && self.lacks.as_ref() != Some(&lacks) {

@@ -17,7 +17,9 @@ use super::rest::Rest;
 use super::salvage::{ByClass, Message, Messages};
 use super::{Class, Database, StoreError, copy, failed, memory, renewal, schema};
 use crate::lorawan::Memory;
+use crate::units::count;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
@@ -66,6 +68,10 @@ pub struct Rescue {
     /// Messages that there was no time or no room for, by class. They are in the file that was set
     /// aside, and counted as given up.
     pub left: [u64; Class::ALL.len()],
+    /// Devices whose sessions are known.
+    pub sessions: u64,
+    /// Whether those are all: the file, or its copy of them, could be read to its end.
+    pub all_sessions: bool,
     /// Pages that cannot be read.
     pub lost_pages: u64,
     /// Rows of which a part cannot be read.
@@ -81,15 +87,25 @@ impl fmt::Display for Rescue {
             true => "could not be told from a damaged one",
             false => "was damaged",
         };
+        let missing = match self.all_sessions {
+            true => "",
+            false => {
+                " (which may not be all: the second file of them cannot be read either; stop \
+                      lykta and take over the last export: lykta store import; devices that join \
+                      over the air come back by themselves in time)"
+            }
+        };
         write!(
             f,
-            "{was} ({reason}) and is kept as {}; saved: {} messages ({} alarms) and all sessions \
-             that are known; not saved: {} messages, {lost_rows} rows that are torn, {lost_pages} \
-             pages that cannot be read",
+            "{was} ({reason}) and is kept as {}; saved: {} ({}), the sessions of {}{missing}; not \
+             saved: {}, {} torn, {} that cannot be read",
             aside.display(),
-            self.saved.iter().sum::<u64>(),
-            self.saved[Class::Alarm as usize],
-            self.left.iter().sum::<u64>(),
+            count(self.saved.iter().sum(), "message"),
+            count(self.saved[Class::Alarm as usize], "alarm"),
+            count(self.sessions, "device"),
+            count(self.left.iter().sum(), "message"),
+            count(*lost_rows, "row"),
+            count(*lost_pages, "page"),
         )
     }
 }
@@ -137,8 +153,8 @@ pub(super) fn rescue(
     damaged::remove(&new).map_err(io)?;
     damaged::tidy(file, None);
     let patience = (!is_doubtful).then_some(PATIENCE);
-    let (saved, left, lost) = bring_over(&pages, &database.at(&part), known, patience, at_work)
-        .inspect_err(|_| {
+    let Brought { saved, left, lost, sessions, all_sessions } =
+        bring_over(&pages, &database.at(&part), known, patience, at_work).inspect_err(|_| {
             // the card may be full, and half a file is of no use
             let _ = damaged::remove(&part);
         })?;
@@ -158,14 +174,23 @@ pub(super) fn rescue(
         aside,
         saved,
         left,
+        sessions,
+        all_sessions,
         lost_pages: lost.pages,
         lost_rows: lost.rows,
         is_doubtful,
     })
 }
 
-/// What was saved, what was left, and what is lost.
-pub(super) type Brought = (ByClass, ByClass, Lost);
+/// What became of the rows of a damaged database.
+#[derive(Debug)]
+pub(super) struct Brought {
+    saved: ByClass,
+    left: ByClass,
+    pub(super) lost: Lost,
+    sessions: u64,
+    all_sessions: bool,
+}
 
 pub(super) fn bring_over(
     pages: &Pages,
@@ -221,7 +246,10 @@ pub(super) fn bring_over(
     pages.visit_before(&mut others);
     lost.rows += outbox.refused;
     let (saved, left) = outbox.finish().map_err(sqlite)?;
-    Ok((saved, left, lost))
+    let known = memory::read(&db).map_err(sqlite)?.sessions;
+    let devices: BTreeSet<_> = known.keys().map(|(dev_eui, _)| *dev_eui).collect();
+    let all_sessions = has_copy || (pages.is_certain() && lost == Lost::default());
+    Ok(Brought { saved, left, lost, sessions: devices.len() as u64, all_sessions })
 }
 
 /// Which store it was.
@@ -271,7 +299,7 @@ mod tests {
         let pages = Pages::open(&(&file).into()).expect("opens");
         for (patience, kept) in [(Some(Duration::ZERO), 0), (None, 1000)] {
             let new = dir.path().join(format!("{kept}.db"));
-            let (saved, left, _) =
+            let Brought { saved, left, .. } =
                 bring_over(&pages, &(&new).into(), Elsewhere::default(), patience, &|| {})
                     .expect("works");
             let gone = 1000 - kept;

@@ -96,7 +96,7 @@ impl Survey {
         let new = database.at(&directory.join("salvaged.db"));
         let is_known = rescue::identity(&pages, None).is_some();
         let mut salvaged = Salvaged { lost_pages: 0, lost_rows: 0, is_known, directory };
-        let (_, _, lost) = rescue::bring_over(&pages, &new, Elsewhere::default(), None, &|| {})?;
+        let lost = rescue::bring_over(&pages, &new, Elsewhere::default(), None, &|| {})?.lost;
         (salvaged.lost_pages, salvaged.lost_rows) = (lost.pages, lost.rows);
         let outbox = Outbox::of(schema::open(&new)?, &new)?;
         Ok(Self { outbox, salvaged: Some(salvaged) })

@@ -208,6 +208,10 @@ fn a_newer_schema_and_a_broken_file_are_told_apart() {
     let rescue = store.take_rescue().expect("it was broken");
     assert!(rescue.reason.contains("waste.db: file is not a database"), "{rescue:?}");
     assert!(rescue.aside.exists() && rescue.saved == [0; 5]);
+    // no second file knows the sessions either, and that is not kept quiet
+    let told = rescue.to_string();
+    assert!(told.contains("the sessions of 0 devices (which may not be all"), "{told}");
+    assert!(told.contains("lykta store import"), "{told}");
     store.commit(&[entry(1, 1, &[Class::Alarm])]).expect("works");
 }
 

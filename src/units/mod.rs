@@ -66,6 +66,11 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
     Ok(bytes)
 }
 
+/// A number with its noun, in the plural where that is due.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $int:ty, $digits:literal) => {
         $(#[$doc])*

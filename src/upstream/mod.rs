@@ -47,7 +47,7 @@ use crate::config::{BrokerUrl, Upstream};
 use crate::message;
 use crate::store::{Class, Cursor, Key, Outbox, StoreError};
 use crate::sys;
-use crate::units::{GatewayId, TenantId, duration};
+use crate::units::{GatewayId, TenantId, count, duration};
 use backoff::Backoff;
 use budget::{Allowed, Budget};
 use delivery::{Aside, Delivery, Parcel};
@@ -334,8 +334,8 @@ impl Forwarder {
         log::info!(
             MESSAGE_ID = message::UPSTREAM_CONNECTED,
             LYKTA_TENANT = self.tenant.as_str();
-            "connected to {url} for tenant {}, {} messages wait",
-            self.tenant, self.shared.counters.waiting.load(Relaxed)
+            "connected to {url} for tenant {}, {} waiting",
+            self.tenant, count(self.shared.counters.waiting.load(Relaxed), "message")
         );
         let since = Instant::now();
         let end = Delivery::new(self, link).run(stop).await;

@@ -15,6 +15,8 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Messages refused by the broker, each time it did so.
     pub refused: AtomicU64,
+    /// Whether it refuses some of what waits.
+    pub refuses: AtomicBool,
     /// Messages that are set aside, since the broker does not take them.
     pub set_aside: AtomicU64,
     /// Connections that the broker accepted.

@@ -201,6 +201,7 @@ fn without_its_file_a_tenant_still_knows_its_devices() {
         let (mut store, _) = shelf.open();
         let rescue = store.take_rescue().expect("told");
         assert!(rescue.reason.contains(if gone { "is gone" } else { "is empty" }), "{rescue:?}");
+        assert!(rescue.all_sessions && rescue.sessions == DEVICES, "{rescue:?}");
         let memory = store.memory().unwrap();
         assert_eq!(memory.joins.len() as u64, DEVICES);
         for device in 0..DEVICES {

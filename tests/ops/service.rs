@@ -95,7 +95,7 @@ fn the_status_line_tells_how_things_are() {
     let mut lines = lykta.wait_for_notification("READY=1");
     assert_eq!(lines.len(), 2, "ready, and how things are: {lines:?}");
     Concentrator::new(1, lykta.udp).forward(&[Sensor::new(1).level(1, 80, 20)]);
-    let last = "STATUS=1 frames heard; waste: 1 accepted, 0 waiting, connected";
+    let last = "STATUS=1 frame heard; waste: 1 accepted, 0 waiting, connected";
     lines.extend(lykta.wait_for_notification(last));
     let mut statuses: Vec<_> = lines.iter().filter(|line| line.starts_with("STATUS=")).collect();
     let all = statuses.len();

@@ -86,6 +86,7 @@ fn a_topic_that_is_denied_holds_back_only_itself() {
     lykta.wait_for_log("the broker refuses messages of tenant waste: not authorized");
     wait_until("only what was refused is left", || waiting(&lykta) == 20);
     assert_eq!(told(&lykta, "the broker refuses messages"), 1, "once, not for each message");
+    assert!(status(&lykta).contains("messages-refused (waste): "), "{}", status(&lykta));
 
     std::fs::write(&acl, allow).unwrap();
     // so that the cloud is back before lykta is
@@ -95,9 +96,19 @@ fn a_topic_that_is_denied_holds_back_only_itself() {
     pause(&lykta, "-CONT");
     wait_until("what was refused has come", || cloud.on("/readings").len() == 40);
     wait_until("nothing is left", || waiting(&lykta) == 0);
+    wait_until("all is well", || !status(&lykta).contains("messages-refused"));
     let refused = cloud.on("70b3d50700000001/readings");
     let counters: Vec<_> = refused.iter().map(|m| m.body["fCnt"].as_u64().unwrap()).collect();
     assert_eq!(counters, (1..=20).collect::<Vec<_>>(), "in order, each once");
+}
+
+fn status(lykta: &crate::support::Lykta) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lykta"))
+        .args(["status", "--config"])
+        .arg(lykta.path().join("lykta.toml"))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn pause(lykta: &crate::support::Lykta, signal: &str) {

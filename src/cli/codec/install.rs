@@ -2,13 +2,14 @@
 
 use super::examples::{Example, Examples, MAX_FILE};
 use crate::cli::lend::lend;
-use crate::cli::table::{count, printable};
+use crate::cli::table::printable;
 use crate::cli::{complain, exit};
 use crate::codec::proposal::Proposal;
 use crate::codec::script::{Failure, Keeper, Script};
 use crate::codec::{Codec, DecodeError, Object, builtin, same};
 use crate::config::DEFAULT_FILE;
 use crate::ops::journal;
+use crate::units::count;
 use crate::units::duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 
 use crate::cli::exit;
 use crate::cli::lend::lend;
-use crate::cli::table::count;
 use crate::config::import::{self, Import, Row, read_back, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
+use crate::units::count;
 use crate::units::{DevEui, TenantId};
 use std::collections::HashMap;
 use std::fs::OpenOptions;

@@ -3,10 +3,11 @@
 use super::list::{last_heard, power, registered, word};
 use crate::cli::ask::{Target, note_shown};
 use crate::cli::exit;
-use crate::cli::table::{Column, Table, UNKNOWN, ago, count, long, percent, printable};
+use crate::cli::table::{Column, Table, UNKNOWN, ago, long, percent, printable};
 use crate::ops::access;
 use crate::ops::device::{DeviceStatus, HeardStatus, OneDevice};
 use crate::units::DevEui;
+use crate::units::count;
 use jiff::Timestamp;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;

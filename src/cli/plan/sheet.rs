@@ -1,8 +1,9 @@
 //! A plan for a terminal.
 
-use crate::cli::table::{Column, Table, UNKNOWN, count, percent, printable};
+use crate::cli::table::{Column, Table, UNKNOWN, percent, printable};
 use crate::route::sheet::{Cause, Doing, Origin, Sheet, Tour};
 use crate::units::Ratio;
+use crate::units::count;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;

@@ -2,13 +2,14 @@
 
 use super::report::{Origin, report};
 use crate::cli::exit;
-use crate::cli::table::{count, printable};
+use crate::cli::table::printable;
 use crate::route::check::{Fault, alone};
 use crate::route::file::{self, Document, Format, answer};
 use crate::route::problem::Problem;
 use crate::route::solver::{Progress, Settings, Solver};
 use crate::route::{Plan, Reckoning, check};
 use crate::sys;
+use crate::units::count;
 use crate::units::duration;
 use std::io::{IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};

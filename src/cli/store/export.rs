@@ -3,12 +3,12 @@
 use super::{Database, Ended, Which, failed, told};
 use crate::cli::exit;
 use crate::cli::progress::Progress;
-use crate::cli::table::count;
 use crate::clock::Clock;
 use crate::ops::access::{self, Reader};
 use crate::ops::journal;
 use crate::store::{Cursor, Row, Survey, Transfer};
 use crate::units::GatewayId;
+use crate::units::count;
 use crate::upstream::envelope;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};

@@ -3,12 +3,12 @@
 use super::{Ended, failed, tell, told};
 use crate::cli::ask::Target;
 use crate::cli::exit;
-use crate::cli::table::count;
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::gateway::{self, GatewayError};
 use crate::lorawan::{Memory, binding};
 use crate::store::{Store, Transfer};
+use crate::units::count;
 use crate::units::{DevEui, TenantId};
 use std::collections::BTreeSet;
 use std::io::{Write, stderr};

@@ -11,7 +11,7 @@ use crate::config::secret::read_store_key;
 use crate::config::{self, TenantKind};
 use crate::gateway;
 use crate::store::{self, StoreError, Survey};
-use crate::units::{GatewayId, TenantId};
+use crate::units::{GatewayId, TenantId, count};
 use crate::upstream;
 use std::fs::File;
 use std::io::{ErrorKind, Write, stderr};
@@ -182,11 +182,11 @@ impl Database {
         let survey = opened.map_err(|error| failed(&error))?;
         if let Some(salvaged) = survey.salvaged() {
             let mut what = format!(
-                "{}: damaged, or of an older version; this is what can be read of it ({} pages and \
-                 {} rows cannot)",
+                "{}: damaged, or of an older version; this is what can be read of it ({} and {} \
+                 cannot)",
                 self.file.display(),
-                salvaged.lost_pages,
-                salvaged.lost_rows
+                count(salvaged.lost_pages, "page"),
+                count(salvaged.lost_rows, "row")
             );
             if !salvaged.is_known {
                 what.push_str("; which store it was is not known, so the ids are others");

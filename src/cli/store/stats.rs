@@ -1,9 +1,10 @@
 //! `lykta store stats`: what is buffered.
 
 use super::{Database, Ended, Which, failed};
-use crate::cli::table::{Column, Table, UNKNOWN, ago, bytes, count};
+use crate::cli::table::{Column, Table, UNKNOWN, ago, bytes};
 use crate::clock::history::Told;
 use crate::store::{self, Outlined};
+use crate::units::count;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

@@ -3,8 +3,9 @@
 use super::{Database, Ended, Which, failed};
 use crate::cli::exit;
 use crate::cli::progress::Progress;
-use crate::cli::table::{count, printable};
+use crate::cli::table::printable;
 use crate::store::{StoreError, Survey};
+use crate::units::count;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{Write, stdout};

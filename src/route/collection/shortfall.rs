@@ -5,6 +5,7 @@ use super::{Assessment, Collection, MustBe};
 use crate::route::matrix::NO_WAY;
 use crate::route::plan::Plan;
 use crate::route::problem::{Load, Need, Problem, Stop, Vehicle};
+use crate::units::count;
 use std::fmt;
 
 /// Something that a day lacks: a message for the planner, never a reason for an empty tour.
@@ -98,7 +99,7 @@ impl Shortfall {
                 } else {
                     format!(
                         "{} that must be emptied found no vehicle ({} l): {names}",
-                        count(bins.len()),
+                        count(bins.len() as u64, "bin"),
                         load.volume
                     )
                 }
@@ -108,7 +109,10 @@ impl Shortfall {
                 if swedish {
                     format!("{} kärl som måste tömmas kan inte besökas: {names}", bins.len())
                 } else {
-                    format!("{} that must be emptied cannot be visited: {names}", count(bins.len()))
+                    format!(
+                        "{} that must be emptied cannot be visited: {names}",
+                        count(bins.len() as u64, "bin")
+                    )
                 }
             }
         }
@@ -125,10 +129,6 @@ impl fmt::Display for Shortfall {
 fn short(needed: u32, room: u32) -> u64 {
     let (needed, room) = (u64::from(needed), u64::from(room));
     (needed.saturating_sub(room) * 100).div_ceil(needed.max(1))
-}
-
-fn count(bins: usize) -> String {
-    if bins == 1 { "1 bin".to_owned() } else { format!("{bins} bins") }
 }
 
 fn names(bins: &[String]) -> String {

@@ -91,6 +91,7 @@ impl Delivery<'_> {
         self.note_refusal(key, refusal);
         let reason = refusal.reason.as_str();
         self.refused = true;
+        self.forwarder.shared.counters.refuses.store(true, Relaxed);
         self.refused_in_a_row += 1;
         if self.retry_at.is_some() {
             return;
@@ -121,6 +122,7 @@ impl Delivery<'_> {
             // all of it was taken: the next refusal is a new story, and so is the next outage
             self.forwarder.newest.clear();
             self.forwarder.refused.reset();
+            self.forwarder.shared.counters.refuses.store(false, Relaxed);
         }
     }
 

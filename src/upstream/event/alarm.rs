@@ -77,18 +77,28 @@ pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
         ),
         false => ("Databasen var skadad och har", "The database was damaged and has"),
     };
+    let n = rescue.sessions;
+    let (missing_sv, missing_en) = match rescue.all_sessions {
+        true => ("", ""),
+        false => (
+            ", kanske inte alla: läs in den senaste exporten (lykta store import)",
+            ", which may not be all: take over the last export (lykta store import)",
+        ),
+    };
     message(
         at,
         &Alarm {
             kind: Kind::DatabaseSetAside,
             text: Text {
                 sv: format!(
-                    "{sv} lagts undan som {file}. {saved} väntande meddelanden räddades; {left} \
-                     gick inte att ta med, {pages} sidor gick inte att läsa."
+                    "{sv} lagts undan som {file}. Räddade: {saved} väntande meddelanden, sessionerna \
+                     för {n} sensorer{missing_sv}. {left} meddelanden gick inte att ta med, {pages} \
+                     sidor gick inte att läsa."
                 ),
                 en: format!(
-                    "{en} been set aside as {file}. {saved} waiting messages were saved; {left} \
-                     could not be, {pages} pages could not be read."
+                    "{en} been set aside as {file}. Saved: {saved} waiting messages, the sessions of \
+                     {n} sensors{missing_en}. {left} messages could not be, {pages} pages could not \
+                     be read."
                 ),
             },
             file: Some(file),

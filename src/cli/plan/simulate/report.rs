@@ -1,8 +1,9 @@
 //! What several policies came to, as a table and as JSON.
 
 use super::{Args, Setting};
-use crate::cli::table::{Column, Table, count};
+use crate::cli::table::{Column, Table};
 use crate::route::simulation::{Policy, Score};
+use crate::units::count;
 use serde_json::{Value, json};
 use std::io::{Write, stdout};
 
