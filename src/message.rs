@@ -13,7 +13,8 @@ pub enum Nature {
     /// Each is told: the end of what is told each time, an answer to somebody's deed, or a message
     /// that is another one by its words alone.
     Word,
-    /// Who has done what: each is told, however little is asked for with `LYKTA_LOG`.
+    /// Who has done what, and why lykta does not run as it was asked to: each is told, however
+    /// little is asked for with `LYKTA_LOG`.
     Account,
 }
 
@@ -42,7 +43,7 @@ messages! {
     /// lykta stops, in order.
     STOPPING = "8c9f6a2e4d0b4f57a1e35d7c90b1e202";
     /// lykta cannot go on.
-    FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e203";
+    FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e203", Account;
     /// A part of lykta hangs; the service manager ends lykta and starts it again.
     HANGS = "8c9f6a2e4d0b4f57a1e35d7c90b1e205";
     /// Something in the configuration deserves a look.
@@ -50,7 +51,7 @@ messages! {
     /// The configuration was read again and holds.
     RELOADED = "8c9f6a2e4d0b4f57a1e35d7c90b1e206", Word;
     /// The configuration was read again and does not hold; that of before does.
-    RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207";
+    RELOAD_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e207", Account;
     /// The machine's supply is too weak.
     UNDER_VOLTAGE = "8c9f6a2e4d0b4f57a1e35d7c90b1e208";
     /// The machine is too hot.
@@ -83,6 +84,8 @@ messages! {
     CODEC_QUARANTINED = "8c9f6a2e4d0b4f57a1e35d7c90b1e22a";
     /// The process in which codecs run does not start.
     CODECS_FAILED = "8c9f6a2e4d0b4f57a1e35d7c90b1e22b";
+    /// Somebody has ended the process in which codecs run; there is another one.
+    CODECS_ENDED = "8c9f6a2e4d0b4f57a1e35d7c90b1e22c";
     /// A device counts from zero again and is refused.
     COUNTER_RESET_REFUSED = "8c9f6a2e4d0b4f57a1e35d7c90b1e222";
     /// A device was allowed to count from zero again.
@@ -109,6 +112,8 @@ messages! {
     SHEDDING = "8c9f6a2e4d0b4f57a1e35d7c90b1e234";
     /// The buffer has room again.
     SHEDDING_ENDED = "8c9f6a2e4d0b4f57a1e35d7c90b1e235";
+    /// A tenant's database is under its key from now on.
+    STORE_ENCRYPTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e236", Word;
     /// A tenant's broker is connected.
     UPSTREAM_CONNECTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e240";
     /// A tenant's broker is not reached; everything is kept.

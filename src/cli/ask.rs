@@ -8,6 +8,7 @@ use crate::ops::socket::SOCKET;
 use crate::units::{GatewayId, TenantId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write, stderr};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -84,6 +85,12 @@ impl Target {
             return Ok(Ok(daemon));
         }
         let mut err = stderr().lock();
+        let main = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        if File::open(main).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+            let main = main.display();
+            writeln!(err, "lykta: no permission to read {main}: ask as root or as the user lykta")?;
+            return Ok(Err(exit::CONFIG.into()));
+        }
         writeln!(err, "{problems}")?;
         writeln!(
             err,

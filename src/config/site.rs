@@ -41,7 +41,7 @@ impl Site {
         // a bin without a position is none to warn of: nobody drives there
         let mut checks = Checks::new(&mut reader, &places);
         for (id, bin) in site.iter().flat_map(|site| &site.bin) {
-            checks.bin(&KeyPath::default().key("bin").key(id.as_str()), bin);
+            checks.bin(&KeyPath::default().key("bin").key(id.as_str()), bin, false);
         }
         let errors = located(&layers, reader.faults);
         site.filter(|_| errors.is_empty()).ok_or_else(|| problems(errors))

@@ -25,8 +25,9 @@ impl Checks<'_> {
     /// Bins and plans. File names in the plans become absolute.
     pub(super) fn tours(&mut self, settings: &mut Settings) {
         let root = KeyPath::default();
+        let is_planned = !settings.plan.is_empty();
         for (id, bin) in &settings.bin {
-            self.bin(&root.key("bin").key(id.as_str()), bin);
+            self.bin(&root.key("bin").key(id.as_str()), bin, is_planned);
         }
         let mut plans = std::mem::take(&mut settings.plan);
         for (name, plan) in &mut plans {
@@ -38,9 +39,10 @@ impl Checks<'_> {
         }
     }
 
-    pub(super) fn bin(&mut self, path: &KeyPath, bin: &BinSettings) {
+    pub(super) fn bin(&mut self, path: &KeyPath, bin: &BinSettings, is_planned: bool) {
         match (bin.lat, bin.lon) {
             (Some(lat), Some(lon)) => self.position(path, lat, lon),
+            (None, None) if !is_planned => {}
             (None, None) => {
                 let help = "add lat and lon in degrees";
                 self.warning(path, "this bin has no position, and is in no plan", help);

@@ -8,6 +8,7 @@ use crate::config::{Household, Settings, Tenant};
 use crate::device::Registry;
 use crate::ingest::{Bins, Care, TenantSink, Tours};
 use crate::lorawan::Memory;
+use crate::message;
 use crate::ops::health::TenantView;
 use crate::ops::service;
 use crate::planning::Desk;
@@ -72,9 +73,11 @@ impl Opening<'_> {
             let (store, outbox) = Store::open_telling(database.clone(), self.clock, &at_work)?;
             if store.is_renewed() {
                 log::info!(
-                    tenant = tenant.id.as_str(), file:% = file.display();
-                    "the database is encrypted with its key from now on; what could be read without it \
-                     was overwritten, what was set aside as well"
+                    MESSAGE_ID = message::STORE_ENCRYPTED,
+                    LYKTA_TENANT = tenant.id.as_str(),
+                    LYKTA_FILE = file.display().to_string();
+                    "the database of tenant {} is encrypted with its key from now on; what could be \
+                     read without it was overwritten, what was set aside as well", tenant.id
                 );
             }
             store.wake_by(self.inlet.waker());

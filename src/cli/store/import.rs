@@ -11,8 +11,9 @@ use crate::store::{Store, Transfer};
 use crate::units::count;
 use crate::units::{DevEui, TenantId};
 use std::collections::BTreeSet;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{Write, stderr};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -130,14 +131,20 @@ fn strangers(loaded: &Loaded, tenant: &TenantId, theirs: &Memory) -> usize {
     strangers.map(|(dev_eui, _)| dev_eui).collect::<BTreeSet<_>>().len()
 }
 
-/// Gives the files of a directory to whom the directory belongs to.
+/// Gives the files of a directory to whom the directory belongs to, and to nobody else.
 fn give(directory: &Path) -> std::io::Result<()> {
     let owner = directory.metadata()?;
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.metadata()?.uid() != owner.uid() {
-            std::os::unix::fs::lchown(entry.path(), Some(owner.uid()), Some(owner.gid()))?;
+        let found = entry.metadata()?;
+        if !found.is_file() || found.uid() == owner.uid() {
+            continue;
         }
+        // the directory is not root's: no other file behind a link
+        let file =
+            OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(entry.path())?;
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
     }
     Ok(())
 }

@@ -141,8 +141,10 @@ impl Keeper {
                     }
                     (Silence::Gone, ended) => Failure::Crashed(how(ended)),
                 };
-                if !matches!(failure, Failure::Starved | Failure::Lost) {
-                    self.count(script.hash, &failure);
+                match failure {
+                    Failure::Starved => {}
+                    Failure::Lost => tell_ended(),
+                    _ => self.count(script.hash, &failure),
                 }
                 Err(failure)
             }
@@ -163,11 +165,12 @@ impl Keeper {
     }
 
     fn take_worker(&mut self) -> Result<Worker, Failure> {
-        // one that has ended between two cases was ended by somebody else
-        if let Some(mut worker) = self.worker.take()
-            && matches!(worker.process.try_wait(), Ok(None))
-        {
-            return Ok(worker);
+        if let Some(mut worker) = self.worker.take() {
+            if matches!(worker.process.try_wait(), Ok(None)) {
+                return Ok(worker);
+            }
+            // between two cases: by no script
+            tell_ended();
         }
         if let Some((until, reason)) = &self.failed
             && Instant::now() < *until
@@ -200,6 +203,14 @@ impl Keeper {
             }
         }
     }
+}
+
+fn tell_ended() {
+    log::warn!(
+        MESSAGE_ID = message::CODECS_ENDED;
+        "somebody has ended the process in which codecs run, most often the kernel for want of \
+         memory; another one takes its place"
+    );
 }
 
 impl Worker {
