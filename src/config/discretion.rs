@@ -4,7 +4,9 @@
 
 use super::key::{KeyPath, Part, Step};
 use super::problem::{Layout, Problem, Problems};
-use super::read::Fault;
+use super::read::{Fault, Read};
+use super::schema::Shape;
+use super::settings::Settings;
 use super::source::Place;
 use figment::value::{Dict, Value};
 use std::borrow::Cow;
@@ -52,7 +54,7 @@ impl Discreet {
     }
 }
 
-/// Whether a setting is about a resident, a device in a home, or a visit of a patrol.
+/// Whether a setting is about a resident, a device in a home, or a patrol.
 fn is_of_residents(path: &KeyPath, settings: &Value) -> bool {
     match path.steps() {
         [Step::Key(table), ..] if table == "resident" => true,
@@ -61,7 +63,12 @@ fn is_of_residents(path: &KeyPath, settings: &Value) -> bool {
             let device = devices.and_then(|all| all.get(*device)?.as_dict());
             device.is_none_or(|device| is_in_a_home(device, settings))
         }
-        [Step::Key(table), Step::Key(_), Step::Key(list), ..] => table == "plan" && list == "visit",
+        // also who drives, and from where
+        [Step::Key(table), Step::Key(plan), Step::Key(_), ..] if table == "plan" => {
+            let plans = settings.as_dict().and_then(|root| root.get("plan")?.as_dict());
+            let plan = plans.and_then(|all| all.get(plan)?.as_dict());
+            plan.is_none_or(|plan| is_of_care(plan, settings))
+        }
         _ => false,
     }
 }
@@ -71,13 +78,40 @@ fn is_in_a_home(device: &Dict, settings: &Value) -> bool {
     if device.contains_key("resident") || device.contains_key("sensor") {
         return true;
     }
-    let owner = tenants(settings).find(|tenant| text(tenant, "id") == text(device, "tenant"));
-    owner.map_or_else(|| may_have_homes(settings), is_care)
+    is_of_care(device, settings)
 }
 
-/// Whether there may be homes at all. A table of tenants that is mistyped may be one of care.
+/// Whether the tenant of this device or plan is one of care, or may be.
+fn is_of_care(table: &Dict, settings: &Value) -> bool {
+    owner(table, settings).map_or_else(|| may_have_homes(settings), is_care)
+}
+
+fn owner<'a>(table: &Dict, settings: &'a Value) -> Option<&'a Dict> {
+    let name = text(table, "tenant")?;
+    tenants(settings).find(|tenant| text(tenant, "id") == Some(name))
+}
+
+/// Whether there may be homes at all. A tenant of care may be mistyped, beside others that are
+/// right: what speaks of homes, or of a tenant that is not there, speaks for one.
 fn may_have_homes(settings: &Value) -> bool {
-    tenants(settings).next().is_none() || tenants(settings).any(is_care)
+    let Some(root) = settings.as_dict() else { return true };
+    let Shape::Table(known) = Settings::SHAPE else { return true };
+    let strange = root.iter().any(|(name, value)| {
+        let is_known = known.keys.iter().any(|key| key.name == *name);
+        !is_known && (value.as_array().is_some() || value.as_dict().is_some())
+    });
+    let mut devices = root.get("device").and_then(Value::as_array).into_iter().flatten();
+    strange
+        || root.contains_key("resident")
+        || tenants(settings).next().is_none()
+        || tenants(settings).any(is_care)
+        || devices.any(|device| {
+            device.as_dict().is_none_or(|device| {
+                device.contains_key("resident")
+                    || device.contains_key("sensor")
+                    || owner(device, settings).is_none()
+            })
+        })
 }
 
 /// Whether a tenant may be one of care: the word or its key may be mistyped.

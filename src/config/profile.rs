@@ -1,6 +1,7 @@
 //! Device profiles: those that come with lykta, then `profiles/*.toml`, with their scripts in
 //! `codecs/`.
 
+use super::discretion::Discreet;
 use super::file::File;
 use super::problem::Problem;
 use crate::codec::builtin::PROFILES;
@@ -58,7 +59,14 @@ impl Profiles {
             let (place, excerpt) = (file.place(&span), Some(file.excerpt(&span)));
             let what = e.message().lines().collect::<Vec<_>>().join("; ");
             let help = "compare with a built-in profile of a similar sensor";
-            Box::new(Problem { place, excerpt, ..Problem::of_file(&file.path, what, help) })
+            // nobody knows after whom a key is called that somebody wrote
+            let discreet = Some(Discreet::of_text("this profile does not hold"));
+            Box::new(Problem {
+                place,
+                excerpt,
+                discreet,
+                ..Problem::of_file(&file.path, what, help)
+            })
         })?;
         let name = profile.name.clone();
         let profile = Arc::new(profile);

@@ -77,6 +77,9 @@ id = "lindbergs dörr"
 kind = "door"
 "#;
 
+const WASTE: &str = "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
+                     urls = [\"mqtt://127.0.0.1:1883\"]\n";
+
 /// All that the journal is told, and all that is told at the terminal.
 fn told(site: &Site) -> (String, String) {
     match site.load() {
@@ -142,36 +145,47 @@ fn whatever_is_wrong_with_a_home_nobody_is_named() {
 
 #[test]
 fn a_key_that_nobody_knows_is_told_by_its_place_wherever_it_stands() {
-    let site = Site::new(HOME);
-    let told = |what: &str| {
-        let brief = match site.load() {
-            Ok(loaded) => panic!("{what} is an error: {:?}", loaded.settings),
-            Err(problems) => problems.brief().to_string(),
-        };
-        assert!(!names(&brief), "{what}\n{brief}");
-        brief
-    };
-    for text in [
-        "lindgren = 1",
-        "[lindgren]\nlind = 1",
-        "[[lindgren]]\nid = \"lind\"",
-        "[plan.night.lindgren]\nlat = 1",
-        "[plan.night]\nlindgren = 1",
-        "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\nlindgren = 1",
-        "[concentrator.lindgren]\nlisten = 1",
+    // what is meant as a tenant of care, beside one that is right
+    for (care, meant, with) in [
+        ("", "", ""),
+        ("[tenant", "[tennant", WASTE),
+        ("kind = \"care\"", "kind = \"generic\"", WASTE),
+        ("id = \"care\"", "idd = \"care\"", WASTE),
     ] {
-        site.write("conf.d/more.toml", text);
-        let brief = told(text);
-        assert!(brief.contains("this key does not belong here\n"), "{text}\n{brief}");
-        assert!(brief.contains("conf.d/more.toml:"), "{text}\n{brief}");
+        let site = Site::new(&(HOME.replace(care, meant) + with));
+        let told = |what: &str| {
+            let brief = match site.load() {
+                Ok(loaded) => panic!("{what} is an error: {:?}", loaded.settings),
+                Err(problems) => problems.brief().to_string(),
+            };
+            assert!(!names(&brief), "{what}\n{brief}");
+            brief
+        };
+        for text in [
+            "lindgren = 1",
+            "[lindgren]\nlind = 1",
+            "[[lindgren]]\nid = \"lind\"",
+            "[plan.night.lindgren]\nlat = 1",
+            "[plan.night]\nlindgren = 1",
+            "[[plan.night.vehicle]]\nid = \"lindgren\"\nshift = \"lind\"",
+            "[[tenant]]\nid = \"third\"\nkind = \"waste\"\nlindgren = 1",
+            "[concentrator.lindgren]\nlisten = 1",
+        ] {
+            site.write("conf.d/more.toml", text);
+            let brief = told(text);
+            assert!(brief.contains("conf.d/more.toml:"), "{text}\n{brief}");
+        }
+        site.write("conf.d/more.toml", "");
+        site.write("devices.d/more.toml", "[[lindgren]]\nid = \"lind\"");
+        assert!(told("devices.d").contains("only [[device]] belongs here"));
+        site.write("devices.d/more.toml", "");
+        site.write("profiles/more.toml", "name = \"more\"\nlindgren = 1\n");
+        assert!(told("profiles").contains("this profile does not hold"));
+        std::fs::remove_file(site.path("profiles/more.toml")).unwrap();
+        let problems = site.load_with(&[("LYKTA_LINDGREN", "1")]).expect_err("an unknown key");
+        let brief = problems.brief().to_string();
+        assert!(brief.contains("environment LYKTA_…") && !names(&brief), "{brief}");
     }
-    site.write("conf.d/more.toml", "");
-    site.write("devices.d/more.toml", "[[lindgren]]\nid = \"lind\"");
-    assert!(told("devices.d").contains("only [[device]] belongs here"));
-    site.write("devices.d/more.toml", "");
-    let problems = site.load_with(&[("LYKTA_LINDGREN", "1")]).expect_err("an unknown key");
-    let brief = problems.brief().to_string();
-    assert!(brief.contains("environment LYKTA_…") && !names(&brief), "{brief}");
 }
 
 #[test]
@@ -202,10 +216,8 @@ fn a_home_is_told_by_its_place_and_all_else_in_full() {
                  profile = \"lindgren\"\nactivation = { abp = { dev_addr = \"260b0003\", \
                  nwk_s_key = \"8f1d4a90b7c3e25660a1f4d2798bce05\", \
                  app_s_key = \"c9e07a5134bd286ff15e90a24c8d3b78\" } }\n";
-    let waste = "[[tenant]]\nid = \"waste\"\nkind = \"waste\"\n[tenant.upstream]\n\
-                 urls = [\"mqtt://127.0.0.1:1883\"]\n";
     let with = |tenant: &str| {
-        place(&format!("{HOME}{waste}{}", level.replace("\"care\"", &format!("\"{tenant}\""))))
+        place(&format!("{HOME}{WASTE}{}", level.replace("\"care\"", &format!("\"{tenant}\""))))
     };
     assert!(!with("lindcare").contains("lind"), "{}", with("lindcare"));
     assert!(with("waste").contains("profiles: "), "{}", with("waste"));
