@@ -24,6 +24,9 @@ const ASKED: &str = "/run/systemd/timesync/synchronized";
 /// at 500 millionths.
 const TRUSTED: SignedDuration = SignedDuration::from_secs(32_000);
 
+/// By more than this no clock drifts in that time: somebody has set it.
+const DRIFT: SignedDuration = SignedDuration::from_secs(20);
+
 /// How far a wall time can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -81,7 +84,17 @@ struct Source {
     monotonic: Duration,
     /// What time it was at `origin` at the earliest, in unix microseconds.
     floor: AtomicI64,
+    /// The newest answer of a time server, where only its file tells of it.
+    answer: Mutex<Option<Answer>>,
     kind: Kind,
+}
+
+/// A time server was asked.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    at: Timestamp,
+    /// What time it was at the origin, as the clock said when this was first seen.
+    zero: Timestamp,
 }
 
 #[derive(Debug)]
@@ -120,7 +133,8 @@ impl Clock {
 
     fn new(boot: Uuid, monotonic: Duration, kind: Kind) -> Self {
         let floor = AtomicI64::new(i64::MIN);
-        Self(Arc::new(Source { boot, origin: Instant::now(), monotonic, floor, kind }))
+        let answer = Mutex::default();
+        Self(Arc::new(Source { boot, origin: Instant::now(), monotonic, floor, answer, kind }))
     }
 
     /// In which boot of the machine it runs: monotonic times of one boot can be compared.
@@ -166,7 +180,7 @@ impl Clock {
                 let now = Timestamp::now();
                 let quality = match sys::clock_is_synchronized() {
                     Some(true) => ClockQuality::Synced,
-                    None if was_asked(Path::new(ASKED), now) => ClockQuality::Synced,
+                    None if self.was_asked(now) => ClockQuality::Synced,
                     Some(false) | None => ClockQuality::Unsynced,
                 };
                 (earlier(now, instant.elapsed()), quality, elapsed)
@@ -192,6 +206,18 @@ impl Clock {
         Moment { wall, quality, monotonic: self.0.monotonic + monotonic }
     }
 
+    /// Whether a time server was asked lately, and nobody has set the clock since.
+    fn was_asked(&self, now: Timestamp) -> bool {
+        let mut answer = self.0.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = touched(Path::new(ASKED)) else { return false };
+        let zero = earlier(now, self.0.origin.elapsed());
+        let known = answer.get_or_insert(Answer { at, zero });
+        if known.at != at {
+            *known = Answer { at, zero };
+        }
+        known.holds(now, zero)
+    }
+
     fn floor(&self, elapsed: Duration) -> Timestamp {
         let floor = Timestamp::from_microsecond(self.0.floor.load(Relaxed));
         let floor = floor.ok().and_then(|floor| floor.checked_add(elapsed).ok());
@@ -199,12 +225,20 @@ impl Clock {
     }
 }
 
-/// Whether this file was touched lately, by a clock that says now that it is `now`.
-fn was_asked(file: &Path, now: Timestamp) -> bool {
+/// When a file was touched.
+fn touched(file: &Path) -> Option<Timestamp> {
     let touched = std::fs::metadata(file).and_then(|file| file.modified());
-    let touched = touched.ok().and_then(|touched| Timestamp::try_from(touched).ok());
-    let age = touched.map(|touched| now.duration_since(touched));
-    age.is_some_and(|age| !age.is_negative() && age <= TRUSTED)
+    touched.ok().and_then(|touched| Timestamp::try_from(touched).ok())
+}
+
+impl Answer {
+    /// Whether it holds for a clock that says now that it is `now`, and that it was `zero` at the
+    /// clock's origin.
+    fn holds(&self, now: Timestamp, zero: Timestamp) -> bool {
+        let age = now.duration_since(self.at);
+        let is_set = zero.duration_since(self.zero).abs() > DRIFT;
+        !age.is_negative() && age <= TRUSTED && !is_set
+    }
 }
 
 fn earlier(time: Timestamp, age: Duration) -> Timestamp {
@@ -216,15 +250,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_server_is_believed_as_long_as_the_kernel_would() {
+    fn a_time_server_is_believed_as_long_as_the_kernel_would_unless_somebody_sets_the_clock() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let touched = Timestamp::from_second(1_790_000_000).expect("a time");
-        file.as_file().set_modified(touched.into()).expect("touched");
-        let asked =
-            |seconds: i64| was_asked(file.path(), touched + SignedDuration::from_secs(seconds));
-        assert!(asked(0) && asked(2048) && asked(32_000));
-        // the clock has been set back since
-        assert!(!asked(-1) && !asked(32_001));
-        assert!(!was_asked(Path::new("/nowhere/synchronized"), touched));
+        let at = Timestamp::from_second(1_790_000_000).expect("a time");
+        file.as_file().set_modified(at.into()).expect("touched");
+        assert_eq!(touched(file.path()), Some(at));
+        assert_eq!(touched(Path::new("/nowhere/synchronized")), None);
+        let after = |seconds: i64| at + SignedDuration::from_secs(seconds);
+        let answer = Answer { at, zero: after(-100) };
+        let holds = |seconds: i64, drift: i64| answer.holds(after(seconds), after(-100 + drift));
+        assert!(holds(0, 0) && holds(2048, 1) && holds(32_000, -16));
+        assert!(!holds(-1, 0) && !holds(32_001, 0), "the future, and long ago");
+        assert!(!holds(300, 60) && !holds(300, -60), "set forth and back");
     }
 }

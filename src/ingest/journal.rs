@@ -280,7 +280,7 @@ impl Journal {
                         LYKTA_TENANT = tenant.as_str(),
                         LYKTA_REASON = error.to_string();
                         "uplinks of tenant {tenant} cannot be kept: {error}; measurements are lost, \
-                         alarms and events wait in memory; is the disk full, read-only or broken?"
+                         alarms and events wait in memory"
                     );
                 }
             }

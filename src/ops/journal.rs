@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::message::{self, Nature};
 use log::kv::{Key, Source, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::io::{Write, stderr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
@@ -131,7 +132,17 @@ impl Drop for Journal {
 /// Starts logging. To the journal when stderr is connected to it, as under systemd; else as
 /// text to stderr. To be called once, by the program's entry.
 pub fn init() -> Journal {
-    start(connected_to_journal())
+    let to_journal = connected_to_journal();
+    if to_journal {
+        // what a panic says may be a piece of what was read
+        std::panic::set_hook(Box::new(|panic| {
+            let at =
+                panic.location().map_or_else(|| "an unknown place".into(), |at| at.to_string());
+            // past the logger, which may be where it happened
+            let _ = writeln!(stderr(), "a bug in lykta: a panic at {at}; please report it");
+        }));
+    }
+    start(to_journal)
 }
 
 /// The same for a command of which operations are to know: to the journal if there is one, whoever
@@ -165,7 +176,6 @@ fn start(to_journal: bool) -> Journal {
 
 /// One line each: time, level, text. How much is said is no matter of it.
 fn text() -> env_logger::Logger {
-    use std::io::Write;
     env_logger::Builder::new()
         .filter_level(LevelFilter::Trace)
         .format(|out, record| {

@@ -153,8 +153,11 @@ pub enum StoreError {
 fn remedy(source: &rusqlite::Error) -> &'static str {
     use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
     match source.sqlite_error_code() {
-        Some(DiskFull) => "; make room on the disk, and it goes on",
-        Some(ReadOnly) => "; look whether the disk is mounted read-only, as one that fails is",
+        Some(DiskFull) => "; make room on the disk, or allow more in `buffer`, and it goes on",
+        Some(ReadOnly) => {
+            "; look whether the disk is mounted read-only, as one that fails is, and whether the file is \
+             lykta's"
+        }
         Some(CannotOpen | PermissionDenied) => {
             "; let the user who runs lykta read and write it and its directory"
         }

@@ -40,7 +40,7 @@ impl Forwarder {
                         LYKTA_TENANT = self.tenant.as_str(),
                         LYKTA_REASON = error.to_string();
                         "what waits for the cloud of tenant {} cannot be read or cleared: \
-                         {error}; is the disk full, read-only or broken?", self.tenant
+                         {error}", self.tenant
                     );
                 }
                 None
