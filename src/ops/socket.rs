@@ -82,9 +82,21 @@ pub fn serve(state_dir: &Path, reporter: Arc<Reporter>) -> JoinHandle<()> {
 async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Reporter>) {
     let mut opened = first;
     let mut told = false;
-    let listener = loop {
+    let _leftover = Leftover(path.clone());
+    loop {
         match opened {
-            Ok(listener) => break listener,
+            Ok(listener) => {
+                if std::mem::take(&mut told) {
+                    log::info!(
+                        MESSAGE_ID = message::STATUS_SOCKET_OPEN;
+                        "lykta can be asked by \"lykta status\" again"
+                    );
+                }
+                tokio::select! {
+                    () = accept(&listener, &reporter) => {}
+                    () = removed(&path) => {}
+                }
+            }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
                     log::warn!(
@@ -94,18 +106,17 @@ async fn run(path: PathBuf, first: io::Result<UnixListener>, reporter: Arc<Repor
                     );
                 }
                 sleep(RETRY).await;
-                opened = open(&path);
             }
         }
-    };
-    if told {
-        log::info!(
-            MESSAGE_ID = message::STATUS_SOCKET_OPEN;
-            "lykta can be asked by \"lykta status\" again"
-        );
+        opened = open(&path);
     }
-    let _leftover = Leftover(path);
-    accept(&listener, &reporter).await;
+}
+
+/// Ends when somebody has removed the socket's file.
+async fn removed(path: &Path) {
+    while path.exists() {
+        sleep(RETRY).await;
+    }
 }
 
 async fn accept(listener: &UnixListener, reporter: &Arc<Reporter>) {

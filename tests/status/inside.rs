@@ -213,6 +213,12 @@ async fn the_rest_is_told_when_the_owner_does_not_answer() {
         assert_eq!(answer["trouble"], "the ingest loop does not answer");
         assert!(answer["devices"].is_null() && answer["device"].is_null());
     }
+    // somebody removes its file
+    tokio::time::pause();
+    std::fs::remove_file(directory.path().join(SOCKET)).unwrap();
+    tokio::time::sleep(Duration::from_secs(121)).await;
+    tokio::time::resume();
+    assert_eq!(ask(b"status\n").await["gateway"], "gw-1");
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());
     assert!(!directory.path().join(SOCKET).exists());
