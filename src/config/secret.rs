@@ -122,8 +122,14 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
 
 /// How the service is let read a file or a directory, and nobody else.
 pub(super) fn let_read(path: &Path) -> String {
-    let (file, mode) = (path.display(), if path.is_dir() { "750" } else { "640" });
+    let (file, mode) = (quoted(path), if path.is_dir() { "750" } else { "640" });
     format!("chgrp lykta {file}; chmod {mode} {file}")
+}
+
+/// A path in a line for a shell.
+pub(super) fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    shlex::try_quote(&path).map_or_else(|_| path.to_string(), |quoted| quoted.into_owned())
 }
 
 /// A warning when more than the owner and the group may read a file.
@@ -133,8 +139,8 @@ pub(super) fn exposed(path: &Path) -> Option<Trouble> {
     let is_exposed = open_to_all(&real, 0o004)
         && real.ancestors().skip(1).all(|directory| open_to_all(directory, 0o001));
     is_exposed.then(|| {
-        let file = path.display();
-        (format!("every user of this machine can read {file}"), format!("chmod o= {file}"))
+        let what = format!("every user of this machine can read {}", path.display());
+        (what, format!("chmod o= {}", quoted(path)))
     })
 }
 
@@ -158,6 +164,13 @@ pub(super) fn well_known(key: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helps_can_be_pasted() {
+        let line = |path| let_read(Path::new(path));
+        assert_eq!(line("/etc/lykta/k"), "chgrp lykta /etc/lykta/k; chmod 640 /etc/lykta/k");
+        assert_eq!(line("/a b/; k"), "chgrp lykta '/a b/; k'; chmod 640 '/a b/; k'");
+    }
 
     #[test]
     fn keys_that_everyone_knows() {

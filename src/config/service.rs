@@ -101,7 +101,8 @@ fn hidden(file: &Path) -> Option<Trouble> {
     let below = HIDDEN.iter().find(|directory| real.starts_with(directory))?;
     let shown = file.display();
     let what = format!("the service does not see {shown}: all below {below} is hidden from it");
-    Some((what, format!("put it elsewhere: install -m 640 -g lykta {shown} {PACKAGED}/")))
+    let quoted = secret::quoted(file);
+    Some((what, format!("put it elsewhere: install -m 640 -g lykta {quoted} {PACKAGED}/")))
 }
 
 /// How the service comes by its credentials.
