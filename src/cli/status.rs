@@ -10,8 +10,7 @@ use crate::ops::status::{
     AnswerStatus, BufferStatus, CapacityStatus, CareStatus, ClassStatus, ConcentratorSeen,
     DiskStatus, Status,
 };
-use crate::units::count;
-use crate::units::{Hertz, Ratio};
+use crate::units::{Hertz, Ratio, count};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};

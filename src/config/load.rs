@@ -80,14 +80,21 @@ pub fn load_with(
     }
     paths.extend(toml_files(&places.base.join("conf.d"), &mut errors));
     let mut files = read_all(&paths, &mut errors);
-    let device_files =
-        read_all(&toml_files(&places.base.join("devices.d"), &mut errors), &mut errors);
+    let of_devices = toml_files(&places.base.join("devices.d"), &mut errors);
+    let device_files = read_all(&of_devices, &mut errors);
+    paths.extend(of_devices);
     for file in &device_files {
         errors.extend(file.other_keys("device"));
     }
     files.extend(device_files);
     let (profiles, problems) = Profiles::of(&places.base);
     errors.extend(problems);
+    let base = if base == Path::new("") { Path::new(".") } else { base };
+    let directories = ["conf.d", "devices.d", "profiles"].map(|directory| base.join(directory));
+    let mut listed = vec![base.to_owned()];
+    listed.extend(directories.into_iter().filter(|directory| directory.is_dir()));
+    listed.extend(paths);
+    listed.extend(profiles.files.iter().cloned());
     if !errors.is_empty() {
         // what an unread file would have said is not known: more errors would mislead
         return Err(Problems { errors, warnings: Vec::new(), sources: Sources::default() });
@@ -105,11 +112,11 @@ pub fn load_with(
         (settings, Registry::new(devices), households)
     });
     let mut warnings = located(&layers, checks.warnings);
-    let mut used = all_below(&places.base);
-    used.extend(checks.used.into_iter().map(|(path, file)| {
+    let named = checks.used.into_iter().map(|(path, file)| {
         let place = layers.place(&path, Part::Value);
         Used { place, key: path.to_string(), file }
-    }));
+    });
+    let used: Vec<Used> = listed.into_iter().map(Used::of_settings).chain(named).collect();
     let Reader { faults, leaves, .. } = reader;
     warnings.extend(exposed_files(&layers, &leaves));
     let sources = Sources(leaves.into_iter().map(|leaf| effective(&layers, leaf)).collect());
@@ -121,27 +128,6 @@ pub fn load_with(
         }
         _ => Err(Problems { errors, warnings, sources }),
     }
-}
-
-/// A directory with a configuration, and all that may be read in it.
-fn all_below(base: &Path) -> Vec<Used> {
-    let base = if base == Path::new("") { Path::new(".") } else { base };
-    let mut files = vec![base.to_owned()];
-    let entries = |directory: &Path| {
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path())
-    };
-    files.extend(entries(base).filter(|path| path.extension().is_some_and(|e| e == "toml")));
-    for directory in ["conf.d", "devices.d", "profiles", "codecs"] {
-        let directory = base.join(directory);
-        if directory.is_dir() {
-            let within = entries(&directory).collect::<Vec<_>>();
-            files.push(directory);
-            files.extend(within);
-        }
-    }
-    let used = |file: PathBuf| Used { place: Place::File(file.clone()), key: String::new(), file };
-    files.into_iter().map(used).collect()
 }
 
 /// The `*.toml` files of a directory by name; none when there is no such directory.

@@ -18,6 +18,8 @@ pub struct Profiles {
     pub(super) by_name: HashMap<String, Arc<Profile>>,
     /// Their codecs.
     pub codecs: HashMap<String, Codec>,
+    /// The files that they come from, and their scripts.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Profiles {
@@ -47,6 +49,7 @@ impl Profiles {
             );
         }
         for path in files {
+            profiles.files.push(path.clone());
             let file = File::read(path);
             problems.extend(file.and_then(|f| profiles.add(&f, Some(scripts))).err().map(|p| *p));
         }
@@ -70,6 +73,8 @@ impl Profiles {
         })?;
         let name = profile.name.clone();
         let profile = Arc::new(profile);
+        let script = scripts.zip(profile.codec.as_ref()).map(|(scripts, name)| scripts.join(name));
+        self.files.extend(script.filter(|script| script.exists()));
         let codec = codec(&profile, scripts).map_err(|(what, help)| {
             let what = format!("profile {name} cannot be used: {what}");
             Box::new(Problem::of_file(&file.path, what, help))

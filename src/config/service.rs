@@ -43,16 +43,23 @@ pub(super) struct Used {
     pub(super) file: PathBuf,
 }
 
+impl Used {
+    /// A file or a directory of settings.
+    pub(super) fn of_settings(file: PathBuf) -> Self {
+        Self { place: Place::File(file.clone()), key: String::new(), file }
+    }
+}
+
 impl Loaded {
     /// The same, if the service can read it as well. Where that cannot be known it is believed:
-    /// who asks is not root, or the configuration is nobody else's.
+    /// who asks is not root, or the configuration is not root's with a group of the service's.
     ///
     /// # Errors
     /// With each file that it cannot.
     pub fn for_the_service(mut self) -> Result<Self, Problems> {
         let used = std::mem::take(&mut self.used);
         let Some(Used { file: base, .. }) = used.first() else { return Ok(self) };
-        let is_its_own = base.metadata().is_ok_and(|directory| directory.gid() != 0);
+        let is_its_own = base.metadata().is_ok_and(|base| base.uid() == 0 && base.gid() != 0);
         if !is_root() || !is_its_own {
             return Ok(self);
         }

@@ -273,6 +273,8 @@ fn what_the_next_start_finds(container: &Container) {
     );
     let imported = container.run("stat -c '%a %U:%G' /etc/lykta/devices.d/more.toml");
     assert_eq!(imported, "640 root:lykta\n");
+    // what nobody reads is nobody's matter
+    container.run("umask 077; echo note >/etc/lykta/devices.d/list.csv");
     container.run("lykta check && systemctl restart lykta");
 
     // root's alone; of a place that the service does not see; with the help that is told

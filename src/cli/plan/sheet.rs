@@ -2,8 +2,7 @@
 
 use crate::cli::table::{Column, Table, UNKNOWN, percent, printable};
 use crate::route::sheet::{Cause, Doing, Origin, Sheet, Tour};
-use crate::units::Ratio;
-use crate::units::count;
+use crate::units::{Ratio, count};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt::Write as _;
