@@ -295,15 +295,24 @@ impl Ingest {
 
     /// Tells operations and the cloud of databases that were replaced.
     pub(super) fn tell_rescues(&mut self) {
-        for (tenant, rescue) in std::mem::take(&mut self.rescued) {
-            self.journal.rescued(&tenant, &rescue);
-            if let Some((sink, batch)) = self.tenants.get_mut(&tenant)
+        let rescued = std::mem::take(&mut self.rescued);
+        for (tenant, rescue) in &rescued {
+            self.journal.rescued(tenant, rescue);
+            if let Some((sink, batch)) = self.tenants.get_mut(tenant)
                 && sink.kind == TenantKind::Care
             {
                 // what could not be read of residents is known here
                 batch.push(of_states(sink.care.anew().states));
             }
-            self.alarm(&tenant, alarm::set_aside(&rescue, self.clock.now()));
+            self.alarm(tenant, alarm::set_aside(rescue, self.clock.now()));
+        }
+        self.commit();
+        for (tenant, _) in &rescued {
+            match self.tenants.get(tenant) {
+                Some((sink, batch)) if batch.trouble.is_none() => sink.store.rescue_is_told(),
+                // the alarm is in memory alone
+                _ => {}
+            }
         }
     }
 

@@ -249,6 +249,7 @@ impl Ingest {
         self.pulse = pulse;
         self.pulse.begins(TAKES_IN, TURN);
         self.resume();
+        self.turn();
         loop {
             let patience = self.patience().min(SHOWS);
             self.pulse.begins("waits for frames", patience + TURN);
@@ -325,7 +326,6 @@ impl Ingest {
         }
         if !self.rescued.is_empty() {
             self.tell_rescues();
-            self.commit();
         }
         self.erase();
     }
@@ -336,6 +336,9 @@ impl Ingest {
         self.finish_decoding();
         self.leave_residents();
         self.commit_last();
+        if !self.rescued.is_empty() {
+            self.tell_rescues();
+        }
         // answers that cannot be sent any more leave a message behind
         if self.commit_at.is_some() {
             self.commit_last();

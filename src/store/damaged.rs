@@ -44,21 +44,32 @@ pub fn len_with_log(file: &Path) -> u64 {
 /// Renames the database together with what belongs to it; the new name. Where the database itself
 /// is gone already, what belongs to it goes alone.
 pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let aside = name_aside(file, now);
+    rename(file, &aside)?;
+    Ok(aside)
+}
+
+/// What the database will be called when it is set aside now.
+pub(super) fn name_aside(file: &Path, now: Timestamp) -> PathBuf {
     let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(date.clone()).chain((2..).map(|n| format!("{date}-{n}")));
     let taken = |aside: &Path| parts(aside).iter().any(|part| part.symlink_metadata().is_ok());
-    let aside = names
+    names
         .map(|date| with(file, &format!("{MARK}{date}")))
         .find(|aside| !taken(aside))
-        .expect("there are more names than files");
+        .expect("there are more names than files")
+}
+
+/// Renames a database together with what belongs to it.
+pub(super) fn rename(file: &Path, aside: &Path) -> io::Result<()> {
     // a WAL that were left behind would be applied to the new file
-    for (part, aside) in parts(file).iter().zip(parts(&aside)) {
+    for (part, aside) in parts(file).iter().zip(parts(aside)) {
         match std::fs::rename(part, aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    Ok(aside)
+    Ok(())
 }
 
 /// Removes the oldest that were set aside: of each database a few are kept, and the last one in any

@@ -39,6 +39,7 @@ mod schema;
 mod shed;
 mod survey;
 mod transfer;
+mod untold;
 mod wal;
 
 pub use aside::Outcast;
@@ -256,7 +257,7 @@ impl Store {
             again: None,
         };
         store.reconcile()?;
-        store.rescue = rescue;
+        store.rescue = rescue.or_else(|| untold::read(file));
         // numbers to go on with, should the disk take nothing from now on; if it already does not,
         // the first commit says so
         let _ = store.write(&[]);
@@ -297,9 +298,15 @@ impl Store {
         self.condition.damage().is_some()
     }
 
-    /// What became of a damaged file; told once.
+    /// What became of a damaged file. It is told once here, and again by the next start until
+    /// [`Store::rescue_is_told`].
     pub fn take_rescue(&mut self) -> Option<Rescue> {
         self.rescue.take()
+    }
+
+    /// Whoever has to know what became of a damaged file does.
+    pub fn rescue_is_told(&self) {
+        untold::forget(self.database.file());
     }
 
     /// Whether it was brought under its key as it was opened: it was under the one before, or none.

@@ -15,10 +15,11 @@ use super::pages::{Lost, Pages, Record};
 use super::record::Value;
 use super::rest::Rest;
 use super::salvage::{ByClass, Message, Messages};
-use super::{Class, Database, StoreError, copy, failed, memory, renewal, schema};
+use super::{Class, Database, StoreError, copy, failed, memory, renewal, schema, untold};
 use crate::lorawan::Memory;
 use crate::units::count;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
@@ -57,7 +58,7 @@ pub(super) struct Elsewhere {
 }
 
 /// What became of a damaged database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rescue {
     /// What was wrong with it.
     pub reason: String,
@@ -165,13 +166,10 @@ pub(super) fn rescue(
     File::open(&part).and_then(|part| part.sync_all()).map_err(io)?;
     std::fs::rename(&part, &new).map_err(io)?;
     damaged::sync_directory(file).map_err(io)?;
-    let aside = damaged::set_aside(file, now).map_err(io)?;
-    std::fs::rename(&new, file).map_err(io)?;
-    damaged::sync_directory(file).map_err(io)?;
-    damaged::tidy(file, Some(&aside));
-    Ok(Rescue {
+    let aside = damaged::name_aside(file, now);
+    let rescue = Rescue {
         reason: reason.to_owned(),
-        aside,
+        aside: aside.clone(),
         saved,
         left,
         sessions,
@@ -179,7 +177,14 @@ pub(super) fn rescue(
         lost_pages: lost.pages,
         lost_rows: lost.rows,
         is_doubtful,
-    })
+    };
+    // without a note it is told all the same, unless something comes in between
+    let _ = untold::note(file, &rescue);
+    damaged::rename(file, &aside).map_err(io)?;
+    std::fs::rename(&new, file).map_err(io)?;
+    damaged::sync_directory(file).map_err(io)?;
+    damaged::tidy(file, Some(&aside));
+    Ok(rescue)
 }
 
 /// What became of the rows of a damaged database.

@@ -127,3 +127,46 @@ fn a_disk_that_takes_nothing_stops_no_alarm_and_all_goes_on_when_it_does() {
     assert_eq!(alarms.len(), 1, "however often it went out, it has one id");
     assert_eq!(lykta.log().iter().filter(|line| line.contains("cannot be kept")).count(), 1);
 }
+
+#[test]
+fn damage_is_told_once_also_if_another_tenant_keeps_lykta_from_starting() {
+    let broker = Broker::start();
+    let cloud = Subscriber::start(&broker, &[]);
+    let sensor = Sensor::new(1);
+    let tenants = ["waste", "other"].map(|id| tenant(id, &broker)).concat();
+    let mut lykta = Lykta::configured(&(tenants + &sensor.table("waste")));
+    lykta.restart();
+    lykta.stop();
+    std::fs::write(lykta.database("waste"), "no database any more").unwrap();
+    std::fs::remove_file(companion(&lykta.database("waste"), "-wal")).unwrap();
+    let files = ["other", "other.sessions"].map(|name| lykta.database(name));
+    let set_version = |version| {
+        let before = files.each_ref().map(|file| {
+            let other = rusqlite::Connection::open(file).unwrap();
+            let before = other.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            other.pragma_update(None, "user_version", version).unwrap();
+            before
+        });
+        before[0]
+    };
+    let known: i64 = set_version(99);
+    lykta.spawn();
+    assert_eq!(lykta.wait().code(), Some(74));
+    lykta.wait_for_log("written by a newer lykta");
+    set_version(known);
+
+    let alarms = || cloud.on("/waste/gateway/alarm").len();
+    let online = || {
+        let states = cloud.on("/waste/state").into_iter();
+        states.filter(|state| state.body["state"] == "online").count()
+    };
+    lykta.restart();
+    lykta.wait_for_log("the database of tenant waste was damaged");
+    wait_until("the alarm is there", || alarms() == 1);
+    lykta.stop();
+    let before = online();
+    lykta.restart();
+    wait_until("lykta is online again", || online() > before);
+    lykta.stop();
+    assert_eq!(alarms(), 1, "once");
+}

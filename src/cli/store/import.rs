@@ -83,7 +83,7 @@ fn import(args: &Args) -> Result<(), Ended> {
         store.take_over(&theirs)
     });
     if let Some(rescue) = &rescue {
-        // the next start finds a sound one, and has nothing to tell
+        // operations and the cloud are told by the next start
         tell(&format!("the database of tenant {} {rescue}", args.tenant)).map_err(Err)?;
     }
     // whoever called it, the daemon must be able to open what was made here
