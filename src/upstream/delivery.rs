@@ -13,7 +13,7 @@ use super::link::{Link, WINDOW};
 use super::supply::{Pacing, Supply};
 use crate::store::{Key, Outcast};
 use crate::units::duration;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -99,6 +99,8 @@ pub(super) struct Delivery<'a> {
     refused_last: Option<Key>,
     /// On which topics.
     refused_topics: HashSet<String>,
+    /// What the gateway says of itself that the broker refuses.
+    unwanted: BTreeSet<&'static str>,
     /// When this connection began, or the last pardon was given.
     begun: Instant,
     /// When health is to be told.
@@ -138,6 +140,7 @@ impl<'a> Delivery<'a> {
             refused: false,
             refused_last: None,
             refused_topics: HashSet::new(),
+            unwanted: BTreeSet::new(),
             begun: Instant::now(),
             health_at: Instant::now(),
             health_waits: false,

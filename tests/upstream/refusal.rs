@@ -102,6 +102,27 @@ fn a_topic_that_is_denied_holds_back_only_itself() {
     assert_eq!(counters, (1..=20).collect::<Vec<_>>(), "in order, each once");
 }
 
+#[test]
+fn a_gateway_that_may_publish_nothing_is_told_before_it_has_anything_to_say() {
+    let files = readable_directory();
+    let acl = files.path().join("acl");
+    std::fs::write(&acl, "topic read #\n").unwrap();
+    let mut broker = Broker::with(&format!(
+        "allow_anonymous true\nmax_queued_messages 100000\nacl_file {}\n",
+        acl.display()
+    ));
+    let mut lykta = crate::support::Lykta::configured(&waste(&broker.url(), ""));
+    lykta.restart();
+    lykta.wait_for_log("the broker refuses the state of tenant waste: not authorized");
+    assert!(status(&lykta).contains("messages-refused (waste): "), "{}", status(&lykta));
+    std::fs::write(&acl, "topic readwrite #\n").unwrap();
+    broker.restart();
+    wait_until("all is well", || {
+        let status = status(&lykta);
+        status.contains("connected;") && !status.contains("messages-refused")
+    });
+}
+
 fn status(lykta: &crate::support::Lykta) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_lykta"))
         .args(["status", "--config"])

@@ -16,7 +16,11 @@ impl Delivery<'_> {
             // commands come by another connection
             Event::Connected | Event::Subscribed(_) | Event::Received(_) => {}
             Event::Acknowledged(identifier) => {
-                match self.answered(identifier) {
+                let parcel = self.answered(identifier);
+                if let Some(Parcel::Live(leaf)) = parcel {
+                    self.unwanted.remove(leaf);
+                }
+                match parcel {
                     Some(Parcel::Stored(key)) => self.acknowledge(key),
                     Some(Parcel::Aside(key)) => self.answered_aside(key, true),
                     // not the state: each connection begins with it
@@ -32,7 +36,8 @@ impl Delivery<'_> {
                     Some(Parcel::Aside(key)) => self.answered_aside(key, false),
                     // what it says follows; it is not offered again
                     Some(Parcel::Newest(key)) => self.note_newest(key),
-                    Some(Parcel::Live(_)) | None => {}
+                    Some(Parcel::Live(leaf)) => self.refuse_live(leaf, &refusal.reason),
+                    None => {}
                 }
             }
             Event::Closed(error) => return Some(error),
@@ -108,6 +113,21 @@ impl Delivery<'_> {
         );
     }
 
+    /// What the gateway says of itself comes again by itself, but the cloud may take it for dead.
+    fn refuse_live(&mut self, leaf: &'static str, reason: &str) {
+        self.forwarder.shared.counters.refuses.store(true, Relaxed);
+        if self.unwanted.insert(leaf) {
+            log::warn!(
+                MESSAGE_ID = message::UPSTREAM_REFUSED,
+                LYKTA_TENANT = self.forwarder.tenant.as_str(),
+                LYKTA_REASON = reason;
+                "the broker refuses the {leaf} of tenant {}: {reason}; may this user publish to \
+                 {}/{leaf}?",
+                self.forwarder.tenant, self.forwarder.root
+            );
+        }
+    }
+
     /// Begins anew with the first message once everything on its way is answered, so that
     /// what was refused goes out again and nothing else twice.
     pub(super) fn offer_again(&mut self) {
@@ -122,7 +142,7 @@ impl Delivery<'_> {
             // all of it was taken: the next refusal is a new story, and so is the next outage
             self.forwarder.newest.clear();
             self.forwarder.refused.reset();
-            self.forwarder.shared.counters.refuses.store(false, Relaxed);
+            self.forwarder.shared.counters.refuses.store(!self.unwanted.is_empty(), Relaxed);
         }
     }
 
