@@ -114,6 +114,8 @@ messages! {
     SHEDDING_ENDED = "8c9f6a2e4d0b4f57a1e35d7c90b1e235";
     /// A tenant's database is under its key from now on.
     STORE_ENCRYPTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e236", Word;
+    /// The second file with a tenant's sessions was damaged, and is made anew.
+    STORE_COPY_RENEWED = "8c9f6a2e4d0b4f57a1e35d7c90b1e237";
     /// A tenant's broker is connected.
     UPSTREAM_CONNECTED = "8c9f6a2e4d0b4f57a1e35d7c90b1e240";
     /// A tenant's broker is not reached; everything is kept.

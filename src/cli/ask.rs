@@ -92,11 +92,16 @@ impl Target {
             return Ok(Err(exit::CONFIG.into()));
         }
         writeln!(err, "{problems}")?;
-        writeln!(
-            err,
-            "lykta cannot be asked: where its socket is stands in the configuration; if that may \
-             not be read, ask as root or as the user lykta"
-        )?;
+        let usual = Path::new(DEFAULT_STATE_DIR);
+        if main == Path::new(DEFAULT_FILE) && std::fs::read_dir(usual).is_ok() {
+            let silence = Silence::NotRunning(usual.to_owned());
+            writeln!(err, "{silence}; until this is mended it does not start")?;
+        } else {
+            writeln!(
+                err,
+                "lykta cannot be asked: where its socket is stands in the configuration"
+            )?;
+        }
         Ok(Err(exit::CONFIG.into()))
     }
 

@@ -17,6 +17,7 @@ use super::source::{Effective, Place, Sources};
 use crate::codec::Codec;
 use crate::device::Registry;
 use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// The main file, unless told.
@@ -145,6 +146,14 @@ pub(super) fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<Pat
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
+    paths.retain(|path| {
+        // nobody may ever write into a pipe
+        let is_pipe = path.metadata().is_ok_and(|file| file.file_type().is_fifo());
+        if is_pipe {
+            errors.push(Problem::of_file(path, "this is a pipe, not a file", "remove it"));
+        }
+        !is_pipe
+    });
     paths.sort();
     paths
 }

@@ -122,7 +122,7 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
 
 /// How the service is let read a file or a directory, and nobody else.
 pub(super) fn let_read(path: &Path) -> String {
-    let (file, mode) = (quoted(path), if path.is_dir() { "750" } else { "640" });
+    let (file, mode) = (quoted(path), if path.is_dir() { "g+rx" } else { "640" });
     format!("chgrp lykta {file}; chmod {mode} {file}")
 }
 

@@ -29,10 +29,11 @@ const HIDDEN: [&str; 8] =
 /// The directory of the packaged configuration.
 const PACKAGED: &str = "/etc/lykta";
 
-/// Tells of its arguments which cannot be read, each with a zero byte behind it.
+/// Tells of its arguments which cannot be read, or entered, each with a zero byte behind it.
 const UNREADABLE: &str = r#"for f; do
     if [ -d "$f" ]; then [ -r "$f" ] && [ -x "$f" ]; else [ -r "$f" ]; fi || printf '%s\0' "$f"
 done"#;
+const CLOSED: &str = r#"for f; do [ -x "$f" ] || printf '%s\0' "$f"; done"#;
 
 /// A file that was read, and who names it.
 #[derive(Debug)]
@@ -52,19 +53,20 @@ impl Used {
 
 impl Loaded {
     /// The same, if the service can read it as well. Where that cannot be known it is believed:
-    /// who asks is not root, or the configuration is not root's with a group of the service's.
+    /// who asks is not root, or the configuration is neither the packaged one nor root's with a
+    /// group of the service's.
     ///
     /// # Errors
     /// With each file that it cannot.
     pub fn for_the_service(mut self) -> Result<Self, Problems> {
         let used = std::mem::take(&mut self.used);
         let Some(Used { file: base, .. }) = used.first() else { return Ok(self) };
+        let is_packaged = base.canonicalize().is_ok_and(|base| base == Path::new(PACKAGED));
         let is_its_own = base.metadata().is_ok_and(|base| base.uid() == 0 && base.gid() != 0);
-        if !is_root() || !is_its_own {
+        if !is_root() || !(is_packaged || is_its_own) {
             return Ok(self);
         }
-        let is_packaged = base.canonicalize().is_ok_and(|base| base == Path::new(PACKAGED));
-        let denied = denied(used.iter().map(|used| used.file.as_path()));
+        let denied = denied(UNREADABLE, used.iter().map(|used| used.file.as_path()));
         let errors: Vec<Problem> = used
             .into_iter()
             .filter_map(|Used { place, key, file }| {
@@ -85,11 +87,10 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Which of these the user lykta cannot read; none where there is no such user.
-fn denied<'a>(files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
+/// Which of these are denied to the user lykta by such a test; none where there is no such user.
+fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
     let output = Command::new("setpriv")
-        .args(["--reuid=lykta", "--regid=lykta", "--init-groups", "--", "sh", "-c", UNREADABLE])
-        .arg("sh")
+        .args(["--reuid=lykta", "--regid=lykta", "--init-groups", "--", "sh", "-c", test, "sh"])
         .args(files)
         .stdin(Stdio::null())
         .output();
@@ -100,7 +101,17 @@ fn denied<'a>(files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
 
 fn closed(file: &Path) -> Trouble {
     let shown = file.display();
-    (format!("the service cannot read {shown}"), secret::let_read(file))
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let above: Vec<&Path> = real.ancestors().skip(1).collect();
+    let closed = denied(CLOSED, above.iter().copied());
+    // the outermost: what is below it may be closed or not
+    match above.into_iter().rev().find(|directory| closed.contains(*directory)) {
+        Some(directory) => (
+            format!("the service cannot read {shown}: {} is closed to it", directory.display()),
+            secret::let_read(directory),
+        ),
+        None => (format!("the service cannot read {shown}"), secret::let_read(&real)),
+    }
 }
 
 fn hidden(file: &Path) -> Option<Trouble> {
@@ -108,8 +119,10 @@ fn hidden(file: &Path) -> Option<Trouble> {
     let below = HIDDEN.iter().find(|directory| real.starts_with(directory))?;
     let shown = file.display();
     let what = format!("the service does not see {shown}: all below {below} is hidden from it");
-    let quoted = secret::quoted(file);
-    Some((what, format!("put it elsewhere: install -m 640 -g lykta {quoted} {PACKAGED}/")))
+    // in place of a link, or among the settings
+    let to = if file.is_symlink() { secret::quoted(file) } else { format!("{PACKAGED}/") };
+    let real = secret::quoted(&real);
+    Some((what, format!("put it elsewhere: install -m 640 -g lykta {real} {to}")))
 }
 
 /// How the service comes by its credentials.
@@ -137,6 +150,14 @@ impl Credentials {
             return first([Path::new(STORES[0]).join(format!("lykta.{shown}"))], name);
         };
         let Some(line) = lines.iter().rev().find(|line| Path::new(&line.name) == name) else {
+            if needs_reload() {
+                return Err((
+                    format!(
+                        "{shown} is a systemd credential, and the service is not handed it yet"
+                    ),
+                    "its files have changed: sudo systemctl daemon-reload".to_owned(),
+                ));
+            }
             let encrypted = Path::new("/etc/credstore.encrypted").join(format!("lykta.{shown}"));
             let load =
                 if encrypted.exists() { "LoadCredentialEncrypted" } else { "LoadCredential" };
@@ -158,11 +179,13 @@ impl Credentials {
         decrypted(&file, &line.name).map_err(|why| {
             (
                 format!("{} is a credential that cannot be decrypted here: {why}", file.display()),
-                format!(
-                    "ask as root; or encrypt it anew, on this machine: systemd-creds encrypt \
-                     --name={shown} FILE {}",
-                    file.display()
-                ),
+                match is_root() {
+                    false => "ask as root: sudo lykta …".to_owned(),
+                    true => format!(
+                        "encrypt it anew, on this machine: systemd-creds encrypt --name={shown} FILE {}",
+                        secret::quoted(&file)
+                    ),
+                },
             )
         })
     }
@@ -196,8 +219,18 @@ fn first(files: impl IntoIterator<Item = PathBuf>, name: &Path) -> Result<PathBu
 
 /// The unit with its drop-ins, as systemd would read them.
 fn unit() -> Option<String> {
+    systemctl(&["cat", "--no-pager", SERVICE])
+}
+
+/// Whether they are others than systemd has read.
+fn needs_reload() -> bool {
+    let told = systemctl(&["show", "--value", "--property=NeedDaemonReload", SERVICE]);
+    told.is_some_and(|told| told.trim() == "yes")
+}
+
+fn systemctl(arguments: &[&str]) -> Option<String> {
     let output = Command::new("systemctl")
-        .args(["cat", "--no-pager", SERVICE])
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
@@ -208,8 +241,15 @@ fn unit() -> Option<String> {
 /// What a unit hands over; none where it does so in a way that is not looked into.
 fn lines(unit: &str) -> Option<Vec<Line>> {
     let mut lines = Vec::new();
-    for line in unit.lines() {
-        let Some((option, value)) = line.trim().split_once('=') else { continue };
+    let mut is_service = false;
+    for line in unit.lines().map(str::trim) {
+        // each file begins with its name, and in no section
+        let begins =
+            line.starts_with("# /") && (line.ends_with(".service") || line.ends_with(".conf"));
+        if begins || line.starts_with('[') {
+            is_service = line == "[Service]";
+        }
+        let Some((option, value)) = line.split_once('=').filter(|_| is_service) else { continue };
         let (option, value) = (option.trim(), value.trim());
         let is_encrypted = match option {
             "LoadCredential" => false,
@@ -272,6 +312,11 @@ mod tests {
         assert_eq!(lines(unit), Some(all));
         assert_eq!(lines(&format!("{unit}LoadCredential=\n")), Some(vec![key]));
         assert_eq!(lines(&format!("{unit}SetCredential=a:b\n")), None);
+        let outside = "# /etc/systemd/system/lykta.service.d/x.conf\nLoadCredential=out:out\n";
+        assert_eq!(
+            lines(&format!("{unit}LoadCredential=\n{outside}")),
+            lines(&format!("{unit}LoadCredential=\n"))
+        );
     }
 
     #[test]

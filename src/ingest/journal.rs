@@ -186,6 +186,15 @@ impl Journal {
         );
     }
 
+    /// The second file of sessions was damaged.
+    pub(super) fn copy_renewed(&self, tenant: &TenantId) {
+        log::warn!(
+            MESSAGE_ID = message::STORE_COPY_RENEWED, LYKTA_TENANT = tenant.as_str();
+            "the second file with sessions of tenant {tenant} was damaged and is made anew of the \
+             first; look after the disk"
+        );
+    }
+
     /// Residents of whom nothing is heard, at a start.
     pub(super) fn unheard(&self, tenant: &TenantId, withdrawn: usize, lost: usize) {
         if withdrawn > 0 {

@@ -217,6 +217,9 @@ impl Ingest {
         }
         let journal = Journal::default();
         for (id, sink) in &sinks {
+            if sink.store.is_copy_renewed() {
+                journal.copy_renewed(id);
+            }
             let (withdrawn, lost) = sink.care.unheard();
             journal.unheard(id, withdrawn, lost);
         }

@@ -42,6 +42,8 @@ pub(super) struct Copy {
     changes: u64,
     /// When they are written at the latest, by the monotonic clock.
     due: Duration,
+    /// Whether it was damaged, and is a new one.
+    pub(super) is_renewed: bool,
 }
 
 impl Copy {
@@ -61,7 +63,7 @@ impl Copy {
                     damaged::erase(file).map_err(io)?;
                 }
                 damaged::remove(file).map_err(io)?;
-                Self::open_sound(database, now)
+                Ok(Self { is_renewed: true, ..Self::open_sound(database, now)? })
             }
             opened => opened,
         }
@@ -77,7 +79,7 @@ impl Copy {
             memory::read(&db)
         };
         prepare().map_err(|e| failed(file, e))?;
-        Ok(Self { db, file: file.to_owned(), changes: 0, due: now + PERIOD })
+        Ok(Self { db, file: file.to_owned(), changes: 0, due: now + PERIOD, is_renewed: false })
     }
 
     pub(super) fn db(&self) -> &Connection {

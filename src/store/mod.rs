@@ -304,6 +304,11 @@ impl Store {
         self.rescue.take()
     }
 
+    /// Whether the second file of sessions was damaged, and is made anew of the first.
+    pub fn is_copy_renewed(&self) -> bool {
+        self.copy.as_ref().is_some_and(|copy| copy.is_renewed)
+    }
+
     /// Whoever has to know what became of a damaged file does.
     pub fn rescue_is_told(&self) {
         untold::forget(self.database.file());

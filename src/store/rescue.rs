@@ -73,6 +73,8 @@ pub struct Rescue {
     pub sessions: u64,
     /// Whether those are all: the file, or its copy of them, could be read to its end.
     pub all_sessions: bool,
+    /// Whether it is known how much could not be saved.
+    pub all_counted: bool,
     /// Pages that cannot be read.
     pub lost_pages: u64,
     /// Rows of which a part cannot be read.
@@ -91,7 +93,7 @@ impl fmt::Display for Rescue {
         let missing = match self.all_sessions {
             true => "",
             false => {
-                " (which may not be all: the second file of them cannot be read either; stop \
+                " (which may not be all: nor is there a second file of them; stop \
                       lykta and take over the last export: lykta store import; devices that join \
                       over the air come back by themselves in time)"
             }
@@ -99,7 +101,7 @@ impl fmt::Display for Rescue {
         write!(
             f,
             "{was} ({reason}) and is kept as {}; saved: {} ({}), the sessions of {}{missing}; not \
-             saved: {}, {} torn, {} that cannot be read",
+             saved: {}, {} torn, {} that cannot be read{}",
             aside.display(),
             count(self.saved.iter().sum(), "message"),
             count(self.saved[Class::Alarm as usize], "alarm"),
@@ -107,6 +109,7 @@ impl fmt::Display for Rescue {
             count(self.left.iter().sum(), "message"),
             count(*lost_rows, "row"),
             count(*lost_pages, "page"),
+            if self.all_counted { "" } else { "; how many messages were in them is not known" },
         )
     }
 }
@@ -174,6 +177,7 @@ pub(super) fn rescue(
         left,
         sessions,
         all_sessions,
+        all_counted: pages.is_certain() && lost.pages == 0,
         lost_pages: lost.pages,
         lost_rows: lost.rows,
         is_doubtful,

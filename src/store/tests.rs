@@ -211,6 +211,7 @@ fn a_newer_schema_and_a_broken_file_are_told_apart() {
     // no second file knows the sessions either, and that is not kept quiet
     let told = rescue.to_string();
     assert!(told.contains("the sessions of 0 devices (which may not be all"), "{told}");
+    assert!(told.ends_with("how many messages were in them is not known"), "{told}");
     assert!(told.contains("lykta store import"), "{told}");
     store.commit(&[entry(1, 1, &[Class::Alarm])]).expect("works");
 }

@@ -214,6 +214,30 @@ fn without_its_file_a_tenant_still_knows_its_devices() {
 }
 
 #[test]
+fn of_two_empty_files_nobody_says_that_nothing_was_there() {
+    let shelf = Shelf::with(UPLINKS);
+    for file in [shelf.file.clone(), shelf.file.with_extension("sessions.db")] {
+        std::fs::write(&file, "").unwrap();
+        let _ = std::fs::remove_file(companion(&file, "-wal"));
+    }
+    let rescue = shelf.open().0.take_rescue().expect("told");
+    assert!(!rescue.all_sessions && !rescue.all_counted, "{rescue:?}");
+}
+
+#[test]
+fn a_second_file_that_is_damaged_is_made_anew_and_told() {
+    let shelf = Shelf::with(UPLINKS);
+    let copy = shelf.file.with_extension("sessions.db");
+    let _ = std::fs::remove_file(companion(&copy, "-wal"));
+    std::fs::write(&copy, [0xa5; 4096]).unwrap();
+    let (store, _) = shelf.open();
+    assert!(store.is_copy_renewed());
+    assert_eq!(store.memory().unwrap().joins.len() as u64, DEVICES);
+    drop(store);
+    assert!(!shelf.open().0.is_copy_renewed());
+}
+
+#[test]
 fn what_is_rescued_keeps_its_order_and_its_ids() {
     let shelf = Shelf::with(UPLINKS);
     let before = waiting(&mut shelf.open().1);

@@ -286,6 +286,11 @@ fn what_the_next_start_finds(container: &Container) {
     container.run("mkdir -m 700 /etc/lykta/profiles");
     refused("the service cannot read /etc/lykta/profiles");
     container.run("rmdir /etc/lykta/profiles");
+    container.run("chgrp root /etc/lykta");
+    let told = refused("/etc/lykta is closed to it");
+    let (_, help) = told.split_once("= help: ").unwrap();
+    container.run(help.lines().next().unwrap());
+    container.run("lykta check");
     let key = "4".repeat(31) + &"a9".repeat(16) + "b";
     fs::write(container.path("home/care.key"), &key).unwrap();
     let care = "[[tenant]]\nid = \"care\"\nkind = \"care\"\nstore_key_file = \"/home/care.key\"\n\

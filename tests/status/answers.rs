@@ -127,7 +127,7 @@ fn nothing_to_be_read_names_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, err) = ask(directory.path(), &["status"]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
-    assert!(err.contains("DIRECTORY/lykta.toml") && err.contains("ask as root"), "{err}");
+    assert!(err.contains("DIRECTORY/lykta.toml") && err.contains("cannot be asked"), "{err}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `lykta codec install`: a vendor's codec becomes a profile.
 
 use super::examples::{Example, Examples, MAX_FILE};
-use crate::cli::lend::lend;
+use crate::cli::lend;
 use crate::cli::table::printable;
 use crate::cli::{complain, exit};
 use crate::codec::proposal::Proposal;
@@ -297,11 +297,11 @@ fn write<'a>(
     for (path, text) in [(codec, script), (profile, text.as_bytes())] {
         let written = || {
             let directory = path.parent().unwrap_or(Path::new(""));
-            fs::create_dir_all(directory)?;
+            lend::make(directory)?;
             let new = path.with_extension("new");
             let mut file = fs::File::create(&new)?;
             file.write_all(text)?;
-            lend(&file, directory)?;
+            lend::lend(&file, directory)?;
             file.sync_all()?;
             fs::rename(new, path)
         };

@@ -1,7 +1,7 @@
 //! `lykta device import`: device lists of other network servers.
 
 use crate::cli::exit;
-use crate::cli::lend::lend;
+use crate::cli::lend;
 use crate::config::import::{self, Import, Row, read_back, to_toml};
 use crate::config::{self, DEFAULT_FILE, Loaded, Place};
 use crate::units::{DevEui, TenantId, count};
@@ -205,7 +205,7 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(directory)?;
+    lend::make(directory)?;
     let part = path.with_added_extension("part");
     // left by an import that was interrupted; its mode would be kept
     match std::fs::remove_file(&part) {
@@ -214,7 +214,7 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(text.as_bytes())?;
-    lend(&file, directory)?;
+    lend::lend(&file, directory)?;
     file.sync_all()?;
     std::fs::rename(&part, path)
 }

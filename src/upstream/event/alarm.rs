@@ -78,6 +78,13 @@ pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
         false => ("Databasen var skadad och har", "The database was damaged and has"),
     };
     let n = rescue.sessions;
+    let (more_sv, more_en) = match rescue.all_counted {
+        true => ("", ""),
+        false => (
+            ", och hur många meddelanden som fanns där är okänt",
+            ", and how many messages were there is not known",
+        ),
+    };
     let (missing_sv, missing_en) = match rescue.all_sessions {
         true => ("", ""),
         false => (
@@ -93,17 +100,17 @@ pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
                 sv: format!(
                     "{sv} lagts undan som {file}. Räddade: {saved} väntande meddelanden, sessionerna \
                      för {n} sensorer{missing_sv}. {left} meddelanden gick inte att ta med, {pages} \
-                     sidor gick inte att läsa."
+                     sidor gick inte att läsa{more_sv}."
                 ),
                 en: format!(
                     "{en} been set aside as {file}. Saved: {saved} waiting messages, the sessions of \
                      {n} sensors{missing_en}. {left} messages could not be, {pages} pages could not \
-                     be read."
+                     be read{more_en}."
                 ),
             },
             file: Some(file),
             saved: Some(ByClass { alarm, event, plan, measurement, diagnostic }),
-            lost: Some(left),
+            lost: rescue.all_counted.then_some(left),
             lost_pages: Some(pages),
         },
     )
