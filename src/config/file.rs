@@ -175,6 +175,9 @@ fn get_key_value<'a>(
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     use std::io::ErrorKind;
     let (what, help) = match error.kind() {
+        ErrorKind::NotFound if path.is_symlink() => {
+            ("this link leads nowhere".to_owned(), "mend it, or remove it".to_owned())
+        }
         ErrorKind::NotFound => (
             "there is no such file".to_owned(),
             "give the right path with --config FILE, or create it: every setting is explained in /usr/share/doc/lykta/lykta.toml (config/lykta.toml)".to_owned(),

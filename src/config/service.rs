@@ -67,12 +67,13 @@ impl Loaded {
             return Ok(self);
         }
         let denied = denied(UNREADABLE, used.iter().map(|used| used.file.as_path()));
+        let shut = shut(&denied);
         let errors: Vec<Problem> = used
             .into_iter()
             .filter_map(|Used { place, key, file }| {
                 let (what, help) = hidden(&file)
                     .filter(|_| is_packaged)
-                    .or_else(|| denied.contains(&file).then(|| closed(&file)))?;
+                    .or_else(|| denied.contains(&file).then(|| closed(&file, &shut)))?;
                 Some(Problem { place, key, ..Problem::of_file("", what, help) })
             })
             .collect();
@@ -99,13 +100,22 @@ fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<Path
     files.map(|file| OsStr::from_bytes(file).into()).collect()
 }
 
-fn closed(file: &Path) -> Trouble {
+/// Which directories above these files the user lykta cannot enter.
+fn shut(files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
+    let mut above = HashSet::new();
+    for file in files.iter().filter_map(|file| file.canonicalize().ok()) {
+        above.extend(file.ancestors().skip(1).map(Path::to_owned));
+    }
+    denied(CLOSED, above.iter().map(PathBuf::as_path))
+}
+
+/// Of a file that cannot be read, where the service cannot enter these directories.
+fn closed(file: &Path, shut: &HashSet<PathBuf>) -> Trouble {
     let shown = file.display();
     let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let above: Vec<&Path> = real.ancestors().skip(1).collect();
-    let closed = denied(CLOSED, above.iter().copied());
     // the outermost: what is below it may be closed or not
-    match above.into_iter().rev().find(|directory| closed.contains(*directory)) {
+    match above.into_iter().rev().find(|directory| shut.contains(*directory)) {
         Some(directory) => (
             format!("the service cannot read {shown}: {} is closed to it", directory.display()),
             secret::let_read(directory),

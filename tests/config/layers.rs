@@ -173,3 +173,15 @@ fn no_file_at_all() {
         assert!(problems.to_string().contains("there is no such file"), "{problems}");
     }
 }
+
+#[test]
+fn what_is_no_file_among_the_settings_is_told_and_waited_for_by_nobody() {
+    let site = Site::new(LEAST);
+    site.write("conf.d/a.toml", "");
+    std::os::unix::fs::symlink("/nowhere/b.toml", site.path("conf.d/b.toml")).unwrap();
+    assert!(site.told().contains("this link leads nowhere"), "{}", site.told());
+    std::fs::remove_file(site.path("conf.d/b.toml")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(site.path("conf.d/c.toml")).status();
+    assert!(made.unwrap().success());
+    assert!(site.told().contains("this is a pipe, not a file"), "{}", site.told());
+}

@@ -57,6 +57,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let default = Path::new(DEFAULT_FILE);
     let config = args.config.as_deref().or_else(|| default.exists().then_some(default));
     let Some(out) = args.out.clone().or_else(|| Some(beside(config?, &args.file))) else {
+        if default.try_exists().is_err() {
+            writeln!(err, "error: no permission to look for {}: ask as root", default.display())?;
+            return Ok(exit::IO.into());
+        }
         writeln!(err, "error: say where to write: --out FILE, --out - or --config FILE")?;
         return Ok(exit::USAGE.into());
     };
