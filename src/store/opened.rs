@@ -115,8 +115,8 @@ pub(super) fn is_as_left(
 ) -> Result<(), StoreError> {
     let file = database.file();
     let gone = |what| Err(StoreError::Gone { file: file.to_owned(), what });
-    // an empty one of a first start that was cut off is told for nothing, and none is silently lost
-    if damaged::len(file) == 0 && (exists || is_known || damaged::len_with_log(file) > 0) {
+    // without all of that it is a first start, or one that a power cut has ended
+    if damaged::len(file) == 0 && (is_known || damaged::len_with_log(file) > 0) {
         return gone(if exists { "the file is empty" } else { "the file is gone" });
     }
     if is_closed(file) {

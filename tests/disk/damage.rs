@@ -214,17 +214,6 @@ fn without_its_file_a_tenant_still_knows_its_devices() {
 }
 
 #[test]
-fn of_two_empty_files_nobody_says_that_nothing_was_there() {
-    let shelf = Shelf::with(UPLINKS);
-    for file in [shelf.file.clone(), shelf.file.with_extension("sessions.db")] {
-        std::fs::write(&file, "").unwrap();
-        let _ = std::fs::remove_file(companion(&file, "-wal"));
-    }
-    let rescue = shelf.open().0.take_rescue().expect("told");
-    assert!(!rescue.all_sessions && !rescue.all_counted, "{rescue:?}");
-}
-
-#[test]
 fn a_second_file_that_is_damaged_is_made_anew_and_told() {
     let shelf = Shelf::with(UPLINKS);
     let copy = shelf.file.with_extension("sessions.db");
