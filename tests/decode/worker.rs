@@ -66,9 +66,14 @@ fn it_is_replaced_when_somebody_kills_it_and_no_script_is_blamed() {
         serve.send(case.to_string());
         signal(worker, "KILL");
         let told = serve.answer();
-        let told = told["err"].as_str().expect("an error");
-        // the second if this test had no time for the signal
-        assert!(told.contains("somebody else") || told.contains("too busy"), "{told}");
+        match told["err"].as_str() {
+            // the second if this test had no time for the signal
+            Some(told) => {
+                assert!(told.contains("somebody else") || told.contains("too busy"), "{told}");
+            }
+            // it was dead before it was asked
+            None => assert_eq!(told["out"], answer, "{told}"),
+        }
         assert_eq!(serve.out(GOOD), answer);
     }
 }
