@@ -51,6 +51,13 @@ impl House {
         self.air.forward(&[frame]);
     }
 
+    /// A frame comes on another way than a command, and may be behind one that was sent later.
+    fn wait_until_all_is_heard(&self) {
+        wait_until("all is heard", || {
+            self.lykta.accepted_by("care").get(&self.door.dev_eui.0) == Some(&self.f_cnt)
+        });
+    }
+
     /// Each message about the rule once, however often it was delivered.
     fn told(&self) -> Vec<Received> {
         let mut all = BTreeMap::new();
@@ -128,9 +135,7 @@ fn without_a_broker_alarms_wait_and_come_once_and_in_order() {
         house.opens(false);
     }
     // to the disk, and over a death
-    wait_until("all is heard", || {
-        house.lykta.accepted_by("care").get(&house.door.dev_eui.0) == Some(&10)
-    });
+    house.wait_until_all_is_heard();
     house.lykta.kill();
     house.lykta.restart();
     house.broker.restart();
@@ -164,9 +169,7 @@ fn consent_is_withdrawn_by_a_command_and_the_next_frame_says_nothing() {
     let before = house.told().len();
     house.opens(false);
     house.opens(true);
-    wait_until("both are heard", || {
-        house.lykta.accepted_by("care").get(&house.door.dev_eui.0) == Some(&3)
-    });
+    house.wait_until_all_is_heard();
     assert!(house.lykta.stop().success());
     wait_until("the goodbye", || {
         house.cloud.on("/care/state").last().is_some_and(|m| m.body["state"] == "offline")
@@ -452,12 +455,14 @@ fn alarms_and_consent_outlive_a_new_reading_of_the_configuration() {
     // withdrawn by a command, it stays so
     let revoked = house.command("consent", &json!({ "resident": "kastanj", "given": false }));
     assert_eq!(revoked["ok"], true, "{revoked}");
+    wait_until("it is over", || house.told().last().unwrap().body["kind"] == "cleared");
     // also when they are gone for a while, and somebody else lives there
     reload(&house, &good.replace("kastanj", "lind"));
     reload(&house, &good);
     let told = house.told().len();
     house.opens(false);
     house.opens(true);
+    house.wait_until_all_is_heard();
     let given = house.command("consent", &json!({ "resident": "kastanj", "given": true }));
     assert_eq!(given["ok"], true, "{given}");
     assert_eq!(house.told().len(), told, "nothing was read meanwhile");
