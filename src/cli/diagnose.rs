@@ -82,7 +82,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(problems) => args.target.daemon_of(&problems),
     };
     let (sources, problems) = (&sources, &problems[..]);
-    let mut words = Words::of(sources);
+    // nothing is read where a file is no TOML
+    let mut words = match sources.iter().next() {
+        Some(_) => Words::of(sources),
+        None => Words::of_texts(&config::texts(args.target.config.as_deref())),
+    };
     let whole = [
         ("about.json", about(now)),
         ("settings.json", settings(sources, problems)),
@@ -144,7 +148,7 @@ fn settings(sources: &Sources, problems: &[Problem]) -> String {
         json!({
             "source": problem.place.to_string(),
             "key": if told { problem.key.as_str() } else { "…" },
-            "what": if told { problem.what.as_str() } else { "…" },
+            "what": if told { problem.what.as_str() } else { problem.in_other_words().unwrap_or("…") },
         })
     });
     pretty(&json!({

@@ -41,7 +41,7 @@ impl Discreet {
         // words that were put together may have been put together with a name
         let what = match (&fault.what, fault.part) {
             (Cow::Borrowed(what), _) => what,
-            (Cow::Owned(_), Part::Key) => "this key does not belong here",
+            (Cow::Owned(_), Part::Key) => "this key does not hold here",
             (Cow::Owned(_), Part::Value) => SOMETHING,
         };
         // against an unknown key helps a known one
@@ -140,6 +140,11 @@ impl Problem {
     /// As the journal is told of it.
     pub fn brief(&self) -> Brief<'_> {
         Brief(self)
+    }
+
+    /// What is wrong, in words that name nobody; `None` where it is told as it is.
+    pub fn in_other_words(&self) -> Option<&'static str> {
+        self.discreet.as_ref().map(|discreet| discreet.what)
     }
 }
 

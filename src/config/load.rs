@@ -131,6 +131,16 @@ pub fn load_with(
     }
 }
 
+/// The text of each file with settings as far as it can be read, also where it is no TOML.
+pub fn texts(path: Option<&Path>) -> Vec<String> {
+    let main = path.unwrap_or(Path::new(DEFAULT_FILE));
+    let base = main.parent().unwrap_or(Path::new(""));
+    let below = ["conf.d", "devices.d"].map(|name| toml_files(&base.join(name), &mut Vec::new()));
+    let files = std::iter::once(main.to_owned()).chain(below.into_iter().flatten());
+    let bytes = files.filter_map(|file| std::fs::read(file).ok());
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+}
+
 /// The `*.toml` files of a directory by name; none when there is no such directory.
 pub(super) fn toml_files(directory: &Path, errors: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(directory) {

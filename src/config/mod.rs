@@ -48,7 +48,7 @@ pub use care::{
 pub use discretion::{Brief, BriefProblems};
 pub use home::Home;
 pub use household::Household;
-pub use load::{DEFAULT_FILE, DEFAULT_STATE_DIR, Loaded, load, load_with};
+pub use load::{DEFAULT_FILE, DEFAULT_STATE_DIR, Loaded, load, load_with, texts};
 pub use plan::{
     BreakSettings, DepotSettings, PlanKind, PlanSettings, SiteSettings, VehicleSettings,
     VisitSettings,

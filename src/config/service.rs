@@ -88,10 +88,12 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Which of these are denied to the user lykta by such a test; none where there is no such user.
+/// Which of these are denied to the service's user by such a test; none where there is no such
+/// user.
 fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
     let output = Command::new("setpriv")
-        .args(["--reuid=lykta", "--regid=lykta", "--init-groups", "--", "sh", "-c", test, "sh"])
+        .args([format!("--reuid={}", whose("User")), format!("--regid={}", whose("Group"))])
+        .args(["--init-groups", "--", "sh", "-c", test, "sh"])
         .args(files)
         .stdin(Stdio::null())
         .output();
@@ -100,7 +102,13 @@ fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<Path
     files.map(|file| OsStr::from_bytes(file).into()).collect()
 }
 
-/// Which directories above these files the user lykta cannot enter.
+/// Who the service is, as its unit says it with all drop-ins.
+fn whose(name: &str) -> String {
+    // none: no systemd is here that knows the service
+    property(name).filter(|told| !told.is_empty()).unwrap_or_else(|| "lykta".to_owned())
+}
+
+/// Which directories above these files the service cannot enter.
 fn shut(files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
     let mut above = HashSet::new();
     for file in files.iter().filter_map(|file| file.canonicalize().ok()) {
@@ -234,8 +242,13 @@ fn unit() -> Option<String> {
 
 /// Whether they are others than systemd has read.
 fn needs_reload() -> bool {
-    let told = systemctl(&["show", "--value", "--property=NeedDaemonReload", SERVICE]);
-    told.is_some_and(|told| told.trim() == "yes")
+    property("NeedDaemonReload").is_some_and(|told| told == "yes")
+}
+
+/// A property of the unit, with all drop-ins.
+fn property(name: &str) -> Option<String> {
+    let told = systemctl(&["show", "--value", &format!("--property={name}"), SERVICE])?;
+    Some(told.trim().to_owned())
 }
 
 fn systemctl(arguments: &[&str]) -> Option<String> {

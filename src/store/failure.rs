@@ -54,9 +54,9 @@ pub enum StoreError {
     },
     /// Under a key that is not known.
     #[error(
-        "{}: encrypted with another key than that in store_key_file; give the right one, or that of \
-         before as earlier_store_key_file. The file is as it was. Only if its key is lost for good, \
-         move it away to begin anew",
+        "{}: encrypted with another key than the one given; name the right one in store_key_file, or \
+         that of before as earlier_store_key_file, or for a command with --key. The file is as it \
+         was. Only if its key is lost for good, move it away to begin anew",
         file.display()
     )]
     WrongKey {

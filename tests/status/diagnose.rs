@@ -118,6 +118,9 @@ fn nothing_in_it_is_secret_or_personal_and_all_that_helps_is_there() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("resident = \"kastanj\"", "resident = \"kastanja\"")).unwrap();
     bundles.push(diagnose(&lykta, "third.tar.gz", &journal));
+    fs::write(&file, text.replace("resident = \"kastanj\"", "resident = kastanj")).unwrap();
+    bundles.push(diagnose(&lykta, "fourth.tar.gz", &journal));
+    assert!(bundles[3]["lykta/settings.json"].contains("this is not TOML"), "{:?}", bundles[3]);
 
     let mut secrets =
         vec!["kastanj", "Annas", "annas", "anna-maria", "Rosenv", "Storgatan", PASSWORD]

@@ -28,9 +28,28 @@ pub(super) struct Words {
 impl Words {
     /// Those of this configuration, and of the files with secrets that it names.
     pub(super) fn of(sources: &Sources) -> Self {
+        Self::among(sources.iter().map(|setting| (setting.key.clone(), plain(&setting.value))))
+    }
+
+    /// Those of files that are no TOML as a whole, line by line.
+    pub(super) fn of_texts(texts: &[String]) -> Self {
+        Self::among(texts.iter().flat_map(|text| {
+            let mut table = "";
+            text.lines().filter_map(move |line| {
+                let line = line.trim();
+                if line.starts_with('[') {
+                    table = line.trim_matches(['[', ']']);
+                }
+                let (leaf, value) = line.split_once('=')?;
+                Some((format!("{table}.{}", leaf.trim()), plain(value.trim())))
+            })
+        }))
+    }
+
+    /// Those among settings, each with its key.
+    fn among(settings: impl Iterator<Item = (String, String)>) -> Self {
         let mut words = Vec::new();
-        for setting in sources.iter() {
-            let (key, value) = (setting.key.as_str(), plain(&setting.value));
+        for (key, value) in settings {
             let (table, leaf) = (key.split(['.', '[']).next(), key.rsplit('.').next());
             let (table, leaf) = (table.unwrap_or_default(), leaf.unwrap_or_default());
             let with = match (table, leaf) {
@@ -94,10 +113,11 @@ impl Words {
     }
 }
 
-/// The text that a TOML value is.
+/// The text that a TOML value is, a comment behind it or not.
 fn plain(value: &str) -> String {
-    let parsed = value.parse::<toml_edit::Value>();
-    parsed.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| value.to_owned())
+    let parsed = format!("value = {value}").parse::<toml_edit::DocumentMut>();
+    let text = parsed.ok().and_then(|line| Some(line.get("value")?.as_str()?.to_owned()));
+    text.unwrap_or_else(|| value.to_owned())
 }
 
 /// What a file with a secret says, as far as it can be read.
