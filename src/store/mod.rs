@@ -26,6 +26,7 @@ mod failure;
 mod memory;
 mod message;
 mod opened;
+mod opening;
 mod outbox;
 mod packing;
 mod pages;
@@ -41,6 +42,7 @@ mod survey;
 mod transfer;
 mod untold;
 mod wal;
+mod writing;
 
 pub use aside::Outcast;
 pub use cipher::Database;
@@ -54,39 +56,20 @@ pub use shed::{Bounds, Shed, Stage};
 pub use survey::{Outlined, Salvaged, Survey};
 pub use transfer::{Taken, Transfer, TransferError};
 
+use crate::clock::Clock;
 use crate::clock::history::Boot;
-use crate::clock::{Clock, ClockQuality};
 use crate::lorawan::Memory;
 use condition::Condition;
 use copy::{Copy, Counters};
 use failure::failed;
 use jiff::Timestamp;
-use opened::{Opened, is_as_left};
 use outbox::DAMAGED;
-use rescue::{Elsewhere, Identity};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many sequence numbers are taken at once: to write down each would be a page more in every
-/// commit. A restart leaves out what is left of them.
-const RESERVE: u64 = 1 << 16;
-
-/// So many are in reserve while the disk takes what it is given: alarms get theirs also when it
-/// takes nothing any more.
-const IN_HAND: u64 = 1 << 10;
-
 /// So many alarms are kept in memory.
 const MAX_KEPT: usize = 1000;
-
-/// How soon a damaged file is tried again that could not be set aside.
-const AGAIN: Duration = Duration::from_secs(10);
-
-/// How soon a copy of the sessions that could not be used is opened again, but for the first time.
-const COPY_AGAIN: Duration = Duration::from_secs(600);
-
-/// How often the time is noted, together with something else that is written.
-const NOTE: Duration = Duration::from_secs(600);
 
 /// The writing view of a tenant's database.
 #[derive(Debug)]
@@ -126,167 +109,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a tenant's database, or makes a new one. What it knows of the time is told to the
-    /// clock. A damaged one is set aside, and what can be read of it goes on in a new one: see
-    /// [`Store::take_rescue`].
-    ///
-    /// # Errors
-    /// When the file cannot be opened or made, is of a newer version, or under another key.
-    pub fn open(database: impl Into<Database>, clock: &Clock) -> Result<Self, StoreError> {
-        Self::open_both(database, clock).map(|(store, _)| store)
-    }
-
-    /// Opens both views of a tenant's database.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn open_both(
-        database: impl Into<Database>,
-        clock: &Clock,
-    ) -> Result<(Self, Outbox), StoreError> {
-        Self::open_telling(database, clock, &|| {})
-    }
-
-    /// Opens both views of a tenant's database. While a damaged one is replaced, or one is brought
-    /// under another key, which may take minutes, `at_work` is called again and again.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn open_telling(
-        database: impl Into<Database>,
-        clock: &Clock,
-        at_work: &dyn Fn(),
-    ) -> Result<(Self, Outbox), StoreError> {
-        let database = database.into();
-        let found = database.found()?;
-        if !database.differs(&found) {
-            return Self::open_found(&database, clock, at_work);
-        }
-        // whatever is wrong with it is mended first, in its own terms
-        let (mut store, outbox) = Self::open_found(&found, clock, at_work)?;
-        let rescue = store.take_rescue();
-        drop((store, outbox));
-        renewal::renew(&found, &database, at_work)?;
-        let (mut store, outbox) = Self::open_found(&database, clock, at_work)?;
-        store.rescue = store.rescue.take().or(rescue);
-        store.is_renewed = true;
-        Ok((store, outbox))
-    }
-
-    fn open_found(
-        database: &Database,
-        clock: &Clock,
-        at_work: &dyn Fn(),
-    ) -> Result<(Self, Outbox), StoreError> {
-        let file = database.file();
-        let now = clock.now();
-        let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-        let exists = rescue::resume(database, now.wall).map_err(io)?;
-        let copy = Copy::open(&database.copy(), now.monotonic);
-        let copied = copy.as_ref().is_ok();
-        let copy = copy.ok();
-        let known = copy.as_ref().and_then(Copy::identity);
-        let elsewhere = || Elsewhere {
-            identity: known.clone(),
-            sessions: copy.as_ref().and_then(|copy| copy.memory().ok()),
-            counters: Counters::new(),
-            is_current: known.is_some(),
-        };
-        let rescue = |reason: &StoreError| {
-            let is_doubtful = matches!(reason, StoreError::Gap { .. });
-            rescue::rescue(
-                database,
-                &reason.to_string(),
-                elsewhere(),
-                now.wall,
-                is_doubtful,
-                at_work,
-            )
-        };
-        let opened = match is_as_left(database, exists, known.is_some()) {
-            Ok(()) => Opened::new(database),
-            Err(gone) => Err(gone),
-        };
-        let (opened, rescue) = match opened {
-            Ok(opened) => (opened, None),
-            // one that a newer version had opened would have a newer copy, too
-            Err(StoreError::Schema { .. }) if copied && known.is_some() => {
-                let what = "its version is damaged";
-                let reason = StoreError::Gone { file: file.to_owned(), what };
-                let rescue = rescue(&reason)?;
-                (Opened::new(database)?, Some(rescue))
-            }
-            Err(
-                reason @ (StoreError::Damaged { .. }
-                | StoreError::Gone { .. }
-                | StoreError::Gap { .. }),
-            ) => {
-                let rescue = rescue(&reason)?;
-                (Opened::new(database)?, Some(rescue))
-            }
-            Err(error) => return Err(error),
-        };
-        let condition = Arc::<Condition>::default();
-        let Opened { db, known: own, seen, recent, counters, outbox } = opened;
-        if let Some(seen) = seen {
-            clock.raise_floor(seen);
-        }
-        // a log that was cut off takes the newest reserve with it, and no number comes twice
-        let copied =
-            known.filter(|known| known.epoch == own.epoch).map(|known| known.next_sequence);
-        let next_sequence = own.next_sequence.max(copied.unwrap_or(1)).max(outbox.1 + 1);
-        let mut store = Self {
-            db,
-            database: database.clone(),
-            clock: clock.clone(),
-            epoch: own.epoch,
-            next_sequence,
-            reserved: own.next_sequence,
-            recent,
-            boot: None,
-            same_since: Duration::ZERO,
-            note_at: Duration::ZERO,
-            counters,
-            copy,
-            copy_at: Duration::ZERO,
-            condition: Arc::clone(&condition),
-            rescue: None,
-            is_renewed: false,
-            shedding: None,
-            age_at: Duration::ZERO,
-            again: None,
-        };
-        store.reconcile()?;
-        store.rescue = rescue.or_else(|| untold::read(file));
-        // numbers to go on with, should the disk take nothing from now on; if it already does not,
-        // the first commit says so
-        let _ = store.write(&[]);
-        Ok((store, outbox.0.tied_to(condition)))
-    }
-
-    /// Brings what only the copy knows back into the first file, and the copy up to date.
-    fn reconcile(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.now().monotonic;
-        let Some(copy) = &mut self.copy else { return Ok(()) };
-        let failed = |e| failed(self.database.file(), e);
-        // a copy that cannot be read is none
-        let theirs = copy.memory().unwrap_or_default();
-        let mine = memory::read(&self.db).map_err(failed)?;
-        let missing = copy::missing(&mine, &theirs, None);
-        if missing != Memory::default() {
-            let mut restore = || {
-                let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let recent = memory::restore(&tx, &missing, self.recent)?;
-                tx.commit()?;
-                Ok(recent)
-            };
-            self.recent = restore().map_err(failed)?;
-            self.counters.extend(missing.sessions.iter().map(|(key, s)| (*key, s.f_cnt_down)));
-        }
-        self.refresh_copy(now);
-        Ok(())
-    }
-
     /// What wakes the owner of this view when the other one finds damage: only here can something
     /// be done about it, at the next [`Store::commit`].
     pub fn wake_by(&self, wake: impl Fn() + Send + Sync + 'static) {
@@ -417,199 +239,6 @@ impl Store {
             self.condition.report(error.to_string());
         }
     }
-
-    /// Makes uplinks durable: all of them, on disk, when this returns; none of them when it fails.
-    /// A damaged file is replaced before.
-    ///
-    /// # Errors
-    /// When the database cannot be written: disk full, read-only, or broken.
-    pub fn commit(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        self.recover()?;
-        let mut result = self.write(entries);
-        if let Err(error) = &result
-            && error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly)
-            && self.database.is_sealed()
-        {
-            // as SQLCipher says for ever after a page that it could not open, whoever asked for
-            // it: anew, it says what is wrong with those that are needed, or with the disk
-            if let Ok(db) = opened::writing(&self.database) {
-                self.db = db;
-                result = self.write(entries);
-            }
-        }
-        let result = result.map_err(|source| failed(self.database.file(), source));
-        let result = match result {
-            Err(error @ StoreError::Damaged { .. }) => {
-                self.suspect(&error);
-                self.recover()?;
-                self.write(entries).map_err(|source| failed(self.database.file(), source))
-            }
-            result => result,
-        };
-        match &result {
-            Ok(()) => self.copy(entries),
-            // the next one writes in any case, and so tells whether the disk works
-            Err(_) => self.note_at = Duration::ZERO,
-        }
-        result
-    }
-
-    /// What is to be kept twice.
-    fn copy(&mut self, entries: &[Entry]) {
-        let now = self.clock.now().monotonic;
-        if self.copy.is_none() && now >= self.copy_at {
-            // the disk may have been full for a moment only
-            self.copy = self.reopened(now);
-            self.refresh_copy(now);
-        }
-        if let Some(copy) = &mut self.copy
-            && copy.note(&self.db, entries, now).is_err()
-        {
-            self.copy = None;
-        }
-    }
-
-    /// The copy, after it could not be used.
-    fn reopened(&mut self, now: Duration) -> Option<Copy> {
-        self.copy_at = now + COPY_AGAIN;
-        Copy::open(&self.database.copy(), now).ok()
-    }
-
-    fn refresh_copy(&mut self, now: Duration) {
-        if let Some(copy) = &mut self.copy
-            && copy.refresh(&self.db, now).is_err()
-        {
-            self.copy = None;
-        }
-    }
-
-    /// Replaces a damaged file by a new one with what can be read of it.
-    fn recover(&mut self) -> Result<(), StoreError> {
-        let Some(reason) = self.condition.damage() else { return Ok(()) };
-        let now = self.clock.now();
-        if let Some((at, why)) = &self.again
-            && now.monotonic < *at
-        {
-            return Err(StoreError::Damage {
-                file: self.database.file().to_owned(),
-                why: why.clone(),
-            });
-        }
-        let next_sequence = self.next_sequence.max(self.reserved);
-        let is_current = self.copy.is_some();
-        if !is_current {
-            // what it has still helps, though it is behind
-            self.copy = self.reopened(now.monotonic);
-        }
-        let known = Elsewhere {
-            identity: Some(Identity { epoch: self.epoch.clone(), next_sequence }),
-            sessions: self.copy.as_ref().and_then(|copy| copy.memory().ok()),
-            counters: self.counters.clone(),
-            is_current,
-        };
-        let replaced = rescue::rescue(&self.database, &reason, known, now.wall, false, &|| {})
-            .and_then(|rescue| Ok((rescue, Opened::new(&self.database)?)));
-        let (rescue, opened) = match replaced {
-            Ok(replaced) => replaced,
-            Err(error) => {
-                if !is_current {
-                    self.copy = None;
-                }
-                self.again = Some((now.monotonic + AGAIN, error.to_string()));
-                return Err(error);
-            }
-        };
-        let Opened { db, known, recent, .. } = opened;
-        self.db = db;
-        self.epoch = known.epoch;
-        (self.next_sequence, self.reserved) = (known.next_sequence, known.next_sequence);
-        (self.recent, self.boot, self.again, self.shedding) = (recent, None, None, None);
-        self.rescue = Some(rescue);
-        self.condition.replaced();
-        self.refresh_copy(now.monotonic);
-        Ok(())
-    }
-
-    /// Writes down when this boot began, as soon as somebody has set the clock, and when it is set
-    /// anew: what was written before can be told by the first, and what comes by the second.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
-    pub fn note_clock(&mut self) -> Result<(), StoreError> {
-        match self.boot {
-            Some(boot) if boot.is_news(self.clock.now()) => self.commit(&[]),
-            _ => Ok(()),
-        }
-    }
-
-    fn write(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
-        let before = self.reserved;
-        let (mut next, mut reserved, mut recent) = (self.next_sequence, self.reserved, self.recent);
-        let now = self.clock.now();
-        // the other view waits while alarms from memory are on their way to the disk
-        let condition = Arc::clone(&self.condition);
-        let mut kept = condition.kept();
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let is_told = kept.is_empty() && entries.iter().all(Entry::is_told_from_removals);
-        let (boot, note_at) = match self.boot {
-            Some(boot) if now.monotonic < self.note_at && !boot.is_news(now) && is_told => {
-                (boot, self.note_at)
-            }
-            _ => (boots::note(&tx, self.clock.boot(), now)?, now.monotonic + NOTE),
-        };
-        for entry in entries {
-            memory::write(&tx, entry)?;
-            for (slot, session) in &entry.changes.sessions {
-                let (key, body) = memory::word(entry.dev_eui, *slot, session.as_ref());
-                let word = (Room::Sessions, &*key, body.as_deref());
-                recent = remembered::write(&tx, [word], recent)?;
-            }
-            // what is answered is no order any more
-            let answered = entry.command.iter().map(|c| (Room::Orders, &*c.id, None));
-            let words = answered.chain(entry.states.iter().map(State::word));
-            recent = remembered::write(&tx, words, recent)?;
-            for m in &entry.messages {
-                put(&tx, Key::new(m.class, next), m, boot, None)?;
-                next += 1;
-            }
-        }
-        for (key, (message, epoch)) in &*kept {
-            // a write that seemed to fail may have reached the file that was rescued
-            tx.prepare_cached("DELETE FROM outbox WHERE key = ?1")?.execute([key.0])?;
-            put(&tx, *key, message, boot, Some(epoch).filter(|epoch| **epoch != self.epoch))?;
-        }
-        if next + IN_HAND > reserved {
-            reserved = next + RESERVE;
-            tx.prepare_cached("UPDATE store SET next_sequence = ?1")?.execute([reserved as i64])?;
-        }
-        tx.commit()?;
-        kept.clear();
-        drop(kept);
-        (self.next_sequence, self.reserved, self.recent) = (next, reserved, recent);
-        let word = |boot: Boot| (boot.number, boot.began);
-        if self.boot.map(word) != Some(word(boot)) {
-            self.same_since = now.monotonic;
-        }
-        (self.boot, self.note_at) = (Some(boot), note_at);
-        for entry in entries {
-            for (slot, session) in &entry.changes.sessions {
-                let key = (entry.dev_eui, *slot);
-                match session {
-                    Some(session) => self.counters.insert(key, session.f_cnt_down),
-                    None => self.counters.remove(&key),
-                };
-            }
-        }
-        if self.reserved != before
-            && let Some(copy) = &mut self.copy
-        {
-            let known = Identity { epoch: self.epoch.clone(), next_sequence: self.reserved };
-            if copy.reserve(&known).is_err() {
-                self.copy = None;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Store {
@@ -620,35 +249,6 @@ impl Drop for Store {
             let _ = copy.refresh(&self.db, Duration::ZERO);
         }
     }
-}
-
-/// Puts a message in its place.
-fn put(
-    db: &Connection,
-    key: Key,
-    m: &Message,
-    boot: Boot,
-    epoch: Option<&String>,
-) -> rusqlite::Result<()> {
-    let packed = packing::pack(&m.body);
-    // a zero takes no byte, and nobody asks for these of a clock that was set
-    let is_set = m.at.quality == ClockQuality::Synced;
-    db.prepare_cached(
-        "INSERT INTO outbox (key, time_us, clock, topic, body, boot, monotonic_us, packed, epoch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?
-    .execute(params![
-        key.0,
-        m.at.wall.as_microsecond(),
-        m.at.quality as u8,
-        m.topic,
-        if packed.is_some() { "" } else { &m.body },
-        if is_set { 0 } else { boot.number },
-        if is_set { 0 } else { m.at.monotonic.as_micros() as i64 },
-        packed,
-        epoch,
-    ])
-    .map(|_| ())
 }
 
 /// A time that may not be known.

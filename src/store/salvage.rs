@@ -2,7 +2,8 @@
 
 use super::record::Value;
 use super::rescue::Identity;
-use super::{Class, DAMAGED, Key, RESERVE, packing};
+use super::writing::RESERVE;
+use super::{Class, DAMAGED, Key, packing};
 use rusqlite::{Connection, params};
 use serde::de::IgnoredAny;
 

@@ -1,4 +1,6 @@
+use super::rescue::Elsewhere;
 use super::*;
+use crate::clock::ClockQuality;
 use crate::clock::Moment;
 use crate::device::Abp;
 use crate::lorawan::{Changes, Counter, Downlink, Join, Link, Session, Slot};

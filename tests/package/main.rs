@@ -306,12 +306,19 @@ fn what_the_next_start_finds(container: &Container) {
          /etc/credstore.encrypted/lykta.care-key",
     );
     refused("the service is not handed it");
+    let drop_ins = "/etc/systemd/system/lykta.service.d";
     let drop_in = "[Service]\nLoadCredentialEncrypted=care-key:lykta.care-key\n";
     fs::write(container.path("root/care.conf"), drop_in).unwrap();
-    container.run("mkdir -p /etc/systemd/system/lykta.service.d");
-    container.run("cp /root/care.conf /etc/systemd/system/lykta.service.d/");
+    container.run(&format!("mkdir -p {drop_ins} && cp /root/care.conf {drop_ins}/"));
     container.run("systemctl daemon-reload");
     container.run("lykta check && systemctl restart lykta");
+
+    // whoever the service is
+    let other = "[Service]\nUser=nobody\nGroup=nogroup\n";
+    fs::write(container.path("root/other.conf"), other).unwrap();
+    container.run(&format!("cp /root/other.conf {drop_ins}/ && systemctl daemon-reload"));
+    refused("the service cannot read /etc/lykta/lykta.toml");
+    container.run(&format!("rm {drop_ins}/other.conf; systemctl daemon-reload; lykta check"));
 
     // also for who looks at the data of a gateway that has stopped, or at another one's
     container.run("systemctl stop lykta");
@@ -328,7 +335,7 @@ fn what_the_next_start_finds(container: &Container) {
     container.run("systemctl start lykta; echo '[[tenant' >/etc/lykta/conf.d/care.toml");
     assert!(container.run("lykta status").contains("tenant waste"));
     container.run("rm /etc/lykta/conf.d/care.toml /etc/credstore.encrypted/lykta.care-key");
-    container.run("rm /etc/systemd/system/lykta.service.d/care.conf; systemctl daemon-reload");
+    container.run(&format!("rm {drop_ins}/care.conf; systemctl daemon-reload"));
 }
 
 /// What its drop-in takes away, and what tells then whether the clock can be trusted.
