@@ -5,6 +5,7 @@ use super::problem::{Problem, Problems};
 use super::secret::Trouble;
 use super::source::Place;
 use super::{Loaded, secret};
+use nix::unistd::geteuid;
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -63,7 +64,7 @@ impl Loaded {
         let Some(Used { file: base, .. }) = used.first() else { return Ok(self) };
         let is_packaged = base.canonicalize().is_ok_and(|base| base == Path::new(PACKAGED));
         let is_its_own = base.metadata().is_ok_and(|base| base.uid() == 0 && base.gid() != 0);
-        if !is_root() || !(is_packaged || is_its_own) {
+        if !geteuid().is_root() || !(is_packaged || is_its_own) {
             return Ok(self);
         }
         let denied = denied(UNREADABLE, used.iter().map(|used| used.file.as_path()));
@@ -82,10 +83,6 @@ impl Loaded {
             false => Err(Problems { errors, warnings: self.warnings, sources: self.sources }),
         }
     }
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Which of these are denied to the service's user by such a test; none where there is no such
@@ -197,7 +194,7 @@ impl Credentials {
         decrypted(&file, &line.name).map_err(|why| {
             (
                 format!("{} is a credential that cannot be decrypted here: {why}", file.display()),
-                match is_root() {
+                match geteuid().is_root() {
                     false => "ask as root: sudo lykta …".to_owned(),
                     true => format!(
                         "encrypt it anew, on this machine: systemd-creds encrypt --name={shown} FILE {}",

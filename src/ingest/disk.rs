@@ -179,6 +179,10 @@ impl Ingest {
         }
         let error = match result {
             Ok(()) => {
+                // damage that was met just now has yet to be told
+                if self.told.remove(tenant) && !self.rescued.iter().any(|(id, _)| id == tenant) {
+                    sink.store.rescue_is_told();
+                }
                 counters.commits.fetch_add(1, Relaxed);
                 counters.disk_fails.store(false, Relaxed);
                 counters.alarms_in_memory.store(0, Relaxed);
@@ -305,15 +309,9 @@ impl Ingest {
                 batch.push(of_states(sink.care.anew().states));
             }
             self.alarm(tenant, alarm::set_aside(rescue, self.clock.now()));
+            self.told.insert(tenant.clone());
         }
         self.commit();
-        for (tenant, _) in &rescued {
-            match self.tenants.get(tenant) {
-                Some((sink, batch)) if batch.trouble.is_none() => sink.store.rescue_is_told(),
-                // the alarm is in memory alone
-                _ => {}
-            }
-        }
     }
 
     fn alarm(&mut self, tenant: &TenantId, message: Message) {

@@ -52,7 +52,7 @@ use crate::upstream::{self, event};
 use batch::Batch;
 use downlinks::Fate;
 use journal::Journal;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -163,6 +163,8 @@ pub struct Ingest {
     journal: Journal,
     /// Damaged databases that were replaced, and are to be told of.
     rescued: Vec<(TenantId, Rescue)>,
+    /// Whose damage was told, and is so for good with the next commit.
+    told: HashSet<TenantId>,
     /// When there is more to give up.
     shed_at: Option<Instant>,
     /// Shows that it turns.
@@ -226,6 +228,7 @@ impl Ingest {
         let tenants = sinks.into_iter().map(|(id, sink)| (id, (sink, Batch::default())));
         Self {
             rescued,
+            told: HashSet::new(),
             shed_at: None,
             server: parts.server,
             codecs: parts.codecs,

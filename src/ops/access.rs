@@ -2,8 +2,8 @@
 
 use crate::message;
 use crate::units::TenantId;
+use nix::unistd::geteuid;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 
 /// What no login has.
 const NOBODY: &str = "4294967295";
@@ -28,8 +28,7 @@ impl Reader {
     /// Whoever runs this process.
     #[must_use]
     pub fn own() -> Self {
-        let uid = std::fs::metadata("/proc/self").ok().map(|own| own.uid());
-        Self { uid, pid: Some(std::process::id()) }
+        Self { uid: Some(geteuid().as_raw()), pid: Some(std::process::id()) }
     }
 
     /// Under the shipped unit the daemon sees no process but its own. That is why commands note for

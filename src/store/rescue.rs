@@ -130,6 +130,8 @@ pub(super) fn resume(database: &Database, now: Timestamp) -> std::io::Result<boo
         std::fs::rename(&new, file)?;
         damaged::sync_directory(file)?;
     }
+    // before what is set aside goes: there is nobody else who knows of it
+    untold::settle(file)?;
     let exists = exists || file.try_exists()?;
     if exists {
         renewal::sweep(database)?;
@@ -187,6 +189,7 @@ pub(super) fn rescue(
     damaged::rename(file, &aside).map_err(io)?;
     std::fs::rename(&new, file).map_err(io)?;
     damaged::sync_directory(file).map_err(io)?;
+    let _ = untold::settle(file);
     damaged::tidy(file, Some(&aside));
     Ok(rescue)
 }

@@ -101,6 +101,8 @@ pub(super) struct Delivery<'a> {
     refused_topics: HashSet<String>,
     /// What the gateway says of itself that the broker refuses.
     unwanted: BTreeSet<&'static str>,
+    /// When the state that was refused is offered again.
+    state_at: Option<Instant>,
     /// When this connection began, or the last pardon was given.
     begun: Instant,
     /// When health is to be told.
@@ -141,6 +143,7 @@ impl<'a> Delivery<'a> {
             refused_last: None,
             refused_topics: HashSet::new(),
             unwanted: BTreeSet::new(),
+            state_at: None,
             begun: Instant::now(),
             health_at: Instant::now(),
             health_waits: false,
@@ -228,6 +231,7 @@ impl<'a> Delivery<'a> {
                     self.allowed = self.forwarder.allowed();
                     self.pardon();
                     self.end_silence();
+                    self.offer_state();
                     self.offer_again();
                     self.unread = false;
                     if self.is_overdue() {

@@ -9,10 +9,10 @@ use crate::gateway::{self, GatewayError};
 use crate::lorawan::{Memory, binding};
 use crate::store::{Store, Transfer};
 use crate::units::{DevEui, TenantId, count};
+use nix::unistd::{geteuid, setgid, setgroups, setuid};
 use std::collections::BTreeSet;
-use std::fs::{OpenOptions, Permissions};
-use std::io::{Write, stderr};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::io::{self, Write, stderr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -63,6 +63,16 @@ fn import(args: &Args) -> Result<(), Ended> {
     let data = |error| told(exit::DATA, format!("{shown}: {error}"));
     let transfer = Transfer::read(&json).map_err(data)?;
     let theirs = transfer.memory().map_err(data)?;
+    let file = gateway::database_file(&daemon.state_dir, &args.tenant);
+    let tenant = loaded.and_then(|l| l.settings.tenant.iter().find(|t| t.id == args.tenant));
+    let database = match tenant {
+        Some(tenant) => gateway::database(&file, tenant)
+            .map_err(|error| told(exit::CONFIG, error.to_string()))?,
+        None => (&file).into(),
+    };
+    // all that only root may read was read
+    become_owner_of(&daemon.state_dir)
+        .map_err(|error| told(exit::IO, format!("{}: {error}", daemon.state_dir.display())))?;
     // as long as it is held no daemon starts
     let _lock = gateway::lock(&daemon.state_dir).map_err(|error| match error {
         GatewayError::Locked { .. } => {
@@ -70,14 +80,7 @@ fn import(args: &Args) -> Result<(), Ended> {
         }
         error => told(exit::IO, error.to_string()),
     })?;
-    let file = gateway::database_file(&daemon.state_dir, &args.tenant);
     let mut rescue = None;
-    let tenant = loaded.and_then(|l| l.settings.tenant.iter().find(|t| t.id == args.tenant));
-    let database = match tenant {
-        Some(tenant) => gateway::database(&file, tenant)
-            .map_err(|error| told(exit::CONFIG, error.to_string()))?,
-        None => (&file).into(),
-    };
     let taken = Store::open(database, &Clock::system()).and_then(|mut store| {
         rescue = store.take_rescue();
         store.take_over(&theirs)
@@ -86,10 +89,7 @@ fn import(args: &Args) -> Result<(), Ended> {
         // operations and the cloud are told by the next start
         tell(&format!("the database of tenant {} {rescue}", args.tenant)).map_err(Err)?;
     }
-    // whoever called it, the daemon must be able to open what was made here
-    let given = give(&daemon.state_dir);
     let taken = taken.map_err(|error| failed(&error))?;
-    given.map_err(|error| Err(error.into()))?;
     let mut text = format!(
         "{} of {}/{}: {} new here, {} with more than was known here, {} known here as well",
         count((taken.new + taken.newer + taken.known) as u64, "device"),
@@ -130,20 +130,18 @@ fn strangers(loaded: &Loaded, tenant: &TenantId, theirs: &Memory) -> usize {
     strangers.map(|(dev_eui, _)| dev_eui).collect::<BTreeSet<_>>().len()
 }
 
-/// Gives the files of a directory to whom the directory belongs to, and to nobody else.
-fn give(directory: &Path) -> std::io::Result<()> {
-    let owner = directory.metadata()?;
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let found = entry.metadata()?;
-        if !found.is_file() || found.uid() == owner.uid() {
-            continue;
-        }
-        // the directory is not root's: no other file behind a link
-        let file =
-            OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(entry.path())?;
-        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
+/// Becomes whom a directory belongs to: what is made in it is then the service's, and nothing that
+/// lies in it leads root elsewhere.
+fn become_owner_of(directory: &Path) -> io::Result<()> {
+    let owner = match directory.metadata() {
+        Ok(owner) => owner,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if geteuid().is_root() && owner.uid() != 0 {
+        setgroups(&[])?;
+        setgid(owner.gid().into())?;
+        setuid(owner.uid().into())?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::super::error::LinkError;
 use super::super::packet::{Event, Refusal};
-use super::{Delivery, Parcel, REMOVE_AT, UNANSWERED};
+use super::{Delivery, HEALTH_INTERVAL, Parcel, REMOVE_AT, UNANSWERED};
 use crate::message;
 use crate::store::{Class, Key};
 use crate::units::duration;
@@ -113,8 +113,12 @@ impl Delivery<'_> {
         );
     }
 
-    /// What the gateway says of itself comes again by itself, but the cloud may take it for dead.
+    /// What the gateway says of itself comes again, but the cloud may take it for dead until then.
     fn refuse_live(&mut self, leaf: &'static str, reason: &str) {
+        if leaf == "state" {
+            let wait = self.forwarder.settings.reconnect_max.min(HEALTH_INTERVAL);
+            self.state_at = Some(Instant::now() + wait);
+        }
         self.forwarder.shared.counters.refuses.store(true, Relaxed);
         if self.unwanted.insert(leaf) {
             log::warn!(
@@ -125,6 +129,14 @@ impl Delivery<'_> {
                  {}/{leaf}?",
                 self.forwarder.tenant, self.forwarder.root
             );
+        }
+    }
+
+    /// The state is said once, and again where the broker refused it, as health is then.
+    pub(super) fn offer_state(&mut self) {
+        if self.state_at.is_some_and(|at| Instant::now() >= at) && self.publish_state("online") {
+            self.state_at = None;
+            self.health_at = Instant::now();
         }
     }
 
