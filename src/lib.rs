@@ -35,6 +35,7 @@
 //! | [`ops`] | journal, service manager, health, the socket at which the daemon is asked | no |
 //! | [`cli`] | the commands, one file each | no |
 //! | `schemas` | what is promised of messages, for programs; there in tests only, and in `config/schemas/` | yes |
+//! | `program` | other programs that are asked, none for too long | no |
 //! | `sys` | the one room where `unsafe` is allowed: a few calls into libc | no |
 //! | `demo` | the same gateway between simulated sensors and an embedded broker | no |
 //! | `emulation` | radio chips and an air that are not there, for `demo` and for the tests | no |
@@ -78,6 +79,7 @@ pub mod lorawan;
 pub mod message;
 pub mod ops;
 pub mod planning;
+mod program;
 pub mod pulse;
 pub mod radio;
 pub mod route;

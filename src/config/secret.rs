@@ -120,10 +120,20 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
     }
 }
 
-/// How the service is let read a file or a directory, and nobody else.
+/// How the service is let read a file or a directory, and nobody else. What is another group's, is
+/// its for a reason.
 pub(super) fn let_read(path: &Path) -> String {
+    if path.metadata().is_ok_and(|it| it.is_file() && it.gid() != 0) {
+        return give_a_copy(path);
+    }
     let (file, mode) = (quoted(path), if path.is_dir() { "g+rx" } else { "640" });
     format!("chgrp lykta {file}; chmod {mode} {file}")
+}
+
+/// How the service gets a file that stays closed to it.
+pub(super) fn give_a_copy(file: &Path) -> String {
+    let file = quoted(file);
+    format!("install -m 640 -g lykta {file} /etc/lykta/ # and name that one in its place")
 }
 
 /// A path in a line for a shell.

@@ -5,17 +5,18 @@ use super::problem::{Problem, Problems};
 use super::secret::Trouble;
 use super::source::Place;
 use super::{Loaded, secret};
-use nix::unistd::geteuid;
+use crate::program;
+use nix::unistd::{Gid, Group, geteuid, getgrouplist};
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const SERVICE: &str = "lykta.service";
 
@@ -69,12 +70,13 @@ impl Loaded {
         }
         let denied = denied(UNREADABLE, used.iter().map(|used| used.file.as_path()));
         let shut = shut(&denied);
+        let base = base.canonicalize().unwrap_or_else(|_| base.clone());
         let errors: Vec<Problem> = used
             .into_iter()
             .filter_map(|Used { place, key, file }| {
                 let (what, help) = hidden(&file)
                     .filter(|_| is_packaged)
-                    .or_else(|| denied.contains(&file).then(|| closed(&file, &shut)))?;
+                    .or_else(|| denied.contains(&file).then(|| closed(&file, &shut, &base)))?;
                 Some(Problem { place, key, ..Problem::of_file("", what, help) })
             })
             .collect();
@@ -88,12 +90,18 @@ impl Loaded {
 /// Which of these are denied to the service's user by such a test; none where there is no such
 /// user.
 fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
-    let output = Command::new("setpriv")
-        .args([format!("--reuid={}", whose("User")), format!("--regid={}", whose("Group"))])
-        .args(["--init-groups", "--", "sh", "-c", test, "sh"])
-        .args(files)
-        .stdin(Stdio::null())
-        .output();
+    let (user, group) = (whose("User"), whose("Group"));
+    let mut groups = vec![group.clone()];
+    groups.extend(groups_of(&user, &group).iter().map(ToString::to_string));
+    let more = property("SupplementaryGroups").unwrap_or_default();
+    groups.extend(more.split_whitespace().map(str::to_owned));
+    let mut setpriv = Command::new("setpriv");
+    setpriv
+        .args([format!("--reuid={user}"), format!("--regid={group}")])
+        .args([format!("--groups={}", groups.join(",")), "--".to_owned()])
+        .args(["sh", "-c", test, "sh"])
+        .args(files);
+    let output = program::output(&mut setpriv);
     let told = output.map(|output| output.stdout).unwrap_or_default();
     let files = told.split(|byte| *byte == 0).filter(|file| !file.is_empty());
     files.map(|file| OsStr::from_bytes(file).into()).collect()
@@ -105,6 +113,13 @@ fn whose(name: &str) -> String {
     property(name).filter(|told| !told.is_empty()).unwrap_or_else(|| "lykta".to_owned())
 }
 
+/// Which groups the system knows a user to be in.
+fn groups_of(user: &str, group: &str) -> Vec<Gid> {
+    let name = CString::new(user).unwrap_or_default();
+    let group = Group::from_name(group).ok().flatten();
+    group.and_then(|group| getgrouplist(&name, group.gid).ok()).unwrap_or_default()
+}
+
 /// Which directories above these files the service cannot enter.
 fn shut(files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
     let mut above = HashSet::new();
@@ -114,8 +129,9 @@ fn shut(files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
     denied(CLOSED, above.iter().map(PathBuf::as_path))
 }
 
-/// Of a file that cannot be read, where the service cannot enter these directories.
-fn closed(file: &Path, shut: &HashSet<PathBuf>) -> Trouble {
+/// Of a file that cannot be read, where the service cannot enter these directories. Those of the
+/// configuration may be opened to it.
+fn closed(file: &Path, shut: &HashSet<PathBuf>, base: &Path) -> Trouble {
     let shown = file.display();
     let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let above: Vec<&Path> = real.ancestors().skip(1).collect();
@@ -123,7 +139,10 @@ fn closed(file: &Path, shut: &HashSet<PathBuf>) -> Trouble {
     match above.into_iter().rev().find(|directory| shut.contains(*directory)) {
         Some(directory) => (
             format!("the service cannot read {shown}: {} is closed to it", directory.display()),
-            secret::let_read(directory),
+            match directory.starts_with(base) {
+                true => secret::let_read(directory),
+                false => secret::give_a_copy(&real),
+            },
         ),
         None => (format!("the service cannot read {shown}"), secret::let_read(&real)),
     }
@@ -132,18 +151,47 @@ fn closed(file: &Path, shut: &HashSet<PathBuf>) -> Trouble {
 fn hidden(file: &Path) -> Option<Trouble> {
     let real = file.canonicalize().ok()?;
     let below = HIDDEN.iter().find(|directory| real.starts_with(directory))?;
+    if is_shown(&real) {
+        return None;
+    }
     let shown = file.display();
     let what = format!("the service does not see {shown}: all below {below} is hidden from it");
-    // in place of a link, or among the settings
-    let to = if file.is_symlink() { secret::quoted(file) } else { format!("{PACKAGED}/") };
-    let real = secret::quoted(&real);
-    Some((what, format!("put it elsewhere: install -m 640 -g lykta {real} {to}")))
+    let help = match (real.is_dir(), file.is_symlink()) {
+        (true, _) => format!("put what is in it below {PACKAGED} itself"),
+        // in its place
+        (_, true) => {
+            let (real, link) = (secret::quoted(&real), secret::quoted(file));
+            format!("put it there itself: install -m 640 -g lykta {real} {link}")
+        }
+        _ => secret::give_a_copy(&real),
+    };
+    Some((what, help))
+}
+
+/// Whether a drop-in lets the service see what the shipped unit hides.
+fn is_shown(file: &Path) -> bool {
+    let told = |name| property(name).unwrap_or_default();
+    let binds = told("BindPaths") + " " + &told("BindReadOnlyPaths");
+    // source, destination and options
+    let mut seen = binds.split_whitespace().filter_map(|bind| bind.split(':').nth(1));
+    let homes = ["/home", "/root", "/run/user"];
+    seen.any(|seen| file.starts_with(seen))
+        || told("ProtectHome") == "no" && homes.iter().any(|home| file.starts_with(home))
 }
 
 /// How the service comes by its credentials.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
-    lines: OnceCell<Option<Vec<Line>>>,
+    /// None where no systemd is that knows the service.
+    handed: OnceCell<Option<Handed>>,
+}
+
+/// What a unit hands over.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Handed {
+    lines: Vec<Line>,
+    /// Whether it also does so in ways that are not looked into.
+    otherwise: bool,
 }
 
 /// One that systemd hands over.
@@ -158,9 +206,9 @@ struct Line {
 impl Credentials {
     /// The file of a credential as the next start of the service is handed it.
     pub(super) fn find(&self, name: &Path) -> Result<PathBuf, Trouble> {
-        let lines = self.lines.get_or_init(|| lines(&unit()?));
+        let handed = self.handed.get_or_init(|| Some(handed(&unit()?)));
         let shown = name.display();
-        let Some(lines) = lines else {
+        let Some(Handed { lines, otherwise }) = handed else {
             // no systemd is here that knows the service
             return first([Path::new(STORES[0]).join(format!("lykta.{shown}"))], name);
         };
@@ -171,6 +219,15 @@ impl Credentials {
                         "{shown} is a systemd credential, and the service is not handed it yet"
                     ),
                     "its files have changed: sudo systemctl daemon-reload".to_owned(),
+                ));
+            }
+            if *otherwise {
+                return Err((
+                    format!(
+                        "{shown} is a systemd credential, and what SetCredential or \
+                         ImportCredential hand to the service is not looked into here"
+                    ),
+                    "hand it over by LoadCredential, or write a path with '/'".to_owned(),
                 ));
             }
             let encrypted = Path::new("/etc/credstore.encrypted").join(format!("lykta.{shown}"));
@@ -187,6 +244,16 @@ impl Credentials {
         let encrypted =
             STORES.map(|store| Path::new(&format!("{store}.encrypted")).join(&line.file));
         let plain = STORES.map(|store| Path::new(store).join(&line.file));
+        if line.file.is_absolute() && geteuid().is_root() && !line.file.exists() {
+            return Err((
+                format!(
+                    "{shown} is a systemd credential, and its file {} is not there",
+                    line.file.display()
+                ),
+                "put it there, or change the line of the service: sudo systemctl edit lykta"
+                    .to_owned(),
+            ));
+        }
         if !line.is_encrypted {
             return first(plain, name);
         }
@@ -249,18 +316,14 @@ fn property(name: &str) -> Option<String> {
 }
 
 fn systemctl(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("systemctl")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
+    let output = program::output(Command::new("systemctl").args(arguments));
     let output = output.ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }
 
-/// What a unit hands over; none where it does so in a way that is not looked into.
-fn lines(unit: &str) -> Option<Vec<Line>> {
-    let mut lines = Vec::new();
+/// What a unit hands over, as it is written.
+fn handed(unit: &str) -> Handed {
+    let Handed { mut lines, mut otherwise } = Handed::default();
     let mut is_service = false;
     for line in unit.lines().map(str::trim) {
         // each file begins with its name, and in no section
@@ -274,7 +337,10 @@ fn lines(unit: &str) -> Option<Vec<Line>> {
         let is_encrypted = match option {
             "LoadCredential" => false,
             "LoadCredentialEncrypted" => true,
-            "SetCredential" | "SetCredentialEncrypted" | "ImportCredential" => return None,
+            "SetCredential" | "SetCredentialEncrypted" | "ImportCredential" => {
+                otherwise = !value.is_empty();
+                continue;
+            }
             _ => continue,
         };
         if value.is_empty() {
@@ -284,18 +350,14 @@ fn lines(unit: &str) -> Option<Vec<Line>> {
         let (name, file) = value.split_once(':').unwrap_or((value, value));
         lines.push(Line { name: name.to_owned(), file: file.into(), is_encrypted });
     }
-    Some(lines)
+    Handed { lines, otherwise }
 }
 
 /// A decrypted credential in a file of this process that no other can find.
 fn decrypted(file: &Path, name: &str) -> io::Result<PathBuf> {
-    let output = Command::new("systemd-creds")
-        .arg("decrypt")
-        .arg(format!("--name={name}"))
-        .arg(file)
-        .arg("-")
-        .stdin(Stdio::null())
-        .output()?;
+    let mut creds = Command::new("systemd-creds");
+    creds.arg("decrypt").arg(format!("--name={name}")).arg(file).arg("-");
+    let output = program::output(&mut creds)?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
         let why = why.lines().last().unwrap_or("systemd-creds does not say why");
@@ -329,13 +391,14 @@ mod tests {
         let password = line("mqtt-password", "lykta.mqtt-password", false);
         let key = line("care-key", "/srv/care", true);
         let all = vec![password, key.clone(), line("same", "same", false)];
-        assert_eq!(lines(unit), Some(all));
-        assert_eq!(lines(&format!("{unit}LoadCredential=\n")), Some(vec![key]));
-        assert_eq!(lines(&format!("{unit}SetCredential=a:b\n")), None);
+        let of = |lines, otherwise| Handed { lines, otherwise };
+        assert_eq!(handed(unit), of(all.clone(), false));
+        assert_eq!(handed(&format!("{unit}LoadCredential=\n")), of(vec![key], false));
+        assert_eq!(handed(&format!("{unit}SetCredential=a:b\n")), of(all, true));
         let outside = "# /etc/systemd/system/lykta.service.d/x.conf\nLoadCredential=out:out\n";
         assert_eq!(
-            lines(&format!("{unit}LoadCredential=\n{outside}")),
-            lines(&format!("{unit}LoadCredential=\n"))
+            handed(&format!("{unit}LoadCredential=\n{outside}")),
+            handed(&format!("{unit}LoadCredential=\n"))
         );
     }
 

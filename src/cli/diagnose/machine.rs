@@ -1,20 +1,10 @@
 //! What the machine, the service manager and the journal say.
 
+use crate::program;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// Nothing that is asked takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often it is looked whether a program has ended.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// So much is read of what a program prints.
-const MOST: u64 = 8 << 20;
+use std::process::Command;
 
 /// So many lines of the journal.
 const LINES: &str = "2000";
@@ -90,39 +80,13 @@ fn lines(records: &str) -> String {
 
 /// What a program prints, or why it does not.
 fn said(program: &str, arguments: &[&str]) -> String {
-    let started = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = match started {
-        Ok(child) => child,
+    let output = match program::output(Command::new(program).args(arguments)) {
+        Ok(output) => output,
         Err(error) => return format!("{program}: {error}\n"),
     };
-    let reading = child.stdout.take().map(|out| {
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = out.take(MOST).read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    });
-    let deadline = Instant::now() + PATIENCE;
-    let late = loop {
-        match child.try_wait() {
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK),
-            Ok(Some(_)) => break false,
-            _ => break true,
-        }
-    };
-    if late {
-        // it may have ended meanwhile
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let mut text = reading.and_then(|reading| reading.join().ok()).unwrap_or_default();
-    if late {
-        let _ = writeln!(text, "{program}: it was not done after {} s", PATIENCE.as_secs());
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if program::is_late(&output) {
+        let _ = writeln!(text, "{program}: it was ended before it was done");
     }
     text
 }

@@ -83,14 +83,16 @@ fn messages(databases: &[Database], out: Option<&Path>) -> anyhow::Result<ExitCo
         },
     };
     for database in databases {
-        let Some(known) = &database.known else {
+        let Some((known, root)) =
+            database.known.as_ref().and_then(|known| Some((known, known.root.as_ref()?)))
+        else {
             return told(exit::CONFIG, NO_TOPICS);
         };
         if known.is_care {
             let tenant = std::slice::from_ref(&database.tenant);
             access::shown(tenant, access::MESSAGES, Reader::own());
         }
-        let written = database.open().and_then(|survey| write(survey, &known.root, &mut *sink));
+        let written = database.open().and_then(|survey| write(survey, root, &mut *sink));
         match written {
             Ok(n) if out.is_some() => {
                 let n = count(n, "message");

@@ -84,8 +84,8 @@ struct Database {
 /// What the configuration says of a tenant.
 #[derive(Debug)]
 struct Known {
-    /// What its topics begin with.
-    root: String,
+    /// What its topics begin with; none of a file that may be another gateway's.
+    root: Option<String>,
     max_bytes: u64,
     /// Whether it is of residents.
     is_care: bool,
@@ -112,8 +112,10 @@ impl Which {
                 let found = settings.tenant.iter().find(|known| known.id == tenant)?;
                 Some((settings, found))
             });
+            let is_own = self.is_own(daemon.as_ref());
             let known = found.map(|(settings, found)| Known {
-                root: upstream::root(&found.upstream.prefix, &settings.gateway, &tenant),
+                root: is_own
+                    .then(|| upstream::root(&found.upstream.prefix, &settings.gateway, &tenant)),
                 max_bytes: u64::from(found.buffer.max_mb) * 1_000_000,
                 is_care: found.kind == TenantKind::Care,
             });
@@ -130,9 +132,8 @@ impl Which {
                     .map_err(|error| told(exit::CONFIG, error.to_string()))?,
                 (None, None) => (&file).into(),
             };
-            // a file may be another gateway's
             let gateway = daemon.as_ref().and_then(|daemon| daemon.gateway.clone());
-            let gateway = gateway.filter(|_| is_live || known.is_some());
+            let gateway = gateway.filter(|_| is_own);
             Ok(Database { file, sealed, tenant, gateway, known, is_live })
         };
         let named = self.file.as_deref().and_then(tenant_of);
@@ -163,6 +164,15 @@ impl Which {
             return Err(told(exit::USAGE, format!("there is no tenant {tenant}: lykta check")));
         }
         Ok(databases)
+    }
+
+    /// Whether they are of the gateway that the configuration is of: beside its own, or somebody
+    /// says so by naming it.
+    fn is_own(&self, daemon: Option<&Daemon>) -> bool {
+        let (Some(file), None) = (&self.file, &self.target.config) else { return true };
+        let lies_in = file.canonicalize().ok().and_then(|file| Some(file.parent()?.to_owned()));
+        let own = daemon.and_then(|daemon| daemon.state_dir.canonicalize().ok());
+        own.is_some() && lies_in == own
     }
 }
 
