@@ -1,13 +1,10 @@
 //! What a command writes beside the configuration is for the service.
 
-use nix::unistd::Group;
+use crate::config::secret::service_gid;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
-
-/// The service's, as the package makes it.
-const GROUP: &str = "lykta";
 
 /// Lets the service read a file that root writes into a directory of the service's: one of root's,
 /// with its group.
@@ -31,8 +28,8 @@ pub(super) fn make(directory: &Path) -> io::Result<()> {
 
 fn lend_as(file: &File, directory: &Path, mode: u32) -> io::Result<()> {
     let directory = directory.metadata()?;
-    let group = Group::from_name(GROUP)?.map(|group| group.gid.as_raw());
-    if directory.uid() == 0 && group == Some(directory.gid()) && file.metadata()?.uid() == 0 {
+    if directory.uid() == 0 && service_gid() == Some(directory.gid()) && file.metadata()?.uid() == 0
+    {
         fchown(file, None, Some(directory.gid()))?;
         file.set_permissions(Permissions::from_mode(mode))?;
     }

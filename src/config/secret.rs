@@ -2,6 +2,7 @@
 
 use super::service::Credentials;
 use crate::units::{AesKey, StoreKey};
+use nix::unistd::Group;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -123,11 +124,17 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Trouble> {
 /// How the service is let read a file or a directory, and nobody else. What is another group's, is
 /// its for a reason.
 pub(super) fn let_read(path: &Path) -> String {
-    if path.metadata().is_ok_and(|it| it.is_file() && it.gid() != 0) {
+    let is_others = |gid| gid != 0 && Some(gid) != service_gid();
+    if path.metadata().is_ok_and(|it| it.is_file() && is_others(it.gid())) {
         return give_a_copy(path);
     }
     let (file, mode) = (quoted(path), if path.is_dir() { "g+rx" } else { "640" });
     format!("chgrp lykta {file}; chmod {mode} {file}")
+}
+
+/// The group of the service, as the package makes it.
+pub(crate) fn service_gid() -> Option<u32> {
+    Group::from_name("lykta").ok().flatten().map(|group| group.gid.as_raw())
 }
 
 /// How the service gets a file that stays closed to it.

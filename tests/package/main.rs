@@ -297,6 +297,13 @@ fn what_the_next_start_finds(container: &Container) {
                 [tenant.upstream]\nurls = [\"mqtt://127.0.0.1\"]\n";
     fs::write(container.path("etc/lykta/conf.d/care.toml"), care).unwrap();
     refused("all below /home is hidden from it");
+    // what is another group's stays so
+    container.run("install -d -m 710 -g staff /srv/keys; cp /home/care.key /srv/keys/");
+    let elsewhere = care.replace("/home/", "/srv/keys/");
+    fs::write(container.path("etc/lykta/conf.d/care.toml"), elsewhere).unwrap();
+    let told = refused("/srv/keys is closed to it");
+    assert!(told.contains("install -m 640 -g lykta /srv/keys/care.key /etc/lykta/"), "{told}");
+    assert!(!told.contains("chgrp"), "{told}");
 
     // a credential that the service is not handed, and then it is
     let care = care.replace("/home/care.key", "care-key");
@@ -330,6 +337,11 @@ fn what_the_next_start_finds(container: &Container) {
     let (code, told) = container.tells(export);
     assert!(code == Some(78) && told.contains("--key"), "{told}");
     container.run(&format!("{export} --key /home/care.key"));
+    // what root takes over is the service's
+    container.run("lykta store export --sessions --tenant waste --out /root/waste.json");
+    container.run("rm /var/lib/lykta/lock");
+    container.run("lykta store import /root/waste.json --tenant waste");
+    assert_eq!(container.run("find /var/lib/lykta ! -user lykta"), "");
 
     // a mistake keeps nobody from asking
     container.run("systemctl start lykta; echo '[[tenant' >/etc/lykta/conf.d/care.toml");
