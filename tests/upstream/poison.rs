@@ -2,7 +2,7 @@
 //! closing the connection. What it takes arrives all the same.
 
 use crate::support::{Broker, Lykta, Subscriber, entry, message, wait_until};
-use crate::world::{readable_directory, told, waiting, waste};
+use crate::world::{readable_directory, told, told_once, waiting, waste};
 use lykta::clock::Clock;
 use lykta::store::{Class, Outbox, Store};
 use std::os::unix::fs::PermissionsExt;
@@ -37,7 +37,7 @@ fn only_others_come(broker: &Broker, mut lykta: Lykta, reason: &str) -> Lykta {
     wait_until("nothing waits", || waiting(&lykta) == 0);
     assert!(cloud.on("between/event").is_empty());
     lykta.wait_for_log(&format!("is set aside: {reason}"));
-    assert_eq!(told(&lykta, "set aside"), 1, "{}", lykta.log().join("\n"));
+    told_once(&lykta, "set aside");
     lykta
 }
 

@@ -132,6 +132,12 @@ pub fn told(lykta: &Lykta, part: &str) -> usize {
     lykta.log().iter().filter(|line| line.contains(part)).count()
 }
 
+/// It says something, which may reach its log behind what it does, and says it once.
+pub fn told_once(lykta: &Lykta, part: &str) {
+    lykta.wait_for_log(part);
+    assert_eq!(told(lykta, part), 1, "{part}: {}", lykta.log().join("\n"));
+}
+
 /// Sends a signal to the mosquitto that works in this directory.
 pub fn signal(broker: &Broker, name: &str) {
     let directory = broker.directory().to_str().unwrap().to_owned();
