@@ -176,7 +176,8 @@ fn is_shown(file: &Path) -> bool {
     let mut seen = binds.split_whitespace().filter_map(|bind| bind.split(':').nth(1));
     let homes = ["/home", "/root", "/run/user"];
     seen.any(|seen| file.starts_with(seen))
-        || told("ProtectHome") == "no" && homes.iter().any(|home| file.starts_with(home))
+        || ["no", "read-only"].contains(&told("ProtectHome").as_str())
+            && homes.iter().any(|home| file.starts_with(home))
 }
 
 /// How the service comes by its credentials.
@@ -344,7 +345,8 @@ fn handed(unit: &str) -> Handed {
             _ => continue,
         };
         if value.is_empty() {
-            lines.retain(|line: &Line| line.is_encrypted != is_encrypted);
+            // both kinds are one list
+            lines.clear();
             continue;
         }
         let (name, file) = value.split_once(':').unwrap_or((value, value));
@@ -393,7 +395,7 @@ mod tests {
         let all = vec![password, key.clone(), line("same", "same", false)];
         let of = |lines, otherwise| Handed { lines, otherwise };
         assert_eq!(handed(unit), of(all.clone(), false));
-        assert_eq!(handed(&format!("{unit}LoadCredential=\n")), of(vec![key], false));
+        assert_eq!(handed(&format!("{unit}LoadCredential=\n")), of(vec![], false));
         assert_eq!(handed(&format!("{unit}SetCredential=a:b\n")), of(all, true));
         let outside = "# /etc/systemd/system/lykta.service.d/x.conf\nLoadCredential=out:out\n";
         assert_eq!(

@@ -96,6 +96,8 @@ pub struct Store {
     /// When it is opened again at the earliest, by the monotonic clock.
     copy_at: Duration,
     condition: Arc<Condition>,
+    /// What became of a damaged file whose successor could not be opened yet.
+    replaced: Option<Rescue>,
     /// What became of a damaged file, until somebody asks.
     rescue: Option<Rescue>,
     /// Whether it was brought under another key as it was opened.

@@ -51,9 +51,11 @@ impl Store {
         }
         // whatever is wrong with it is mended first, in its own terms
         let (mut store, outbox) = Self::open_found(&found, clock, at_work)?;
-        let rescue = store.take_rescue();
+        let mut rescue = store.take_rescue();
         drop((store, outbox));
         renewal::renew(&found, &database, at_work)?;
+        // what was set aside could be read with the former key, or without any
+        rescue.iter_mut().for_each(|rescue| rescue.is_kept = false);
         let (mut store, outbox) = Self::open_found(&database, clock, at_work)?;
         store.rescue = store.rescue.take().or(rescue);
         store.is_renewed = true;
@@ -68,7 +70,7 @@ impl Store {
         let file = database.file();
         let now = clock.now();
         let io = |source| StoreError::SetAside { file: file.to_owned(), source };
-        let exists = rescue::resume(database, now.wall).map_err(io)?;
+        let exists = rescue::resume(database, now.wall, at_work).map_err(io)?;
         let copy = Copy::open(&database.copy(), now.monotonic);
         let copied = copy.as_ref().is_ok();
         let copy = copy.ok();
@@ -137,6 +139,7 @@ impl Store {
             copy,
             copy_at: Duration::ZERO,
             condition: Arc::clone(&condition),
+            replaced: None,
             rescue: None,
             is_renewed: false,
             shedding: None,

@@ -83,18 +83,18 @@ fn in_place(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
     for suffix in damaged::COMPANIONS {
         // everything is in the file itself, of the copy as of the old one
         let _ = std::fs::remove_file(with(&part, suffix));
-        damaged::erase(&with(file, suffix))?;
+        erase(&with(file, suffix), at_work)?;
     }
     File::open(&part)?.sync_all()?;
     std::fs::rename(&part, &new)?;
     damaged::sync_directory(file)?;
     // which of two keys it is must not be in doubt: it is made anew from the first
-    erase_all(&super::copy::Copy::beside(file))?;
+    erase_all(&super::copy::Copy::beside(file), at_work)?;
     std::fs::rename(file, &old)?;
     std::fs::rename(&new, file)?;
     damaged::sync_directory(file)?;
     at_work();
-    damaged::erase(&old)?;
+    erase(&old, at_work)?;
     while !erase_asides(file)? {
         at_work();
     }
@@ -113,17 +113,26 @@ pub(super) fn erase_asides(file: &Path) -> io::Result<bool> {
 
 /// Overwrites what a renewal that was interrupted has left, as far as it can be read without the
 /// key.
-pub(super) fn sweep(database: &Database) -> io::Result<()> {
+pub(super) fn sweep(database: &Database, at_work: &dyn Fn()) -> io::Result<()> {
     let file = database.file();
-    damaged::erase(&with(file, OLD))?;
+    erase(&with(file, OLD), at_work)?;
     for aside in damaged::asides(file).iter().filter(|aside| database.is_open(aside)) {
-        erase_all(aside)?;
+        erase_all(aside, at_work)?;
     }
     Ok(())
 }
 
-fn erase_all(database: &Path) -> io::Result<()> {
-    companions_first(database).try_for_each(|part| damaged::erase(&part))
+fn erase_all(database: &Path, at_work: &dyn Fn()) -> io::Result<()> {
+    companions_first(database).try_for_each(|part| erase(&part, at_work))
+}
+
+/// Overwrites and removes a file bit by bit: it may be large, and the card slow.
+fn erase(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
+    while file.symlink_metadata().is_ok() {
+        damaged::erase_end(file, ERASED_AT_ONCE)?;
+        at_work();
+    }
+    Ok(())
 }
 
 /// The database itself goes last: by it what is left of it is known.

@@ -64,6 +64,8 @@ pub struct Rescue {
     pub reason: String,
     /// Where it is now.
     pub aside: PathBuf,
+    /// Whether it is there: of one that is gone, or was erased, nothing is.
+    pub is_kept: bool,
     /// The messages that were saved, by class.
     pub saved: [u64; Class::ALL.len()],
     /// Messages that there was no time or no room for, by class. They are in the file that was set
@@ -85,7 +87,11 @@ pub struct Rescue {
 
 impl fmt::Display for Rescue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reason, aside, lost_pages, lost_rows, .. } = self;
+        let Self { reason, lost_pages, lost_rows, .. } = self;
+        let kept = match self.is_kept {
+            true => format!("is kept as {}", self.aside.display()),
+            false => "nothing of it is kept".to_owned(),
+        };
         let was = match self.is_doubtful {
             true => "could not be told from a damaged one",
             false => "was damaged",
@@ -100,9 +106,8 @@ impl fmt::Display for Rescue {
         };
         write!(
             f,
-            "{was} ({reason}) and is kept as {}; saved: {} ({}), the sessions of {}{missing}; not \
+            "{was} ({reason}) and {kept}; saved: {} ({}), the sessions of {}{missing}; not \
              saved: {}, {} torn, {} that cannot be read{}",
-            aside.display(),
             count(self.saved.iter().sum(), "message"),
             count(self.saved[Class::Alarm as usize], "alarm"),
             count(self.sessions, "device"),
@@ -115,7 +120,11 @@ impl fmt::Display for Rescue {
 }
 
 /// Finishes what a power cut has interrupted. Whether there is a database now.
-pub(super) fn resume(database: &Database, now: Timestamp) -> std::io::Result<bool> {
+pub(super) fn resume(
+    database: &Database,
+    now: Timestamp,
+    at_work: &dyn Fn(),
+) -> std::io::Result<bool> {
     let file = database.file();
     let new = with(file, NEW);
     damaged::remove(&with(file, PART))?;
@@ -134,7 +143,7 @@ pub(super) fn resume(database: &Database, now: Timestamp) -> std::io::Result<boo
     untold::settle(file)?;
     let exists = exists || file.try_exists()?;
     if exists {
-        renewal::sweep(database)?;
+        renewal::sweep(database, at_work)?;
     }
     Ok(exists)
 }
@@ -175,6 +184,7 @@ pub(super) fn rescue(
     let rescue = Rescue {
         reason: reason.to_owned(),
         aside: aside.clone(),
+        is_kept: damaged::parts(file).iter().any(|part| part.symlink_metadata().is_ok()),
         saved,
         left,
         sessions,

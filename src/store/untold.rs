@@ -6,7 +6,7 @@ use super::rescue::Rescue;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const NOTE: &str = ".untold";
 
@@ -15,9 +15,10 @@ const DRAFT: &str = ".untold-draft";
 
 /// Writes it down, before the new file is in its place.
 pub(super) fn note(file: &Path, rescue: &Rescue) -> io::Result<()> {
-    let draft = with(file, DRAFT);
-    damaged::remove(&draft)?;
-    let mut note = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    // what is gone has come about already
+    let path = with(file, if rescue.is_kept { DRAFT } else { NOTE });
+    damaged::remove(&path)?;
+    let mut note = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     note.write_all(&serde_json::to_vec(rescue)?)?;
     note.sync_all()?;
     damaged::sync_directory(file)
@@ -29,7 +30,9 @@ pub(super) fn settle(file: &Path) -> io::Result<()> {
     if draft.symlink_metadata().is_err() {
         return Ok(());
     }
-    match parse(&draft).filter(|rescue| rescue.aside.symlink_metadata().is_ok()) {
+    let is_there = |part: PathBuf| part.symlink_metadata().is_ok();
+    let came_about = |rescue: &Rescue| damaged::parts(&rescue.aside).into_iter().any(is_there);
+    match parse(&draft).filter(came_about) {
         Some(_) => std::fs::rename(&draft, with(file, NOTE))?,
         None => damaged::remove(&draft)?,
     }
@@ -59,6 +62,7 @@ mod tests {
         Rescue {
             reason: "torn".into(),
             aside: aside.into(),
+            is_kept: true,
             saved: [1; 5],
             left: [0; 5],
             sessions: 2,
@@ -88,6 +92,11 @@ mod tests {
         assert_eq!(read(&file).map(|rescue| rescue.lost_pages), Some(3));
         forget(&file);
         assert!(read(&file).is_none());
+        // there is nothing that could be set aside, and a power cut before there is a new one
+        note(&file, &Rescue { is_kept: false, ..rescue(&aside) }).expect("notes");
+        settle(&file).expect("settles");
+        assert!(read(&file).is_some());
+        forget(&file);
         assert_eq!(std::fs::read_dir(dir.path()).expect("reads").count(), 0, "nothing is left");
     }
 

@@ -4,10 +4,10 @@
 use super::copy::Copy;
 use super::failure::{StoreError, failed};
 use super::opened::{self, Opened};
-use super::rescue::{self, Elsewhere, Identity};
+use super::rescue::{self, Elsewhere, Identity, Rescue};
 use super::{Entry, Key, Message, Room, State, Store, boots, memory, packing, remembered};
-use crate::clock::ClockQuality;
 use crate::clock::history::Boot;
+use crate::clock::{ClockQuality, Moment};
 use rusqlite::{Connection, TransactionBehavior, params};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +107,33 @@ impl Store {
                 why: why.clone(),
             });
         }
+        if self.replaced.is_none() {
+            self.replaced = Some(self.replace(&reason, now)?);
+        }
+        let opened = match Opened::new(&self.database) {
+            Ok(opened) => opened,
+            Err(error) => {
+                if matches!(error, StoreError::Damaged { .. }) {
+                    // the new one as well
+                    self.rescue = self.replaced.take();
+                }
+                self.again = Some((now.monotonic + AGAIN, error.to_string()));
+                return Err(error);
+            }
+        };
+        let Opened { db, known, recent, .. } = opened;
+        self.db = db;
+        self.epoch = known.epoch;
+        (self.next_sequence, self.reserved) = (known.next_sequence, known.next_sequence);
+        (self.recent, self.boot, self.again, self.shedding) = (recent, None, None, None);
+        self.rescue = self.replaced.take();
+        self.condition.replaced();
+        self.refresh_copy(now.monotonic);
+        Ok(())
+    }
+
+    /// Puts a new file in the place of a damaged one.
+    fn replace(&mut self, reason: &str, now: Moment) -> Result<Rescue, StoreError> {
         let next_sequence = self.next_sequence.max(self.reserved);
         let is_current = self.copy.is_some();
         if !is_current {
@@ -119,27 +146,13 @@ impl Store {
             counters: self.counters.clone(),
             is_current,
         };
-        let replaced = rescue::rescue(&self.database, &reason, known, now.wall, false, &|| {})
-            .and_then(|rescue| Ok((rescue, Opened::new(&self.database)?)));
-        let (rescue, opened) = match replaced {
-            Ok(replaced) => replaced,
-            Err(error) => {
-                if !is_current {
-                    self.copy = None;
-                }
-                self.again = Some((now.monotonic + AGAIN, error.to_string()));
-                return Err(error);
+        let replaced = rescue::rescue(&self.database, reason, known, now.wall, false, &|| {});
+        replaced.inspect_err(|error| {
+            if !is_current {
+                self.copy = None;
             }
-        };
-        let Opened { db, known, recent, .. } = opened;
-        self.db = db;
-        self.epoch = known.epoch;
-        (self.next_sequence, self.reserved) = (known.next_sequence, known.next_sequence);
-        (self.recent, self.boot, self.again, self.shedding) = (recent, None, None, None);
-        self.rescue = Some(rescue);
-        self.condition.replaced();
-        self.refresh_copy(now.monotonic);
-        Ok(())
+            self.again = Some((now.monotonic + AGAIN, error.to_string()));
+        })
     }
 
     /// Writes down when this boot began, as soon as somebody has set the clock, and when it is set

@@ -95,10 +95,13 @@ fn a_new_device_is_heard_and_one_that_was_removed_is_not() {
     let lykta = Lykta::start(&broker, "", std::slice::from_ref(&stays));
     let mut air = Concentrator::new(1, lykta.udp);
     air.forward(&[comes.level(1, 80, 20)]);
+    air.forward(&[stays.level(1, 80, 20)]);
     let count = |device: &Sensor| {
         let eui = device.dev_eui.to_string();
         arrived(&cloud).into_keys().filter(|(known, _)| *known == eui).count()
     };
+
+    wait_until("both were listened to", || count(&stays) == 1);
 
     write(&lykta, &comes.table("waste"));
     reload(&lykta);
@@ -109,8 +112,8 @@ fn a_new_device_is_heard_and_one_that_was_removed_is_not() {
     write(&lykta, "");
     reload(&lykta);
     air.forward(&[comes.level(4, 80, 20)]);
-    air.forward(&[stays.level(1, 80, 20)]);
-    wait_until("the other is heard", || count(&stays) == 1);
+    air.forward(&[stays.level(2, 80, 20)]);
+    wait_until("the other is heard", || count(&stays) == 2);
     assert_eq!(count(&comes), 2, "one that is not ours any more");
 
     // it is back, and what it said before it went is still the past

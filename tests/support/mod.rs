@@ -52,9 +52,12 @@ pub fn free_tcp_port() -> u16 {
         .unwrap()
 }
 
-/// A UDP address that nobody listens on now.
+/// A UDP address that nobody listens on now. Not of those, either, that the kernel gives to
+/// whoever asks for any.
 pub fn free_udp_address() -> SocketAddr {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    std::iter::repeat_with(|| (Ipv4Addr::LOCALHOST, fastrand::u16(10_000..32_000)).into())
+        .find(|address: &SocketAddr| UdpSocket::bind(address).is_ok())
+        .unwrap()
 }
 
 /// Waits until a condition holds; panics with what was waited for when it does not.

@@ -36,7 +36,8 @@ impl Hands {
     fn take(&mut self, command: Command) -> Result<(), Command> {
         // the probe of a test
         if command.name == "hello" {
-            self.taken.push((command.name, String::new()));
+            let payload = String::from_utf8(command.payload).unwrap();
+            self.taken.push((command.name, payload));
             command.receipt.sign();
             return Ok(());
         }
@@ -126,10 +127,14 @@ impl Ears {
 
     fn wait_until_it_listens(&self, broker: &Broker) {
         self.hands.lock().unwrap().taken.clear();
+        let mut probe = 0;
         wait_until("it listens", || {
-            send(broker, "command/hello", &[], &[r#"{"id":"hello"}"#.into()]);
+            probe += 1;
+            let body = format!(r#"{{"id":"hello-{probe}"}}"#);
+            send(broker, "command/hello", &[], std::slice::from_ref(&body));
+            // the last that was sent: none is on its way then
             crate::support::holds_within(Duration::from_millis(100), || {
-                !self.hands.lock().unwrap().taken.is_empty()
+                self.hands.lock().unwrap().taken.last().is_some_and(|(_, came)| *came == body)
             })
         });
     }

@@ -120,6 +120,7 @@ fn kept_until_mended(
     lykta.wait_for_log(log);
     let frames: Vec<_> = (1..=3).map(|f_cnt| sensor.level(f_cnt, 100, 5)).collect();
     Concentrator::new(1, lykta.udp).forward(&frames);
+    wait_until("they are on disk", || lykta.accepted().get(&sensor.dev_eui.0) == Some(&3));
     mend();
     wait_for_counters(&cloud, 1..=3);
     assert!(cloud.on("/event/up").iter().all(|m| m.body["late"] == true));

@@ -1,7 +1,7 @@
 //! Words that must not leave the machine.
 
-use crate::config::Sources;
 use crate::config::mask;
+use crate::config::{DEFAULT_FILE, Sources};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +12,9 @@ const LEAST: usize = 2;
 
 /// A file with a key or a password is not longer than this.
 const LONGEST: u64 = 4096;
+
+/// Where credentials lie.
+const STORE: &str = "/etc/credstore";
 
 /// What sensors are called where nobody gave them a name of their own.
 const PLAIN: [&str; 6] = ["bed", "chair", "motion", "door", "toilet", "button"];
@@ -38,7 +41,8 @@ impl Words {
             text.lines().filter_map(move |line| {
                 let line = line.trim();
                 if line.starts_with('[') {
-                    table = line.trim_matches(['[', ']']);
+                    let name = line.trim_start_matches('[').split(']').next();
+                    table = name.unwrap_or_default().trim();
                 }
                 let (leaf, value) = line.split_once('=')?;
                 Some((format!("{table}.{}", leaf.trim()), plain(value.trim())))
@@ -123,7 +127,13 @@ fn plain(value: &str) -> String {
 /// What a file with a secret says, as far as it can be read.
 fn secret(file: &str) -> Option<String> {
     let mut text = String::new();
-    File::open(Path::new(file)).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    let file = Path::new(file);
+    let credential = format!("lykta.{}", file.display());
+    let base = Path::new(DEFAULT_FILE).parent().unwrap_or(file);
+    let mut files = [base.join(file), Path::new(STORE).join(credential)].into_iter();
+    // nothing else, such as a pipe that nobody writes to
+    let found = files.find(|file| file.metadata().is_ok_and(|file| file.is_file()))?;
+    File::open(found).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
     let first = text.lines().next()?.trim();
     (first.chars().count() >= LEAST).then(|| first.to_owned())
 }

@@ -52,11 +52,14 @@ fn import(args: &Args) -> Result<(), Ended> {
         Ok(Err(code)) => return Err(Ok(code)),
         Err(error) => return Err(Err(error.into())),
     };
-    let loaded = daemon.loaded.as_ref();
-    if loaded.is_some_and(|loaded| !loaded.settings.tenant.iter().any(|t| t.id == args.tenant)) {
+    // whose they are, and under which key they are kept, it alone knows
+    let Some(loaded) = &daemon.loaded else {
+        return Err(told(exit::CONFIG, "the configuration does not hold: lykta check"));
+    };
+    let Some(tenant) = loaded.settings.tenant.iter().find(|t| t.id == args.tenant) else {
         let what = format!("there is no tenant {}: lykta check", args.tenant);
         return Err(told(exit::USAGE, what));
-    }
+    };
     let shown = args.file.display();
     let json = std::fs::read(&args.file)
         .map_err(|error| told(exit::IO, format!("{shown} cannot be read: {error}")))?;
@@ -64,12 +67,8 @@ fn import(args: &Args) -> Result<(), Ended> {
     let transfer = Transfer::read(&json).map_err(data)?;
     let theirs = transfer.memory().map_err(data)?;
     let file = gateway::database_file(&daemon.state_dir, &args.tenant);
-    let tenant = loaded.and_then(|l| l.settings.tenant.iter().find(|t| t.id == args.tenant));
-    let database = match tenant {
-        Some(tenant) => gateway::database(&file, tenant)
-            .map_err(|error| told(exit::CONFIG, error.to_string()))?,
-        None => (&file).into(),
-    };
+    let database =
+        gateway::database(&file, tenant).map_err(|error| told(exit::CONFIG, error.to_string()))?;
     // all that only root may read was read
     become_owner_of(&daemon.state_dir)
         .map_err(|error| told(exit::IO, format!("{}: {error}", daemon.state_dir.display())))?;
@@ -99,7 +98,7 @@ fn import(args: &Args) -> Result<(), Ended> {
         taken.newer,
         taken.known
     );
-    let strangers = loaded.map_or(0, |loaded| strangers(loaded, &args.tenant, &theirs));
+    let strangers = strangers(loaded, &args.tenant, &theirs);
     if strangers > 0 {
         text.push_str(&format!(
             "\n{} not registered for tenant {} with the keys of then: what is known of it is used \

@@ -77,6 +77,15 @@ pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
         ),
         false => ("Databasen var skadad och har", "The database was damaged and has"),
     };
+    let (sv, en) = match rescue.is_kept {
+        true => {
+            (format!("{sv} lagts undan som {file}."), format!("{en} been set aside as {file}."))
+        }
+        false => (
+            "Databasen var skadad eller borta, och inget av den är kvar.".to_owned(),
+            "The database was damaged or gone, and nothing of it is kept.".to_owned(),
+        ),
+    };
     let n = rescue.sessions;
     let (more_sv, more_en) = match rescue.all_counted {
         true => ("", ""),
@@ -98,17 +107,17 @@ pub(crate) fn set_aside(rescue: &Rescue, at: Moment) -> Message {
             kind: Kind::DatabaseSetAside,
             text: Text {
                 sv: format!(
-                    "{sv} lagts undan som {file}. Räddade: {saved} väntande meddelanden, sessionerna \
+                    "{sv} Räddade: {saved} väntande meddelanden, sessionerna \
                      för {n} sensorer{missing_sv}. {left} meddelanden gick inte att ta med, {pages} \
                      sidor gick inte att läsa{more_sv}."
                 ),
                 en: format!(
-                    "{en} been set aside as {file}. Saved: {saved} waiting messages, the sessions of \
+                    "{en} Saved: {saved} waiting messages, the sessions of \
                      {n} sensors{missing_en}. {left} messages could not be, {pages} pages could not \
                      be read{more_en}."
                 ),
             },
-            file: Some(file),
+            file: Some(file).filter(|_| rescue.is_kept),
             saved: Some(ByClass { alarm, event, plan, measurement, diagnostic }),
             lost: rescue.all_counted.then_some(left),
             lost_pages: Some(pages),
