@@ -128,7 +128,7 @@ fn erase_all(database: &Path, at_work: &dyn Fn()) -> io::Result<()> {
 
 /// Overwrites and removes a file bit by bit: it may be large, and the card slow.
 fn erase(file: &Path, at_work: &dyn Fn()) -> io::Result<()> {
-    while file.symlink_metadata().is_ok() {
+    while file.try_exists()? {
         damaged::erase_end(file, ERASED_AT_ONCE)?;
         at_work();
     }

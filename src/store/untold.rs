@@ -6,7 +6,7 @@ use super::rescue::Rescue;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const NOTE: &str = ".untold";
 
@@ -30,9 +30,7 @@ pub(super) fn settle(file: &Path) -> io::Result<()> {
     if draft.symlink_metadata().is_err() {
         return Ok(());
     }
-    let is_there = |part: PathBuf| part.symlink_metadata().is_ok();
-    let came_about = |rescue: &Rescue| damaged::parts(&rescue.aside).into_iter().any(is_there);
-    match parse(&draft).filter(came_about) {
+    match parse(&draft).filter(is_there) {
         Some(_) => std::fs::rename(&draft, with(file, NOTE))?,
         None => damaged::remove(&draft)?,
     }
@@ -41,7 +39,14 @@ pub(super) fn settle(file: &Path) -> io::Result<()> {
 
 /// What was not told so far.
 pub(super) fn read(file: &Path) -> Option<Rescue> {
-    parse(&with(file, NOTE))
+    let mut rescue = parse(&with(file, NOTE))?;
+    rescue.is_kept = is_there(&rescue);
+    Some(rescue)
+}
+
+/// Whether anything is where it was set aside.
+fn is_there(rescue: &Rescue) -> bool {
+    damaged::parts(&rescue.aside).iter().any(|part| part.symlink_metadata().is_ok())
 }
 
 /// It was told, and that is on the disk.
