@@ -55,6 +55,7 @@ pub use plan::{
 };
 pub use problem::{Excerpt, Problem, Problems};
 pub use profile::Profiles;
+pub(crate) use service::stored;
 pub use settings::{
     AbpSettings, Activation, BrokerUrl, Buffer, Chip, Concentrator, DeviceSettings,
     LorawanSettings, Megahertz, MetricsAt, ModemSettings, OtaaSettings, OutputSettings, Protocol,

@@ -68,8 +68,9 @@ impl Loaded {
         if !geteuid().is_root() || !(is_packaged || is_its_own) {
             return Ok(self);
         }
-        let denied = denied(UNREADABLE, used.iter().map(|used| used.file.as_path()));
-        let shut = shut(&denied);
+        let who = as_the_service();
+        let denied = denied(&who, UNREADABLE, used.iter().map(|used| used.file.as_path()));
+        let shut = shut(&who, &denied);
         let base = base.canonicalize().unwrap_or_else(|_| base.clone());
         let errors: Vec<Problem> = used
             .into_iter()
@@ -87,20 +88,26 @@ impl Loaded {
     }
 }
 
-/// Which of these are denied to the service's user by such a test; none where there is no such
-/// user.
-fn denied<'a>(test: &str, files: impl Iterator<Item = &'a Path>) -> HashSet<PathBuf> {
+/// What makes setpriv do something as the service would.
+fn as_the_service() -> [String; 3] {
     let (user, group) = (whose("User"), whose("Group"));
     let mut groups = vec![group.clone()];
     groups.extend(groups_of(&user, &group).iter().map(ToString::to_string));
     let more = property("SupplementaryGroups").unwrap_or_default();
     groups.extend(more.split_whitespace().map(str::to_owned));
+    let groups = groups.join(",");
+    [format!("--reuid={user}"), format!("--regid={group}"), format!("--groups={groups}")]
+}
+
+/// Which of these are denied to the service's user by such a test; none where there is no such
+/// user.
+fn denied<'a>(
+    who: &[String],
+    test: &str,
+    files: impl Iterator<Item = &'a Path>,
+) -> HashSet<PathBuf> {
     let mut setpriv = Command::new("setpriv");
-    setpriv
-        .args([format!("--reuid={user}"), format!("--regid={group}")])
-        .args([format!("--groups={}", groups.join(",")), "--".to_owned()])
-        .args(["sh", "-c", test, "sh"])
-        .args(files);
+    setpriv.args(who).args(["--", "sh", "-c", test, "sh"]).args(files);
     let output = program::output(&mut setpriv);
     let told = output.map(|output| output.stdout).unwrap_or_default();
     let files = told.split(|byte| *byte == 0).filter(|file| !file.is_empty());
@@ -121,12 +128,12 @@ fn groups_of(user: &str, group: &str) -> Vec<Gid> {
 }
 
 /// Which directories above these files the service cannot enter.
-fn shut(files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
+fn shut(who: &[String], files: &HashSet<PathBuf>) -> HashSet<PathBuf> {
     let mut above = HashSet::new();
     for file in files.iter().filter_map(|file| file.canonicalize().ok()) {
         above.extend(file.ancestors().skip(1).map(Path::to_owned));
     }
-    denied(CLOSED, above.iter().map(PathBuf::as_path))
+    denied(who, CLOSED, above.iter().map(PathBuf::as_path))
 }
 
 /// Of a file that cannot be read, where the service cannot enter these directories. Those of the
@@ -180,6 +187,11 @@ fn is_shown(file: &Path) -> bool {
             && homes.iter().any(|home| file.starts_with(home))
 }
 
+/// Where a credential lies as the shipped unit names it.
+pub(crate) fn stored(name: &Path) -> PathBuf {
+    Path::new(STORES[0]).join(format!("lykta.{}", name.display()))
+}
+
 /// How the service comes by its credentials.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
@@ -211,7 +223,7 @@ impl Credentials {
         let shown = name.display();
         let Some(Handed { lines, otherwise }) = handed else {
             // no systemd is here that knows the service
-            return first([Path::new(STORES[0]).join(format!("lykta.{shown}"))], name);
+            return first([stored(name)], name);
         };
         let Some(line) = lines.iter().rev().find(|line| Path::new(&line.name) == name) else {
             if needs_reload() {

@@ -31,6 +31,11 @@ pub(super) fn parts(database: &Path) -> [PathBuf; 3] {
     ["", log, index].map(|suffix| with(database, suffix))
 }
 
+/// Whether anything of a database is there.
+pub(super) fn is_there(database: &Path) -> bool {
+    parts(database).iter().any(|part| part.symlink_metadata().is_ok())
+}
+
 /// How many bytes a file has; none where it cannot be asked.
 pub(super) fn len(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |file| file.len())
@@ -53,10 +58,9 @@ pub(super) fn set_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
 pub(super) fn name_aside(file: &Path, now: Timestamp) -> PathBuf {
     let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = std::iter::once(date.clone()).chain((2..).map(|n| format!("{date}-{n}")));
-    let taken = |aside: &Path| parts(aside).iter().any(|part| part.symlink_metadata().is_ok());
     names
         .map(|date| with(file, &format!("{MARK}{date}")))
-        .find(|aside| !taken(aside))
+        .find(|aside| !is_there(aside))
         .expect("there are more names than files")
 }
 

@@ -184,7 +184,7 @@ pub(super) fn rescue(
     let rescue = Rescue {
         reason: reason.to_owned(),
         aside: aside.clone(),
-        is_kept: damaged::parts(file).iter().any(|part| part.symlink_metadata().is_ok()),
+        is_kept: damaged::is_there(file),
         saved,
         left,
         sessions,

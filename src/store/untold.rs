@@ -30,7 +30,7 @@ pub(super) fn settle(file: &Path) -> io::Result<()> {
     if draft.symlink_metadata().is_err() {
         return Ok(());
     }
-    match parse(&draft).filter(is_there) {
+    match parse(&draft).filter(|rescue| damaged::is_there(&rescue.aside)) {
         Some(_) => std::fs::rename(&draft, with(file, NOTE))?,
         None => damaged::remove(&draft)?,
     }
@@ -40,13 +40,8 @@ pub(super) fn settle(file: &Path) -> io::Result<()> {
 /// What was not told so far.
 pub(super) fn read(file: &Path) -> Option<Rescue> {
     let mut rescue = parse(&with(file, NOTE))?;
-    rescue.is_kept = is_there(&rescue);
+    rescue.is_kept = damaged::is_there(&rescue.aside);
     Some(rescue)
-}
-
-/// Whether anything is where it was set aside.
-fn is_there(rescue: &Rescue) -> bool {
-    damaged::parts(&rescue.aside).iter().any(|part| part.symlink_metadata().is_ok())
 }
 
 /// It was told, and that is on the disk.

@@ -47,17 +47,18 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// ports of outgoing connections: a client that knocks at the port of a broker that is down
 /// would else sooner or later be given that very port, and be connected to itself.
 pub fn free_tcp_port() -> u16 {
-    std::iter::repeat_with(|| fastrand::u16(10_000..32_000))
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .unwrap()
+    free_port(|address| TcpListener::bind(address).is_ok())
 }
 
 /// A UDP address that nobody listens on now. Not of those, either, that the kernel gives to
 /// whoever asks for any.
 pub fn free_udp_address() -> SocketAddr {
-    std::iter::repeat_with(|| (Ipv4Addr::LOCALHOST, fastrand::u16(10_000..32_000)).into())
-        .find(|address: &SocketAddr| UdpSocket::bind(address).is_ok())
-        .unwrap()
+    (Ipv4Addr::LOCALHOST, free_port(|address| UdpSocket::bind(address).is_ok())).into()
+}
+
+fn free_port(is_free: impl Fn((Ipv4Addr, u16)) -> bool) -> u16 {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..32_000));
+    ports.find(|port| is_free((Ipv4Addr::LOCALHOST, *port))).unwrap()
 }
 
 /// Waits until a condition holds; panics with what was waited for when it does not.

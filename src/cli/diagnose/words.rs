@@ -1,7 +1,6 @@
 //! Words that must not leave the machine.
 
-use crate::config::mask;
-use crate::config::{DEFAULT_FILE, Sources};
+use crate::config::{self, DEFAULT_FILE, Sources, mask};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -12,9 +11,6 @@ const LEAST: usize = 2;
 
 /// A file with a key or a password is not longer than this.
 const LONGEST: u64 = 4096;
-
-/// Where credentials lie.
-const STORE: &str = "/etc/credstore";
 
 /// What sensors are called where nobody gave them a name of their own.
 const PLAIN: [&str; 6] = ["bed", "chair", "motion", "door", "toilet", "button"];
@@ -128,9 +124,8 @@ fn plain(value: &str) -> String {
 fn secret(file: &str) -> Option<String> {
     let mut text = String::new();
     let file = Path::new(file);
-    let credential = format!("lykta.{}", file.display());
     let base = Path::new(DEFAULT_FILE).parent().unwrap_or(file);
-    let mut files = [base.join(file), Path::new(STORE).join(credential)].into_iter();
+    let mut files = [base.join(file), config::stored(file)].into_iter();
     // nothing else, such as a pipe that nobody writes to
     let found = files.find(|file| file.metadata().is_ok_and(|file| file.is_file()))?;
     File::open(found).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
